@@ -1,0 +1,150 @@
+"""Outputs that appear under their final name only when they are complete."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dgex.errors import DgexError, FileError, OutputExistsError
+
+__all__ = ["atomic_file", "atomic_folder", "check_output", "json_dump", "os_error"]
+
+
+def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """Turn an operating system's refusal to write `path` into a one-line error."""
+    reason = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission denied",
+        errno.EROFS: "the file system is read-only",
+    }.get(error.errno or 0, error.strerror or str(error).splitlines()[0])
+    return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")
+
+
+def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Return `path` when it may be written, before any work is done.
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is False.
+    FileError
+        The folder to hold it does not exist and cannot be made, or is a file.
+    """
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{target} exists already; give another name, or overwrite=True (--overwrite) to replace it"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise os_error(target, error) from error
+    return target
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
+
+    The temporary name keeps the suffixes of `path`, so that writers which look at the suffix work.
+
+    Raises
+    ------
+    OutputExistsError
+        See `check_output`.
+    FileError
+        The operating system refused to write (full disk, permissions).
+    """
+    target = check_output(path, overwrite)
+    suffix = "".join(target.suffixes[-2:])
+    try:
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=target.parent)
+        os.close(handle)
+        os.unlink(name)  # some writers refuse a file that exists; the name stays ours in practice
+    except OSError as error:
+        raise os_error(target, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        if temporary.is_dir():  # .zarr is a folder
+            _replace_folder(temporary, target)
+        else:
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+    except BaseException as error:
+        _remove(temporary)
+        if isinstance(error, OSError) and not isinstance(error, DgexError):
+            raise os_error(target, error) from error
+        raise
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, renamed to it on success and removed on any exception.
+
+    Raises
+    ------
+    OutputExistsError, FileError
+        As `atomic_file`.
+    """
+    target = check_output(path, overwrite)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    except OSError as error:
+        raise os_error(target, error) from error
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        _replace_folder(temporary, target)
+    except BaseException as error:
+        _remove(temporary)
+        if isinstance(error, OSError) and not isinstance(error, DgexError):
+            raise os_error(target, error) from error
+        raise
+
+
+def json_dump(value: Any, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write `value` as indented JSON under `path`, whole or not at all."""
+    with atomic_file(path, overwrite) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n", "utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays, and paths, as JSON knows them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot write a {type(value).__name__} as JSON")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _replace_folder(temporary: Path, target: Path) -> None:
+    """Put a finished folder in place; the old one is set aside first, since a folder cannot be replaced."""
+    if not target.exists():
+        os.replace(temporary, target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
+    os.replace(target, aside / "old")
+    os.replace(temporary, target)
+    _remove(aside)

@@ -1,0 +1,54 @@
+"""Every error a user can meet: one line that says what is wrong, what was found and what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DgexError",
+    "FileError",
+    "GeneError",
+    "ModelError",
+    "OutputExistsError",
+    "SettingsError",
+    "first",
+]
+
+
+class DgexError(Exception):
+    """Base of all errors the user can mend; the command line prints it as one line and exits with 1."""
+
+
+class FileError(DgexError, OSError):
+    """A file or folder that is missing, truncated, of a wrong format, or that cannot be written."""
+
+    def __str__(self) -> str:  # OSError would print its arguments as a tuple
+        return str(self.args[0]) if self.args else ""
+
+
+class OutputExistsError(FileError):
+    """An output that exists already and was not to be overwritten."""
+
+
+class DataError(DgexError, ValueError):
+    """Values that cannot be used: NaN, infinity, duplicate ids, constant targets, too few samples."""
+
+
+class GeneError(DgexError, ValueError):
+    """Genes that do not fit: no common genes, missing landmarks, roles that cannot be assigned."""
+
+
+class ModelError(DgexError, ValueError):
+    """A model folder with a missing, changed or unreadable part, or a model used before it was fitted."""
+
+
+class SettingsError(DgexError, ValueError):
+    """A setting outside what is accepted."""
+
+
+def first(items: Iterable[object], count: int = 10) -> str:
+    """Join the first `count` items for an error message and say how many more there are."""
+    listed = [str(item) for item in items]
+    more = f" and {len(listed) - count:,} more" if len(listed) > count else ""
+    return ", ".join(listed[:count]) + more

@@ -1,0 +1,87 @@
+"""Notes and progress bars on stderr: silent in the library, switched on by the command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+__all__ = ["Bar", "bar", "enable", "note", "warn"]
+
+_log = logging.getLogger("dgex")
+_console: Any = None
+
+
+class Bar(Protocol):
+    """What `bar` yields: `advance` by finished units, `text` replaces the trailing text."""
+
+    def advance(self, units: float = 1) -> None: ...
+
+    def text(self, message: str) -> None: ...
+
+
+class _Silent:
+    def advance(self, units: float = 1) -> None:
+        pass
+
+    def text(self, message: str) -> None:
+        pass
+
+
+class _Rich:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, units: float = 1) -> None:
+        self._progress.advance(self._task, units)
+
+    def text(self, message: str) -> None:
+        self._progress.update(self._task, text=message)
+
+
+def enable(on: bool = True) -> None:
+    """Show notes and bars on stderr from now on (the command line does this once)."""
+    global _console
+    if not on:
+        _console = None
+        return
+    from rich.console import Console
+
+    _console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """Tell the user one thing that was done or decided; goes to the `dgex` logger when no command runs."""
+    if _console is None:
+        _log.info(message)
+    else:
+        _console.print(message, markup=False)
+
+
+def warn(message: str) -> None:
+    """Tell the user one thing to look at."""
+    if _console is None:
+        _log.warning(message)
+    else:
+        _console.print(f"warning: {message}", markup=False, style="yellow")
+
+
+@contextmanager
+def bar(total: float, label: str) -> Iterator[Bar]:
+    """Show a progress bar of `total` units while the block runs; nothing off a terminal or in the library."""
+    if _console is None or not sys.stderr.isatty():
+        yield _Silent()
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=_console, transient=True) as progress:
+        yield _Rich(progress, progress.add_task(label, total=total, text=""))
