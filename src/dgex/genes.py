@@ -49,8 +49,7 @@ ID_COLUMNS: dict[str, tuple[str, ...]] = {
 def strip_version(names: Iterable[str]) -> list[str]:
     """Drop the version of Ensembl ids (`ENSG00000175063.12` becomes `ENSG00000175063`); leave others alone."""
     return [
-        name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name
-        for name in names
+        name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name for name in names
     ]
 
 
@@ -274,9 +273,7 @@ def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[s
     clash = names.duplicated(keep="first").to_numpy()
     if clash.any():
         # The paper's target table holds 445 further probes of landmark genes under the same symbol.
-        names[clash] = [
-            f"{name}|{_suffix(frame.iloc[row])}" for row, name in zip(np.flatnonzero(clash), names[clash])
-        ]
+        names[clash] = [f"{name}|{_suffix(frame.iloc[row])}" for row, name in zip(np.flatnonzero(clash), names[clash])]
         frame.index = pd.Index(names.to_numpy())
     if not frame.index.is_unique:
         raise GeneError(f"gene names repeated in {files[0]}: {first(frame.index[frame.index.duplicated()])}")

@@ -1,0 +1,83 @@
+"""The model card: what a person should know before trusting a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["card"]
+
+_METHODS = {
+    "ols": "linear regression (ordinary least squares)",
+    "ridge": "ridge regression (L2 penalty)",
+    "lasso": "lasso regression (L1 penalty)",
+    "knn-ge": "gene-based nearest neighbours (KNN-GE)",
+    "knn": "nearest training profiles (sample-KNN)",
+    "dgex": "multi-task neural network (D-GEX)",
+}
+
+
+def card(description: dict[str, Any]) -> str:
+    """Write the model card of a model's description (the content of `model.json`) as Markdown."""
+    roles = description["genes"]["role"]
+    names = description["genes"]["names"]
+    landmarks, targets = roles.count("landmark"), roles.count("target")
+    normalization = description["normalization"] or {}
+    lines = [
+        f"# {_METHODS.get(description['kind'], description['kind'])}",
+        "",
+        f"Infers {targets:,} target genes from {landmarks:,} landmark genes. Made with dgex {description['dgex']}.",
+        "",
+        "```",
+        "dgex infer THIS_FOLDER panel.gctx full.gctx",
+        "```",
+        "",
+        "## What it was given",
+        "",
+        f"- Landmark genes: {', '.join(names[: min(5, landmarks)])}, … ({landmarks:,})",
+        f"- Target genes: {', '.join(names[landmarks : landmarks + 5])}, … ({targets:,})",
+        *_data_lines(description["metrics"]),
+        f"- Fingerprint of the training values: `{description['fingerprint'][:16]}`",
+        "",
+        "## How values are treated",
+        "",
+        *(
+            [f"- {key.replace('_', ' ')}: {value}" for key, value in normalization.items() if _short(value)]
+            or ["- Values are taken as they come: the model was fitted on a bare matrix."]
+        ),
+        "",
+        "## Settings",
+        "",
+        *[f"- {key}: {value}" for key, value in description["settings"].items()],
+        "",
+        "## What was measured",
+        "",
+        *_metric_lines(description["metrics"]),
+        "",
+        "## Limits",
+        "",
+        "An inferred value is an estimate from the landmark genes and carries no new measurement. Errors are larger "
+        "on profiles unlike the training profiles (another tissue, platform or laboratory) than on a random "
+        "held-out part; judge the model on a split by study, and look at the error of each gene you rely on.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> bool:
+    return value is not None and not isinstance(value, list | dict) and len(str(value)) < 120
+
+
+def _data_lines(metrics: dict[str, Any]) -> list[str]:
+    data = metrics.get("data", {})
+    return [f"- {key.replace('_', ' ').capitalize()}: {value}" for key, value in data.items() if _short(value)]
+
+
+def _metric_lines(metrics: dict[str, Any]) -> list[str]:
+    lines = [
+        f"- Overall error on {name}: {values['overall']:.4f} (standard deviation over genes {values['sd']:.4f}, "
+        f"{values['profiles']:,} profiles, standardised units)"
+        for name, values in metrics.get("sets", {}).items()
+    ]
+    if "seconds" in metrics:
+        lines.append(f"- Fitted in {metrics['seconds']:.1f} s")
+    return lines or ["- Nothing: the model was fitted without evaluation sets."]
