@@ -1,17 +1,13 @@
-"""Ordered genes: kinds of identifier, gene tables, roles, and alignment by name."""
+"""Ordered genes: kinds of identifier, roles, and alignment by name."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from dgex.errors import FileError, GeneError, first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,11 +16,9 @@ __all__ = [
     "ID_COLUMNS",
     "ROLES",
     "Alignment",
-    "GeneTable",
     "align",
     "id_type",
     "normalize_ids",
-    "read_gene_table",
     "strip_version",
 ]
 
@@ -178,199 +172,3 @@ def _unique_positions(ids: Sequence[str]) -> dict[str, int]:
     for name in repeated:
         del positions[name]
     return positions
-
-
-@dataclass(frozen=True)
-class GeneTable:
-    """Genes with their roles and identifiers.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        One row a gene, in order; index = gene name (unique), columns `role`, and where known `symbol`,
-        `ensembl`, `entrez` and `probes` (list of probe ids).
-    """
-
-    frame: pd.DataFrame
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    @property
-    def landmarks(self) -> list[str]:
-        """Names of the landmark genes, in order."""
-        return self.frame.index[self.frame["role"] == "landmark"].tolist()
-
-    @property
-    def targets(self) -> list[str]:
-        """Names of the target genes, in order."""
-        return self.frame.index[self.frame["role"] == "target"].tolist()
-
-    def lookup(self) -> dict[str, dict[str, int]]:
-        """For every kind of identifier, the row of each id; ids of several rows belong to the first.
-
-        The first row wins because tables list landmark genes first: a probe or gene that is both is a landmark.
-        """
-        found: dict[str, dict[str, int]] = {"names": {}}
-        for label in ("symbol", "ensembl", "entrez"):
-            if label in self.frame:
-                found[label] = {}
-        for label, rows in found.items():
-            ids = normalize_ids(self.frame.index if label == "names" else self.frame[label])
-            for row, name in enumerate(ids):
-                if name:
-                    rows.setdefault(name, row)
-        if "probes" in self.frame:
-            rows = found["probes"] = {}
-            for row, probes in enumerate(self.frame["probes"]):
-                for probe in probes:
-                    rows.setdefault(probe, row)
-        return found
-
-
-def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> GeneTable:
-    """Read which genes are landmarks and which are targets.
-
-    Accepted, all tab-separated (`.gz` too):
-
-    - one table with a header: a column of names (`gene`, `symbol`, `id`, …), `role` (landmark, target, other),
-      optional `ensembl`, `entrez`, `probes` (comma separated);
-    - CMap's `gene_info`: `pr_gene_id`, `pr_gene_symbol`, `pr_is_lm` (1 for landmark genes), and where it has
-      the column `pr_is_bing`, inferred genes that are not in it are `other`;
-    - the pair `map_lm.txt`, `map_tg.txt` of the paper: no header, symbol, Ensembl id, probe ids.
-
-    Raises
-    ------
-    FileError
-        A file is missing or is no such table.
-    GeneError
-        A name stands twice in one role, a role is unknown, or no landmark genes are left.
-    """
-    import pandas as pd
-
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    files = [Path(path) for path in paths]
-    frames = [_read_one(path) for path in files]
-    if len(frames) == 2 and all("role" not in frame for frame in frames):
-        landmark = next((i for i, path in enumerate(files) if "lm" in path.name or "landmark" in path.name), 0)
-        frames[landmark]["role"], frames[1 - landmark]["role"] = "landmark", "target"
-        frames = [frames[landmark], frames[1 - landmark]]
-    elif any("role" not in frame for frame in frames):
-        raise GeneError(
-            f"{files[0]} has no role for its genes; accepted: a column 'role' (landmark, target, other), "
-            "'pr_is_lm', or two files, landmark genes then target genes"
-        )
-    frame = pd.concat(frames)
-    unknown = sorted(set(frame["role"]) - set(ROLES))
-    if unknown:
-        raise GeneError(f"unknown role {first(unknown)} in {files[0]}; accepted: {', '.join(ROLES)}")
-    for role, part in frame.groupby("role"):
-        twice = part.index[part.index.duplicated()]
-        if len(twice):
-            frame = _rename_repeats(frame, str(role))
-    names = pd.Series(frame.index, dtype=str)
-    clash = names.duplicated(keep="first").to_numpy()
-    if clash.any():
-        # The paper's target table holds 445 further probes of landmark genes under the same symbol.
-        names[clash] = [f"{name}|{_suffix(frame.iloc[row])}" for row, name in zip(np.flatnonzero(clash), names[clash])]
-        frame.index = pd.Index(names.to_numpy())
-    if not frame.index.is_unique:
-        raise GeneError(f"gene names repeated in {files[0]}: {first(frame.index[frame.index.duplicated()])}")
-    if not (frame["role"] == "landmark").any():
-        raise GeneError(f"no landmark genes in {', '.join(str(path) for path in files)}")
-    return GeneTable(frame)
-
-
-def _suffix(row: Any) -> str:
-    probes = row.get("probes")
-    if isinstance(probes, list) and probes:
-        return str(probes[0])
-    return str(row.get("ensembl") or row.get("entrez") or row["role"])
-
-
-def _rename_repeats(frame: pd.DataFrame, role: str) -> pd.DataFrame:
-    """Tell apart genes of one symbol by their Ensembl id (IL9R lies on X and Y, for instance)."""
-    import pandas as pd
-
-    names = frame.index.to_numpy(dtype=object).copy()
-    mask = (frame["role"] == role).to_numpy() & frame.index.duplicated(keep="first")
-    for row in np.flatnonzero(mask):
-        names[row] = f"{names[row]}|{_suffix(frame.iloc[row])}"
-    frame = frame.copy()
-    frame.index = pd.Index(names)
-    if (frame.index[(frame["role"] == role).to_numpy()].duplicated()).any():
-        repeated = frame.index[frame.index.duplicated()]
-        raise GeneError(f"{role} genes that stand twice with the same ids: {first(repeated)}")
-    return frame
-
-
-_RENAME = {
-    "gene": "name",
-    "name": "name",
-    "id": "name",
-    "gene_name": "symbol",
-    "symbol": "symbol",
-    "gene_symbol": "symbol",
-    "pr_gene_symbol": "symbol",
-    "hugo_symbol": "symbol",
-    "ensembl": "ensembl",
-    "ensembl_id": "ensembl",
-    "ensembl_gene_id": "ensembl",
-    "gene_id": "id?",
-    "pr_gene_id": "entrez",
-    "entrez": "entrez",
-    "entrez_id": "entrez",
-    "entrez_gene_id": "entrez",
-    "probes": "probes",
-    "probe": "probes",
-    "role": "role",
-    "pr_is_lm": "pr_is_lm",
-    "pr_is_bing": "pr_is_bing",
-}
-
-
-def _read_one(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.is_file():
-        raise FileError(f"no gene table at {path}: the file does not exist")
-    try:
-        raw = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
-    header = [str(value).strip().lower() for value in raw.iloc[0]]
-    if any(name in _RENAME for name in header):
-        frame = raw.iloc[1:].copy()
-        frame.columns = pd.Index([_RENAME.get(name, name) for name in header])
-        if "id?" in frame:
-            kind = id_type(frame["id?"])
-            frame = frame.rename(columns={"id?": kind if kind in {"ensembl", "entrez"} else "name"})
-        if "pr_is_lm" in frame and "role" not in frame:
-            landmark = frame["pr_is_lm"] == "1"
-            frame["role"] = np.where(landmark, "landmark", "target")
-            if "pr_is_bing" in frame and (frame["pr_is_bing"] == "1").any():
-                frame.loc[~landmark & (frame["pr_is_bing"] != "1"), "role"] = "other"
-    else:
-        if raw.shape[1] < 2 or id_type(raw[1]) != "ensembl":
-            raise FileError(
-                f"{path} is no gene table: found {raw.shape[1]} columns without a known header; accepted: a header "
-                "with 'gene' and 'role', CMap's gene_info, or symbol, Ensembl id, probe ids without a header"
-            )
-        frame = raw.iloc[:, :3].copy()
-        frame.columns = pd.Index(["symbol", "ensembl", "probes"][: frame.shape[1]])
-    if "probes" in frame:
-        frame["probes"] = [[probe for probe in re.split(r"[,; ]+", text) if probe] for text in frame["probes"]]
-    for label in ("name", "symbol", "ensembl", "entrez"):
-        if label in frame:
-            frame.index = pd.Index(normalize_ids(frame[label]))
-            break
-    else:
-        raise FileError(f"{path} names no genes; accepted columns: {', '.join(sorted(_RENAME))}")
-    if "name" in frame:
-        kind = id_type(frame["name"])
-        if kind in {"symbol", "ensembl", "entrez"} and kind not in frame:
-            frame[kind] = frame["name"]
-        frame = frame.drop(columns="name")
-    keep = [name for name in ("symbol", "ensembl", "entrez", "probes", "role") if name in frame]
-    return frame[keep]

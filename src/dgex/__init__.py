@@ -1,0 +1,67 @@
+"""dgex: measure a thousand genes, get the transcriptome, and know how far to trust each value.
+
+Everything public is an attribute of this package and is loaded when it is first used, so that
+`import dgex` stays light: neither PyTorch nor matplotlib is imported by it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dgex._version import __version__
+
+if TYPE_CHECKING:
+    from dgex.tour import demo
+    from dgex.evaluation import Evaluation, evaluate
+    from dgex.genes import id_type
+    from dgex.gene_table import read_gene_table
+    from dgex.inference import infer
+    from dgex.io import convert, create, describe, open, read, write
+    from dgex.datasets.simulate import simulate
+    from dgex.models.fitting import train
+    from dgex.models.folder import load
+    from dgex.models.lasso import Lasso
+    from dgex.models.linear import OLS, Ridge
+    from dgex.models.neighbours import KNNGE, SampleKNN
+    from dgex.models.network import DGEX
+    from dgex.prepare.pipeline import prepare
+
+_HOME = {
+    "DGEX": "dgex.models.network",
+    "Evaluation": "dgex.evaluation",
+    "KNNGE": "dgex.models.neighbours",
+    "Lasso": "dgex.models.lasso",
+    "OLS": "dgex.models.linear",
+    "Ridge": "dgex.models.linear",
+    "SampleKNN": "dgex.models.neighbours",
+    "convert": "dgex.io",
+    "create": "dgex.io",
+    "demo": "dgex.tour",
+    "describe": "dgex.io",
+    "evaluate": "dgex.evaluation",
+    "id_type": "dgex.genes",
+    "infer": "dgex.inference",
+    "load": "dgex.models.folder",
+    "open": "dgex.io",
+    "prepare": "dgex.prepare.pipeline",
+    "read": "dgex.io",
+    "read_gene_table": "dgex.gene_table",
+    "simulate": "dgex.datasets.simulate",
+    "train": "dgex.models.fitting",
+    "write": "dgex.io",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dgex' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

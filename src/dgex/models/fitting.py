@@ -1,0 +1,206 @@
+"""From a prepared dataset to a model folder: the right rows and genes, validation, and what a model must remember."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex.atomic import check_output
+from dgex.errors import DataError, SettingsError, first
+from dgex.metrics import GeneErrors
+from dgex.models.base import Estimator
+from dgex.models.folder import load, registry
+from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
+from dgex.prepare.normalization import Normalization
+from dgex.progress import bar, note, warn
+
+__all__ = ["accepted_settings", "train"]
+
+BLOCK = 4096
+
+
+def accepted_settings(method: str) -> dict[str, Any]:
+    """Names and defaults of the settings that a method takes.
+
+    Raises
+    ------
+    SettingsError
+        There is no such method.
+    """
+    if method not in registry():
+        raise SettingsError(f"unknown method {method!r}; accepted: {', '.join(registry())}")
+    signature = inspect.signature(registry()[method].__init__)
+    return {name: p.default for name, p in signature.parameters.items() if name != "self"}
+
+
+def train(
+    data: str | os.PathLike[str] | ad.AnnData,
+    method: str = "dgex",
+    output: str | os.PathLike[str] | None = None,
+    *,
+    validation: Sequence[str] = ("validation",),
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: int = 1,
+    **settings: Any,
+) -> Estimator:
+    """Train one model on the training profiles of a dataset.
+
+    Parameters
+    ----------
+    data : path or AnnData
+        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read.
+    method : str
+        `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
+    output : path, optional
+        The model folder to write; while a network trains, `OUTPUT.checkpoint` beside it holds what is needed to
+        go on after an interruption.
+    validation : sequence of str
+        Splits or named sets that are watched while fitting. The first chooses penalties and the number of
+        neighbours; a network keeps its best epoch for each.
+    overwrite : bool
+        Replace an output that exists.
+    resume : bool
+        Go on from `OUTPUT.checkpoint`; a finished model of the same kind is loaded and returned as it is.
+    checkpoint_every : int
+        Epochs between two checkpoints of a network.
+    **settings
+        Settings of the estimator, see `accepted_settings`.
+
+    Returns
+    -------
+    Estimator
+        Fitted, with `normalization_` frozen from the dataset and `metrics_` measured on the validation sets.
+
+    Raises
+    ------
+    SettingsError
+        An unknown method or setting, or a validation set that the dataset does not hold.
+    DataError, GeneError
+        The dataset has no roles, no split, too few training profiles or values that are not finite.
+    """
+    known = accepted_settings(method)
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise SettingsError(f"{method} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}")
+    if output is not None and resume and (Path(output) / "model.json").exists():
+        note(f"{output} is finished already; nothing to do")
+        return load(output)
+    if output is not None:
+        check_output(output, overwrite)
+    started = time.perf_counter()
+    splits, obs, normalization, name = _read(data, validation)
+    model = registry()[method](**settings)
+    options: dict[str, Any] = {}
+    if method == "dgex" and output is not None:
+        checkpoint = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+        options = {"checkpoint_dir": checkpoint, "resume": resume, "checkpoint_every": checkpoint_every}
+    elif resume:
+        note(f"{method} is fitted in one pass: nothing to resume, starting anew")
+    x, y = splits.pop("train")
+    note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+    model.fit(x, y, eval_sets=splits, **options)
+    model.normalization_ = normalization
+    model.metrics_ |= {
+        "data": {
+            "name": name,
+            "training_profiles": len(x.X),
+            "validation_sets": ", ".join(splits) or "none",
+            **_counted(obs),
+        },
+        "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    for label, values in model.metrics_["sets"].items():
+        note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
+    if output is not None:
+        model.save(output, overwrite=overwrite)
+        _clear(options.get("checkpoint_dir"), model)
+    return model
+
+
+def _read(
+    data: str | os.PathLike[str] | ad.AnnData, validation: Sequence[str]
+) -> tuple[dict[str, tuple[ad.AnnData, ad.AnnData]], pd.DataFrame, Normalization, str]:
+    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each."""
+    if isinstance(data, ad.AnnData):
+        check_dataset(data)
+                splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
+        return splits, data.obs, Normalization.from_dataset(data), "in memory"
+    with io.open(data) as source:
+        check_dataset(source)
+                splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
+        return splits, source.obs, Normalization.from_dataset(source), Path(data).name
+
+
+def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
+    present = obs["split"].astype(str).unique().tolist()
+    absent = [name for name in validation if name not in present]
+    if absent and list(validation) != ["validation"]:
+        raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")
+    if "train" in validation:
+        raise SettingsError("the training profiles cannot validate themselves; name a held-out set")
+    if absent:
+        warn("the dataset has no validation profiles: penalties and epochs cannot be chosen on held-out data")
+    return [name for name in validation if name in present]
+
+
+def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.AnnData]:
+    parts = []
+    for mask in (landmarks(data), targets(data)):
+        values = np.ascontiguousarray(data.X[index][:, mask], dtype=np.float32)
+        parts.append(ad.AnnData(values, obs=data.obs.iloc[index][[]], var=data.var[mask]))
+    return parts[0], parts[1]
+
+
+def _from_file(source: Any, index: np.ndarray, label: str) -> tuple[ad.AnnData, ad.AnnData]:
+    masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
+    matrices = [np.empty((len(index), len(mask)), dtype=np.float32) for mask in masks]
+    at = 0
+    with bar(len(index), f"reading {label}") as progress:
+        for _, block in source.iter_blocks(BLOCK, samples=index):
+            for matrix, mask in zip(matrices, masks):
+                matrix[at : at + len(block)] = block[:, mask]
+            at += len(block)
+            progress.advance(len(block))
+    obs = source.obs.iloc[index][[]]
+    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
+    return x, y
+
+
+def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:
+    """Overall error on one set, in blocks."""
+    values, truth = np.asarray(x.X), np.asarray(y.X)
+    if not len(values):
+        raise DataError("an evaluation set holds no profiles")
+    errors = GeneErrors(truth.shape[1])
+    for start in range(0, len(values), BLOCK):
+        block = slice(start, start + BLOCK)
+        errors.update(truth[block], model.predict(values[block]))
+    return {"overall": float(errors.overall), "sd": float(errors.overall_std), "profiles": len(values)}
+
+
+def _counted(obs: pd.DataFrame) -> dict[str, Any]:
+    counts = obs["split"].astype(str).value_counts()
+    return {"profiles_by_split": ", ".join(f"{name} {count:,}" for name, count in counts.items())}
+
+
+def _clear(checkpoint: Path | None, model: Estimator) -> None:
+    """Remove the checkpoint of a run that reached its end; an interrupted one stays resumable."""
+    if checkpoint is None or not checkpoint.exists():
+        return
+    if getattr(model, "interrupted_", False):
+        note(f"interrupted: the best epochs so far are saved; {checkpoint} holds the run for --resume")
+        return
+    for path in sorted(checkpoint.rglob("*"), reverse=True):
+        path.unlink() if not path.is_dir() else path.rmdir()
+    checkpoint.rmdir()
