@@ -134,11 +134,11 @@ def _read(
     """Read the training rows and the validation sets, landmark and target genes apart: one copy of each."""
     if isinstance(data, ad.AnnData):
         check_dataset(data)
-                splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
+        splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
         return splits, data.obs, Normalization.from_dataset(data), "in memory"
     with io.open(data) as source:
         check_dataset(source)
-                splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
+        splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
         return splits, source.obs, Normalization.from_dataset(source), Path(data).name
 
 
