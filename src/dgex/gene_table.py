@@ -17,7 +17,7 @@ from dgex.genes import ROLES, id_type, normalize_ids
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GeneTable", "read_gene_table"]
+__all__ = ["GeneTable", "has_header", "read_gene_table"]
 
 
 @dataclass(frozen=True)
@@ -214,3 +214,15 @@ def _read_one(path: Path) -> pd.DataFrame:
         frame = frame.drop(columns="name")
     keep = [name for name in ("symbol", "ensembl", "entrez", "probes", "role") if name in frame]
     return frame[keep]
+
+
+def has_header(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is anything but one half of the paper's pair: symbol, Ensembl id, probe ids, no header."""
+    if not Path(path).is_file():
+        return True
+    try:
+        with Path(path).open("rb") as handle:
+            fields = handle.readline(4096).decode("utf-8").split("\t")
+    except (UnicodeDecodeError, OSError):
+        return True
+    return len(fields) < 2 or id_type([fields[1].strip()]) != "ensembl"

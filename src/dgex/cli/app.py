@@ -1,0 +1,81 @@
+"""The command line: parse, call the library, print. No science here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dgex._version import __version__
+from dgex.cli import data, models, whole
+from dgex.cli.arguments import GeneTables
+
+__all__ = ["app", "run"]
+
+EPILOG = "Results go to stdout, progress and notes to stderr. Every command has --help with an example."
+
+app = typer.Typer(
+    name="dgex",
+    help="Infer the expression of genes nobody measured from about a thousand landmark genes that were.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dgex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")] = False,
+) -> None:
+    if not quiet:
+        from dgex import progress
+
+        progress.enable()
+
+
+app.command("info")(data.info)
+app.command("convert")(data.convert)
+app.command("simulate")(data.simulate)
+app.command("prepare", cls=GeneTables)(data.prepare)
+app.command("train")(models.train)
+app.command("evaluate")(models.evaluate)
+app.command("infer")(models.infer)
+app.command("demo")(whole.demo)
+
+
+def run() -> None:
+    """Run a command; an error the user can mend becomes one line on stderr and exit code 1."""
+    from dgex.errors import DgexError
+
+    try:
+        app()
+    except DgexError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except MemoryError as error:
+        _fail(f"out of memory ({error}); fewer profiles or genes, or a smaller --block, would fit")
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of stdout went away (dgex info … | head)
+        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+
+
+def _fail(message: str) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,162 @@
+"""Commands about matrices: info, convert, simulate, prepare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dgex.cli.arguments import fractions
+
+__all__ = ["convert", "info", "prepare", "simulate"]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+Orientation = Annotated[
+    Literal["auto", "genes-in-rows", "genes-in-columns"],
+    typer.Option(help="Where a text table has its genes; detected unless told."),
+]
+
+
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A matrix, a dataset or a model folder.")],
+    genes: Annotated[
+        list[Path] | None, typer.Option(help="Gene table(s): how many of its landmark genes are there?")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder: how many of its landmark genes are there?")] = None,
+    orientation: Orientation = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
+
+    Example: `dgex info plate.gctx --model models/dgex`
+    """
+    from dgex.summary import lines, summary
+
+    found = summary(file, genes=genes, model=model, orientation=orientation)
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(found)))
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; its suffix decides the format.")],
+    orientation: Orientation = "auto",
+    layout: Annotated[
+        Literal["wide", "compact"] | None, typer.Option(help="Parquet: one column a gene, or one list a profile.")
+    ] = None,
+    compression: Annotated[str | None, typer.Option(help="GCTX and h5ad: gzip (40 times slower to write).")] = None,
+    block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
+    overwrite: Overwrite = False,
+) -> None:
+    """Convert between GCTX, GCT, h5ad, zarr, Parquet and text tables, in blocks.
+
+    Example: `dgex convert plate.gct.gz plate.h5ad`
+    """
+    from dgex import io
+
+    options: dict[str, Any] = {"layout": layout, "compression": compression}
+    options = {name: value for name, value in options.items() if value is not None}
+    io.convert(source, target, overwrite=overwrite, block=block, orientation=orientation, **options)
+    print(target)
+
+
+def simulate(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .h5ad, .zarr, .gctx, .parquet, …")],
+    samples: Annotated[int, typer.Option(help="Profiles of the compendium.")] = 2000,
+    landmarks: Annotated[int, typer.Option(help="Landmark genes.")] = 200,
+    targets: Annotated[int, typer.Option(help="Target genes.")] = 800,
+    rnaseq: Annotated[int, typer.Option(help="Further profiles on a second platform, as a set of their own.")] = 0,
+    duplicates: Annotated[float, typer.Option(help="Share of profiles repeated almost exactly.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same compendium.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw a compendium with tissues, programmes, non-linear regulation, batches and platforms; any size.
+
+    Example: `dgex simulate compendium.h5ad --samples 5000 --landmarks 300 --targets 2000`
+    """
+    from dgex.datasets.simulate import simulate as draw
+
+    draw(
+        output,
+        samples=samples,
+        landmarks=landmarks,
+        targets=targets,
+        rnaseq=rnaseq,
+        duplicates=duplicates,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    print(output)
+
+
+def prepare(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="IN... OUT", help="Matrices, then the dataset to write (.h5ad or .zarr).")
+    ],
+    genes: Annotated[
+        list[Path] | None,
+        typer.Option(help="Gene table with roles (and probes), or the pair map_lm.txt map_tg.txt."),
+    ] = None,
+    dedup: Annotated[
+        float | None, typer.Option(help="Drop profiles closer than this Euclidean distance (log2 units) to another.")
+    ] = None,
+    dedup_method: Annotated[
+        Literal["exact", "clusters"], typer.Option(help="All pairs, or pairs within k-means clusters (the paper).")
+    ] = "exact",
+    quantile: Annotated[
+        bool, typer.Option("--quantile", help="Quantile-normalise all profiles to one reference.")
+    ] = False,
+    standardize: Annotated[
+        Literal["inductive", "paper", "none"],
+        typer.Option(help="By training statistics, or each set by its own (as published)."),
+    ] = "inductive",
+    split: Annotated[str, typer.Option(help="Fractions: train,validation,test.")] = ".8,.1,.1",
+    group: Annotated[
+        str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
+    ] = None,
+    log2: Annotated[
+        Literal["never", "auto", "always"], typer.Option(help="Take log2(x + 1): auto does so for linear inputs.")
+    ] = "never",
+    collapse: Annotated[
+        Literal["mean", "median", "max-mean"], typer.Option(help="How the probes of a gene become one value.")
+    ] = "mean",
+    same_gene: Annotated[
+        Literal["drop", "keep"], typer.Option(help="Targets that are the same gene as a landmark.")
+    ] = "drop",
+    constant: Annotated[
+        Literal["error", "drop"], typer.Option(help="Genes that do not vary over the training profiles.")
+    ] = "error",
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the clusters.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a dataset of raw matrices: collapse probes, drop duplicates, normalise, standardise, split.
+
+    An input written `NAME=FILE` becomes a named set of its own and is not split.
+
+    Examples: `dgex prepare compendium.gctx data.h5ad --genes genes.tsv --quantile` and
+    `dgex prepare arrays.gctx GTEx=gtex.gctx data.h5ad --genes map_lm.txt map_tg.txt --dedup 1.0 --quantile
+    --standardize paper`
+    """
+    from dgex.prepare.pipeline import prepare as run
+
+    if len(paths) < 2:
+        raise typer.BadParameter(f"found only {paths[0]}; accepted: one or more inputs, then the output")
+    run(
+        paths[:-1],
+        paths[-1],
+        genes=genes or None,
+        dedup=dedup,
+        dedup_method=dedup_method,
+        quantile=("paper" if standardize == "paper" else "inductive") if quantile else None,
+        standardize=standardize,
+        split=fractions(split, "--split"),
+        group=group,
+        log2=log2,
+        collapse=collapse,
+        same_gene=same_gene,
+        constant=constant,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    print(paths[-1])

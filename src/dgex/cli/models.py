@@ -1,0 +1,164 @@
+"""Commands about models: train, evaluate, infer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dgex.cli.arguments import merge_settings, numbers, words
+from dgex.cli.data import Overwrite
+
+__all__ = ["evaluate", "infer", "train"]
+
+NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
+
+
+def train(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model folder to write.")],
+    method: Annotated[
+        Literal["dgex", "ols", "ridge", "lasso", "knn-ge", "knn"], typer.Option(help="What to train.")
+    ] = "dgex",
+    validation: Annotated[
+        str, typer.Option(help="Sets to watch, comma separated; the first chooses penalties and the best epoch.")
+    ] = "validation",
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings; flags win over it.")] = None,
+    hidden: Annotated[
+        str | None, typer.Option(help="Units of each hidden layer: 9000,9000,9000.", rich_help_panel=NETWORK)
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of hidden units dropped.", rich_help_panel=NETWORK)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the profiles.", rich_help_panel=NETWORK)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Profiles a step.", rich_help_panel=NETWORK)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="First learning rate; the paper's rule unless told.", rich_help_panel=NETWORK)
+    ] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum.", rich_help_panel=NETWORK)] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many epochs without a better validation error.", rich_help_panel=NETWORK),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
+    ] = False,
+    checkpoint_every: Annotated[
+        int, typer.Option(help="Epochs between two checkpoints.", min=1, rich_help_panel=NETWORK)
+    ] = 1,
+    alpha: Annotated[
+        float | None, typer.Option(help="The penalty; chosen on validation unless told.", rich_help_panel=PENALTY)
+    ] = None,
+    n_neighbors: Annotated[
+        int | None,
+        typer.Option(help="Number of neighbours; chosen on validation unless told.", rich_help_panel=NEIGHBOURS),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train one model on the training profiles of a dataset.
+
+    Examples: `dgex train data.h5ad models/ridge --method ridge` and
+    `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
+    """
+    flags = {
+        "hidden": numbers(hidden, "--hidden") if hidden is not None else None,
+        "dropout": dropout,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "momentum": momentum,
+        "patience": patience,
+        "seed": seed,
+        "device": device,
+        "alpha": alpha,
+        "n_neighbors": n_neighbors,
+    }
+    settings = merge_settings(config, method, flags)
+    from dgex.models.fitting import train as run
+
+    run(
+        data,
+        method,
+        model,
+        validation=words(validation),
+        overwrite=overwrite,
+        resume=resume,
+        checkpoint_every=checkpoint_every,
+        **settings,
+    )
+    print(model)
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model folders.")],
+    split: Annotated[str, typer.Option(help="Splits or named sets, comma separated.")] = "test",
+    out: Annotated[Path | None, typer.Option(help="Folder for tables, figures and the HTML page.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Model to compare with; ols if present, else the training mean.")
+    ] = None,
+    block: Annotated[int, typer.Option(help="Profiles inferred at a time.", min=1)] = 4096,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure models on held-out profiles: overall error, relative improvement, correlations, figures.
+
+    Example: `dgex evaluate data.h5ad models/* --split test --out eval`
+    """
+    from dgex.atomic import check_output
+    from dgex.evaluation import evaluate as run
+
+    if out is not None:
+        check_output(out, overwrite)
+    result = run(list(models), data, split=words(split), baseline=baseline, block=block)
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2, default=str))
+    else:
+        print(result.table())
+    if out is not None:
+        result.save(out, overwrite=overwrite)
+        print(f"\nreport: {out / 'report.html'}" if not as_json else "", end="" if as_json else "\n")
+
+
+def infer(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Profiles with the landmark genes, any format.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Whole profiles, any format by suffix.")],
+    units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
+    extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
+    missing: Annotated[Literal["error", "impute"], typer.Option(help="Landmark genes that the input lacks.")] = "error",
+    standardize: Annotated[
+        Literal["model", "own"],
+        typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
+    ] = "model",
+    block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto (networks).")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Infer the target genes of profiles that measured the landmark genes.
+
+    Example: `dgex infer models/dgex plate.gctx full.gctx`
+    """
+    from dgex.inference import infer as run
+
+    run(
+        source,
+        model,
+        output,
+        block=block,
+        units=units,
+        extra=extra,
+        missing=missing,
+        standardize=standardize,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    print(output)
