@@ -1,0 +1,223 @@
+"""Checkpoints: the whole state of a run on disk after an epoch, so that a killed run loses no finished epoch.
+
+The folder holds `checkpoint.json` (progress, history, what the run is of) and the safetensors files that it
+names: the current weights with their momentum, and the weights of each best epoch, written once. The JSON file
+is replaced last and atomically: until then the one before it and all its files are in place. Random streams
+follow from the seed and the epoch (see `dgex.training.seeds`), so the seed is their whole state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dgex._version import __version__
+from dgex.atomic import atomic_file, json_dump, os_error
+from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.progress import note
+from dgex.training.run import Kept, Run
+
+__all__ = ["Checkpoints", "data_digest"]
+
+FORMAT = 1
+DESCRIPTION = "checkpoint.json"
+_SAMPLE = 64 << 20  # bytes of a matrix that its digest covers
+
+
+class Resumable(Protocol):
+    """The part of a learner that a checkpoint needs."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def weights(self) -> dict[str, Tensor]: ...
+
+    def velocity(self) -> dict[str, Tensor]: ...
+
+
+class Checkpoints:
+    """A folder of checkpoints of one run.
+
+    Parameters
+    ----------
+    folder : path
+        Made when missing. Only the latest checkpoint is kept in it.
+    settings : dict
+        What decides the weights: everything but the number of epochs, which may be raised on resuming.
+    data : str
+        What `data_digest` says of the training and evaluation matrices.
+    every : int
+        Epochs from one checkpoint to the next.
+
+    Raises
+    ------
+    SettingsError
+        `every` is below 1.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], data: str, every: int = 1) -> None:
+        if every < 1:
+            raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
+        self.folder, self.data, self.every = Path(folder), data, every
+        self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
+        self._files: set[str] = set()
+
+    def start(self, run: Run, learner: Resumable, resume: bool) -> Run:
+        """Return the run to go on with: `run` as it is, or the one of the checkpoint, loaded into `learner`.
+
+        Raises
+        ------
+        OutputExistsError
+            There is a checkpoint and `resume` is False.
+        ModelError
+            The checkpoint is of other data, settings or version, or damaged.
+        """
+        if not (self.folder / DESCRIPTION).exists():
+            if resume:
+                note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
+            return run
+        if not resume:
+            raise OutputExistsError(
+                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
+            )
+        described = self._read()
+        self._compare(described)
+        loaded = self._load(described, learner)
+        note(f"resumed from {self.folder} after epoch {loaded.epoch}")
+        return loaded
+
+    def save(self, run: Run, learner: Resumable) -> None:
+        """Write the state after an epoch, then remove the one before it.
+
+        Raises
+        ------
+        FileError
+            The folder cannot be written; the checkpoint before stays.
+        """
+        state = f"state-{run.epoch:05d}.safetensors"
+        self._write(state, _joined(learner.weights(), learner.velocity()))
+        best: dict[str, dict[str, Any]] = {}
+        for name, kept in run.best.items():
+            file = f"best-{kept.epoch:05d}.safetensors"
+            if file not in self._files:
+                self._write(file, kept.weights)
+            best[name] = {"epoch": kept.epoch, "error": kept.error, "sd": kept.sd, "file": file}
+        described = {
+            "format": FORMAT,
+            "dgex": __version__,
+            "torch": torch.__version__,
+            "settings": self.settings,
+            "data": self.data,
+            "epoch": run.epoch,
+            "rate": run.rate,
+            "train_error": run.train_error,
+            "state": state,
+            "best": best,
+            "history": run.history,
+        }
+        json_dump(described, self.folder / DESCRIPTION)
+        self._files = {state, *(entry["file"] for entry in best.values())}
+        self._clean()
+
+    def _write(self, file: str, tensors: Mapping[str, Tensor]) -> None:
+        with atomic_file(self.folder / file, overwrite=True) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+        self._files.add(file)
+
+    def _clean(self) -> None:
+        """Remove what no checkpoint names: the state before this one, and what a killed run left."""
+        for pattern in ("state-*.safetensors", "best-*.safetensors", ".partial-*"):
+            for path in self.folder.glob(pattern):
+                if path.name not in self._files:
+                    try:
+                        path.unlink()
+                    except OSError as error:
+                        raise os_error(path, error) from error
+
+    def _read(self) -> dict[str, Any]:
+        path = self.folder / DESCRIPTION
+        try:
+            described = json.loads(path.read_text("utf-8"))
+            found = int(described["format"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is damaged or no checkpoint ({type(error).__name__}: {error})") from error
+        if found != FORMAT:
+            raise ModelError(
+                f"{self.folder} holds a checkpoint of format {found}, written by dgex {described.get('dgex')}; "
+                f"this dgex {__version__} continues format {FORMAT}"
+            )
+        return described
+
+    def _compare(self, described: Mapping[str, Any]) -> None:
+        before = described.get("settings", {})
+        differ = [
+            f"{name}: checkpoint {before.get(name)}, now {self.settings.get(name)}"
+            for name in {**before, **self.settings}
+            if before.get(name) != self.settings.get(name)
+        ]
+        if differ:
+            raise ModelError(f"the checkpoint in {self.folder} is of other settings ({'; '.join(differ)})")
+        if described.get("data") != self.data:
+            raise ModelError(
+                f"the checkpoint in {self.folder} is of other data: the training or evaluation matrices "
+                "(values, shapes, order or names of the sets) are not those it was made with"
+            )
+
+    def _load(self, described: Mapping[str, Any], learner: Resumable) -> Run:
+        try:
+            state = self._tensors(described["state"], torch.device("cpu"))
+            with torch.no_grad():
+                for name, value in _joined(learner.weights(), learner.velocity()).items():
+                    value.copy_(state[name])
+            files = {entry["file"] for entry in described["best"].values()}
+            weights = {file: self._tensors(file, learner.device) for file in files}
+            best = {
+                name: Kept(entry["epoch"], entry["error"], entry["sd"], weights[entry["file"]])
+                for name, entry in described["best"].items()
+            }
+            run = Run(
+                described["rate"],
+                described["epoch"],
+                described["train_error"],
+                list(described["history"]),
+                best,
+            )
+        except (KeyError, TypeError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ModelError(f"the checkpoint in {self.folder} is damaged ({reason})") from error
+        self._files = {described["state"], *files}
+        return run
+
+    def _tensors(self, file: str, device: torch.device) -> dict[str, Tensor]:
+        try:
+            return load_file(self.folder / file, device=str(device))
+        except (OSError, SafetensorError) as error:
+            reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+            raise ModelError(f"{self.folder / file}, a part of the checkpoint, {reason}") from error
+
+
+def _joined(weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    joined = {f"weights.{name}": value for name, value in weights.items()}
+    return joined | {f"velocity.{name}": value for name, value in velocity.items()}
+
+
+def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """SHA-256 over names, shapes and values; of a matrix above 64 MiB, over rows spread evenly through it."""
+    digest = hashlib.sha256()
+    for name, pair in [("", (X, Y)), *eval_sets.items()]:
+        for matrix in pair:
+            digest.update(repr((name, matrix.shape)).encode())
+            step = max(1, -(-matrix.nbytes // _SAMPLE))
+            for row in matrix[::step]:
+                digest.update(np.ascontiguousarray(row).data)
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""The learning curve of a run: one dict an epoch, in memory and as JSON lines on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from dgex.atomic import atomic_file, check_output, os_error
+from dgex.errors import FileError
+
+__all__ = ["HistoryLog", "read_history"]
+
+Row = dict[str, Any]
+
+
+class HistoryLog:
+    """JSON lines that grow by one line an epoch, each on disk before the next epoch starts.
+
+    Parameters
+    ----------
+    path : path or None
+        The file; None keeps nothing on disk.
+    rows : sequence of dict
+        Epochs that are done already (a resumed run). The file is written anew with exactly these, so that an
+        epoch which was logged but not yet in a checkpoint is not there twice.
+    overwrite : bool
+        Replace a file that exists; a resumed run does.
+
+    Raises
+    ------
+    OutputExistsError, FileError
+        The file exists, or cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, rows: Sequence[Row] = (), overwrite: bool = False) -> None:
+        self._path = None if path is None else check_output(path, overwrite)
+        self._rows = rows
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            with atomic_file(self._path, overwrite=True) as temporary:
+                temporary.write_text("".join(_line(row) for row in self._rows), "utf-8")
+            self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def append(self, row: Row) -> None:
+        """Write one epoch and flush it."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(_line(row))
+            self._file.flush()
+        except OSError as error:
+            assert self._path is not None
+            raise os_error(self._path, error) from error
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def read_history(path: str | os.PathLike[str]) -> list[Row]:
+    """Read a learning curve, also of a run that is still going: a last line cut short is left out.
+
+    Raises
+    ------
+    FileError
+        The file is missing, or holds something else.
+    """
+    try:
+        *lines, _ = Path(path).read_text("utf-8").split("\n")  # what follows the last newline is no whole line
+    except OSError as error:
+        raise FileError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
+    try:
+        return [json.loads(line) for line in lines]
+    except json.JSONDecodeError as error:
+        raise FileError(
+            f"{os.fspath(path)} holds no learning curve: found {error}, accepted: one JSON object a line"
+        ) from error

@@ -1,0 +1,50 @@
+"""Ctrl-C that lets the step under way end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+__all__ = ["StopRequest"]
+
+
+class StopRequest:
+    """While active, the first Ctrl-C only sets `requested`; a second one raises KeyboardInterrupt at once.
+
+    Outside the main thread, or where somebody else handles SIGINT already, nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._deferred = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Hold back even a second Ctrl-C while the block runs."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and not self._deferred:
+            raise KeyboardInterrupt
+        self.requested = True

@@ -1,0 +1,182 @@
+"""The paper's network and its training step: tanh hidden layers, linear outputs, momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from dgex.training.seeds import torch_stream
+
+__all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask"]
+
+OUTPUT_RANGE = 1e-4
+
+
+class Perceptron(nn.Module):
+    """Fully connected network: tanh hidden layers and a linear output layer.
+
+    Hidden weights start uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010; the paper's
+    section 2.3.4), output weights uniform in +-1e-4 so that the network starts by predicting zero, the mean
+    of a standardised gene, and biases at zero.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Landmark genes, units of each hidden layer, target genes.
+    seed : int
+        Seed of the starting weights; the same on every device.
+    """
+
+    def __init__(self, sizes: Sequence[int], seed: int = 0) -> None:
+        super().__init__()
+        # skip_init: nn.Linear would draw starting weights of its own from the global generator.
+        self.layers = nn.ModuleList(
+            nn.utils.skip_init(nn.Linear, inputs, outputs) for inputs, outputs in pairwise(sizes)
+        )
+        generator = torch_stream(seed, "start")
+        for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
+            output = depth == len(self.layers) - 1
+            bound = OUTPUT_RANGE if output else sqrt(6.0 / (inputs + outputs))
+            self.weight(depth).data.uniform_(-bound, bound, generator=generator)
+            self.bias(depth).data.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict targets [profiles, targets] from landmarks [profiles, landmarks]; no dropout."""
+        for layer in self.layers[:-1]:
+            x = layer(x).tanh_()
+        return self.layers[-1](x)
+
+    def weight(self, depth: int) -> Tensor:
+        """Weights [outputs, inputs] of the layer `depth`, counted from 0."""
+        return self.layers[depth].weight  # type: ignore[return-value]
+
+    def bias(self, depth: int) -> Tensor:
+        """Biases [outputs] of the layer `depth`."""
+        return self.layers[depth].bias  # type: ignore[return-value]
+
+
+def draw_mask(rows: int, units: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """Inverted dropout: zero with probability `dropout`, else 1 / (1 - dropout), for every unit and profile."""
+    keep = 1.0 - dropout
+    uniform = torch.rand(rows, units, generator=generator, device=generator.device)
+    return uniform.lt_(keep).mul_(1.0 / keep)
+
+
+class MomentumStep:
+    """One update of a `Perceptron` on a batch, with as few passes over the weights as it takes.
+
+    The cost of a batch is the squared error summed over targets and averaged over profiles. Each weight and
+    bias w with gradient g of that cost moves by
+
+        v <- momentum * v - rate * scale * g,    w <- w + v
+
+    where `scale` is 1 for the first layer's weights and for all biases, and `rate_scale` for the weights of
+    all later layers. The rate is inside the velocity: when it falls, what has been gathered keeps its size
+    (torch.optim.SGD scales the whole buffer by the new rate).
+
+    Gradients are written out by hand, so that the matrix product which makes a gradient adds it to the
+    velocity on the way (one `addmm_`) and no gradient is ever stored.
+
+    Parameters
+    ----------
+    network : Perceptron
+        Trained in place; its device is where steps run.
+    momentum, dropout, rate_scale : float
+        See above; dropout acts on the outputs of hidden layers.
+    seed : int
+        Seed of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        network: Perceptron,
+        *,
+        momentum: float = 0.5,
+        dropout: float = 0.0,
+        rate_scale: float = 3.0,
+        seed: int = 0,
+    ) -> None:
+        self.network = network.requires_grad_(False)
+        self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
+        self._velocity = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
+        self.begin_epoch(1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.network.weight(0).device
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights and biases by name, as they are: not copies."""
+        return dict(self.network.state_dict())
+
+    def velocity(self) -> dict[str, Tensor]:
+        """Momentum of each weight and bias, by the same names: not copies."""
+        return self._velocity
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Turn to the dropout masks of `epoch`."""
+        self._generator = torch_stream(self.seed, "dropout", epoch, self.device)
+
+    @torch.inference_mode()
+    def predict(self, x: Tensor) -> Tensor:
+        """Predict targets, without dropout."""
+        return self.network(x)
+
+    @torch.no_grad()
+    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+        """Update the weights on a batch.
+
+        Parameters
+        ----------
+        x, y : Tensor, shape (profiles, landmarks) and (profiles, targets)
+            The batch.
+        rate : float
+            Learning rate of the first layer's weights and of all biases.
+
+        Returns
+        -------
+        Tensor
+            Squared error summed over the batch and the targets, before the update; nobody waits for it here.
+        """
+        inputs, units, masks = self._forward(x)
+        delta = torch.addmm(self.network.bias(-1), inputs[-1], self.network.weight(-1).t()).sub_(y)
+        loss = torch.dot(delta.view(-1), delta.view(-1))
+        # d cost / d prediction is delta * 2 / profiles; the factor rides on the rate instead of on the matrix.
+        rate = rate * 2.0 / len(x)
+        for depth in range(len(self.network.layers) - 1, -1, -1):
+            below = None
+            if depth > 0:  # before this layer's weights move
+                below = delta @ self.network.weight(depth)
+                if self.dropout:
+                    below.mul_(masks[depth - 1])
+                below = torch.ops.aten.tanh_backward(below, units[depth - 1])
+            self._update(depth, inputs[depth], delta, rate)
+            if below is not None:
+                delta = below
+        return loss
+
+    def _forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Inputs of every layer, outputs of the hidden layers before dropout, and the masks."""
+        inputs, units, masks = [x], [], []
+        for depth in range(len(self.network.layers) - 1):
+            unit = torch.addmm(self.network.bias(depth), inputs[-1], self.network.weight(depth).t()).tanh_()
+            units.append(unit)
+            if self.dropout:
+                masks.append(draw_mask(len(unit), unit.shape[1], self.dropout, self._generator))
+                unit = unit * masks[-1]
+            inputs.append(unit)
+        return inputs, units, masks
+
+    def _update(self, depth: int, inputs: Tensor, delta: Tensor, rate: float) -> None:
+        scale = 1.0 if depth == 0 else self.rate_scale
+        velocity = self._velocity[f"layers.{depth}.weight"]
+        velocity.addmm_(delta.t(), inputs, beta=self.momentum, alpha=-rate * scale)
+        self.network.weight(depth).add_(velocity)
+        velocity = self._velocity[f"layers.{depth}.bias"]
+        velocity.mul_(self.momentum).sub_(delta.sum(0), alpha=rate)
+        self.network.bias(depth).add_(velocity)
