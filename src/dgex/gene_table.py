@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -105,44 +105,29 @@ def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[s
     unknown = sorted(set(frame["role"]) - set(ROLES))
     if unknown:
         raise GeneError(f"unknown role {first(unknown)} in {files[0]}; accepted: {', '.join(ROLES)}")
-    for role, part in frame.groupby("role"):
-        twice = part.index[part.index.duplicated()]
-        if len(twice):
-            frame = _rename_repeats(frame, str(role))
-    names = pd.Series(frame.index, dtype=str)
-    clash = names.duplicated(keep="first").to_numpy()
-    if clash.any():
-        # The paper's target table holds 445 further probes of landmark genes under the same symbol.
-        names[clash] = [f"{name}|{_suffix(frame.iloc[row])}" for row, name in zip(np.flatnonzero(clash), names[clash])]
-        frame.index = pd.Index(names.to_numpy())
-    if not frame.index.is_unique:
-        raise GeneError(f"gene names repeated in {files[0]}: {first(frame.index[frame.index.duplicated()])}")
+    frame.index = pd.Index(_unique_names(frame))
     if not (frame["role"] == "landmark").any():
         raise GeneError(f"no landmark genes in {', '.join(str(path) for path in files)}")
     return GeneTable(frame)
 
 
-def _suffix(row: Any) -> str:
-    probes = row.get("probes")
-    if isinstance(probes, list) and probes:
-        return str(probes[0])
-    return str(row.get("ensembl") or row.get("entrez") or row["role"])
+def _unique_names(frame: pd.DataFrame) -> list[str]:
+    """Tell genes of one name apart by a probe or another id.
 
-
-def _rename_repeats(frame: pd.DataFrame, role: str) -> pd.DataFrame:
-    """Tell apart genes of one symbol by their Ensembl id (IL9R lies on X and Y, for instance)."""
-    import pandas as pd
-
-    names = frame.index.to_numpy(dtype=object).copy()
-    mask = (frame["role"] == role).to_numpy() & frame.index.duplicated(keep="first")
-    for row in np.flatnonzero(mask):
-        names[row] = f"{names[row]}|{_suffix(frame.iloc[row])}"
-    frame = frame.copy()
-    frame.index = pd.Index(names)
-    if (frame.index[(frame["role"] == role).to_numpy()].duplicated()).any():
-        repeated = frame.index[frame.index.duplicated()]
-        raise GeneError(f"{role} genes that stand twice with the same ids: {first(repeated)}")
-    return frame
+    The paper's target table holds 445 further probes of landmark genes under the same symbol, and IL9R twice
+    (it lies on X and Y).
+    """
+    names: dict[str, None] = {}
+    for name, (_, row) in zip(frame.index, frame.iterrows()):
+        unique = name
+        if name in names:
+            probes = row.get("probes")
+            ids = [*(probes[:1] if isinstance(probes, list) else []), row.get("ensembl"), row.get("entrez")]
+            unique = next((f"{name}|{i}" for i in ids if isinstance(i, str) and i and f"{name}|{i}" not in names), "")
+        if not unique:
+            raise GeneError(f"gene {name} stands twice and no probe or other id tells the two apart")
+        names[unique] = None
+    return list(names)
 
 
 _RENAME = {

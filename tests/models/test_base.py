@@ -1,0 +1,184 @@
+"""One face for all estimators: validation, alignment by name, and folders that predict alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import dgex
+from dgex.errors import DataError, GeneError, ModelError, OutputExistsError
+from dgex.models.folder import registry
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "ols": {},
+    "ridge": {"alpha": 1.0},
+    "lasso": {"alpha": 0.01},
+    "knn-ge": {"n_neighbors": 3},
+    "knn": {"n_neighbors": 3},
+    "dgex": {"hidden": (8,), "epochs": 2, "batch_size": 16},
+}
+KINDS = sorted(SETTINGS)
+
+
+def problem(seed: int = 0, profiles: int = 60, landmarks: int = 7, targets: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((profiles, landmarks)).astype(np.float32)
+    Y = np.tanh(X @ rng.standard_normal((landmarks, targets))).astype(np.float32)
+    return X, Y
+
+
+def frames(X: np.ndarray, Y: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns = [f"L{i}" for i in range(X.shape[1])], [f"T{i}" for i in range(Y.shape[1])]
+    return pd.DataFrame(X, columns=columns[0]), pd.DataFrame(Y, columns=columns[1])
+
+
+def fitted(kind: str, X: Any, Y: Any) -> Any:
+    return registry()[kind](**SETTINGS[kind]).fit(X, Y)
+
+
+def test_every_kind_is_covered() -> None:
+    assert set(registry()) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clone_and_parameters(kind: str) -> None:
+    model = registry()[kind](**SETTINGS[kind])
+    copy = clone(model)
+    assert copy is not model
+    assert copy.get_params() == model.get_params()
+    assert not [name for name in vars(model) if name.endswith("_")], "__init__ must only store"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_frames_and_anndata_give_the_same_model(kind: str) -> None:
+    X, Y = problem()
+    x, y = frames(X, Y)
+    var = pd.DataFrame({"role": ["target"] * 5 + ["landmark"] * 7}, index=[*y.columns, *x.columns])
+    whole = ad.AnnData(np.hstack([Y, X]), var=var)
+    kept = X.copy(), Y.copy()
+    predictions = [fitted(kind, *pair).predict(X) for pair in ((X, Y), (x, y), (whole, whole))]
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+    np.testing.assert_array_equal(predictions[0], predictions[2])
+    assert predictions[0].dtype == np.float32
+    np.testing.assert_array_equal(X, kept[0])
+    np.testing.assert_array_equal(Y, kept[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_genes_are_aligned_by_name(kind: str) -> None:
+    x, y = frames(*problem())
+    model = fitted(kind, x, y)
+    shuffled = x[x.columns[::-1]].assign(further=1.0)
+    np.testing.assert_array_equal(model.predict(x), model.predict(shuffled))
+    with pytest.raises(GeneError, match="1 of 7 landmark genes are missing: L3"):
+        model.predict(x.drop(columns="L3"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_profile_equals_its_row_of_many(kind: str) -> None:
+    X, Y = problem()
+    model = fitted(kind, X, Y)
+    np.testing.assert_allclose(model.predict(X[4:5]), model.predict(X)[4:5], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_predicts_alone(kind: str, tmp_path: Path) -> None:
+    x, y = frames(*problem())
+    model = fitted(kind, x, y)
+    model.save(tmp_path / "model")
+    loaded = dgex.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert loaded.get_params() == model.get_params()
+    assert (loaded.landmarks_, loaded.targets_) == (model.landmarks_, model.targets_)
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["README.md", "model.json", "model.safetensors"]
+    assert "7 landmark genes" in (tmp_path / "model" / "README.md").read_text("utf-8")
+    with pytest.raises(OutputExistsError):
+        model.save(tmp_path / "model")
+    loaded.save(tmp_path / "again")
+    first, second = (json.loads((tmp_path / n / "model.json").read_text()) for n in ("model", "again"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "error", "words"),
+    [
+        (np.full((4, 2), np.nan), np.ones((4, 2)), DataError, "NaN or infinity at profile 0, gene 0"),
+        (np.ones((4, 2)), np.ones((5, 2)), DataError, "different numbers of profiles: found 4 and 5"),
+        (np.ones((1, 2)), np.ones((1, 2)), DataError, "too few training profiles"),
+        (np.ones(4), np.ones((4, 2)), DataError, r"found shape \(4,\)"),
+        (np.array([["a", "b"]] * 3), np.ones((3, 2)), DataError, "cannot be read as numbers"),
+        (pd.DataFrame(np.ones((3, 2)), columns=["A", "A"]), np.ones((3, 2)), GeneError, "gene names repeat: A"),
+    ],
+)
+def test_what_cannot_be_fitted(X: Any, Y: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        dgex.OLS().fit(X, Y)
+
+
+def test_an_unfitted_model_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not fitted"):
+        dgex.OLS().predict(np.ones((2, 2)))
+    with pytest.raises(ModelError, match="not fitted"):
+        dgex.OLS().save(tmp_path / "model")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fitted("ols", *problem()).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_a_missing_file(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"{name} is missing"):
+        dgex.load(folder)
+
+
+def test_changed_arrays(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="changed or truncated"):
+        dgex.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "oracle"}, "unknown kind 'oracle'"),
+        ({"format": 99}, "upgrade dgex"),
+        ({"settings": {"colour": 1}}, "changed or is incomplete"),
+        ({"genes": {}}, "changed or is incomplete"),
+    ],
+)
+def test_a_changed_description(folder: Path, change: dict[str, Any], words: str) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ModelError, match=words) as caught:
+        dgex.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_model_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        dgex.load(tmp_path / "none")
+    (tmp_path / "model.json").write_text("{")
+    (tmp_path / "model.safetensors").write_text("")
+    with pytest.raises(ModelError, match="is damaged"):
+        dgex.load(tmp_path)
+
+
+def test_a_folder_that_is_no_model_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ModelError, match="no model folder"):
+        fitted("ols", *problem()).save(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").exists()

@@ -1,0 +1,143 @@
+"""Identifiers are recognised and genes are aligned by name, whatever the order and the kind of identifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgex.errors import FileError, GeneError
+from dgex.gene_table import has_header, read_gene_table
+from dgex.genes import align, id_type, normalize_ids, strip_version
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["UBE2C", "RBKS", "HLA-A", "C1orf112", "NKX2-5"], "symbol"),
+        (["ENSG00000175063", "ENSG00000171174.12", "ENSMUSG00000051951.6", "ENSGR0000124334"], "ensembl"),
+        (["5720", "55847", "780"], "entrez"),
+        (["1007_s_at", "202954_at", "AFFX-BioB-5_at", "117_at", "217398_x_at"], "affymetrix"),
+        ([], "other"),
+        (["", "?!", "++"], "other"),
+    ],
+)
+def test_kinds_of_identifier(names: list[str], kind: str) -> None:
+    assert id_type(names) == kind
+
+
+def test_versions_and_number_forms_do_not_matter() -> None:
+    assert strip_version(["ENSG00000175063.12", "NKX2.5", "RP11-34P13.7"]) == [
+        "ENSG00000175063",
+        "NKX2.5",
+        "RP11-34P13.7",
+    ]
+    assert normalize_ids([5720.0, "5720.0", " 5720 ", np.float32(5720), float("nan"), None, "-666"]) == [
+        "5720",
+        "5720",
+        "5720",
+        "5720",
+        "",
+        "",
+        "",
+    ]
+
+
+@given(st.permutations(list(range(20))), st.integers(0, 20))
+def test_alignment_finds_every_gene_in_any_order(order: list[int], keep: int) -> None:
+    wanted = pd.DataFrame(index=[f"G{i}" for i in range(20)])
+    have = pd.DataFrame(index=[f"G{i}" for i in order][:keep])
+    found = align(wanted, have)
+    assert found.found == keep
+    assert [have.index[at] for at in found.index if at >= 0] == [n for n in wanted.index if n in have.index]
+    assert found.missing == [n for n in wanted.index if n not in have.index]
+
+
+def test_alignment_across_kinds_of_identifier() -> None:
+    wanted = pd.DataFrame({"ensembl": ["ENSG00000000001.3", "ENSG00000000002", ""]}, index=["AAA", "BBB", "CCC"])
+    by_ensembl = pd.DataFrame(index=["ENSG00000000002.9", "ENSG00000000001.1"])
+    found = align(wanted, by_ensembl)
+    assert found.index.tolist() == [1, 0, -1]
+    assert found.missing == ["CCC"]
+    assert found.matched_by == "ensembl -> names"
+    cmap = pd.DataFrame({"pr_gene_symbol": ["CCC", "AAA", "ZZZ"]}, index=["1_at", "2_at", "3_at"])
+    assert align(wanted, cmap).index.tolist() == [1, -1, 0]
+
+
+def test_an_ambiguous_name_does_not_match() -> None:
+    wanted = pd.DataFrame(index=["AAA", "BBB"])
+    var = pd.DataFrame({"symbol": ["AAA", "AAA", "BBB"]}, index=["1_at", "2_at", "3_at"])
+    assert align(wanted, var).index.tolist() == [-1, 2]
+
+
+def test_a_gene_missed_by_the_best_identifier_is_found_by_another() -> None:
+    wanted = pd.DataFrame({"ensembl": ["ENSG00000000001", "ENSG00000000002"]}, index=["AAA", "OLDNAME"])
+    var = pd.DataFrame({"ensembl": ["", "ENSG00000000002"]}, index=["AAA", "NEWNAME"])
+    assert align(wanted, var).index.tolist() == [0, 1]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_table_with_a_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.tsv", "gene\trole\tprobes\nA1\tlandmark\t1_at,2_at\nB1\ttarget\t\nC1\tother\t3_at\n")
+    table = read_gene_table(path)
+    assert (table.landmarks, table.targets) == (["A1"], ["B1"])
+    assert table.lookup()["probes"] == {"1_at": 0, "2_at": 0, "3_at": 2}
+
+
+def test_the_pair_of_the_paper_in_either_order(tmp_path: Path) -> None:
+    landmarks = write(tmp_path / "map_lm.txt", "A1\tENSG00000000001\t1_at\n")
+    targets = write(tmp_path / "map_tg.txt", "A1\tENSG00000000001\t9_at\nB1\tENSG00000000002\t2_at,3_at\n")
+    for pair in ([landmarks, targets], [targets, landmarks]):
+        table = read_gene_table(pair)
+        assert table.landmarks == ["A1"]
+        assert table.targets == ["A1|9_at", "B1"]
+        assert table.lookup()["ensembl"]["ENSG00000000001"] == 0, "a gene that is both counts as the landmark"
+    assert not has_header(landmarks)
+    assert has_header(write(tmp_path / "t.txt", "Hugo_Symbol\tEntrez_Gene_Id\tS1\nTES\t26136\t2\n"))
+
+
+def test_gene_info_of_cmap(tmp_path: Path) -> None:
+    header = "pr_gene_id\tpr_gene_symbol\tpr_gene_title\tpr_is_lm\tpr_is_bing\n"
+    rows = "780\tDDR1\tx\t1\t1\n7849\tPAX8\tx\t0\t1\n2978\tGUCA1A\tx\t0\t0\n"
+    table = read_gene_table(write(tmp_path / "gene_info.txt", header + rows))
+    assert table.frame["role"].tolist() == ["landmark", "target", "other"]
+    assert table.frame["entrez"].tolist() == ["780", "7849", "2978"]
+    assert table.frame.index.tolist() == ["DDR1", "PAX8", "GUCA1A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("gene\trole\nA1\tboss\n", GeneError, "unknown role boss"),
+        ("gene\trole\nA1\ttarget\n", GeneError, "no landmark genes"),
+        ("gene\trole\nA1\tlandmark\nA1\tlandmark\n", GeneError, "twice"),
+        ("gene\tensembl\nA1\tENSG00000000001\n", GeneError, "has no role"),
+        ("1\t2\t3\n4\t5\t6\n", FileError, "no gene table"),
+        ("", FileError, "no tab-separated gene table"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, text: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        read_gene_table(write(tmp_path / "g.tsv", text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="does not exist"):
+        read_gene_table(tmp_path / "none.tsv")
+
+
+@pytest.mark.real
+def test_the_genes_of_the_paper(real_data: Path) -> None:
+    table = read_gene_table([real_data / "map_lm.txt", real_data / "map_tg.txt"])
+    assert (len(table.landmarks), len(table.targets)) == (943, 9520)
+    landmarks, targets = (table.frame[table.frame["role"] == role]["ensembl"] for role in ("landmark", "target"))
+    assert targets.isin(set(landmarks)).sum() == 445
