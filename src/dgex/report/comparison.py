@@ -1,0 +1,278 @@
+"""What a comparison of models says: its table, figures and page, made from plain data frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dgex.report.figures import density, learning_curves, scatter, to_svg
+from dgex.report.page import Page
+from dgex.report.style import PALETTE
+from dgex.report.tables import EMPTY, text_table
+
+__all__ = ["Comparison", "file_name"]
+
+LABELS = {
+    "model": "Model",
+    "kind": "Kind",
+    "error": "Overall error",
+    "sd": "± SD",
+    "improvement": "Improvement",
+    "better": "Genes better",
+    "pearson_mean": "Pearson",
+    "pearson_median": "median",
+    "spearman_mean": "Spearman",
+    "spearman_median": "median",
+    "rmse": "RMSE",
+    "genes": "Genes",
+    "profiles": "Profiles",
+    "seconds": "Seconds",
+}
+FORMATS = {
+    "error": ".4f",
+    "sd": ".4f",
+    "improvement": ".2%",
+    "better": ".1%",
+    "pearson_mean": ".4f",
+    "pearson_median": ".4f",
+    "spearman_mean": ".4f",
+    "spearman_median": ".4f",
+    "rmse": ".4f",
+    "seconds": ".2f",
+}
+_BEST = {
+    "error": "min",
+    "improvement": "max",
+    "better": "max",
+    "pearson_mean": "max",
+    "pearson_median": "max",
+    "spearman_mean": "max",
+    "spearman_median": "max",
+    "rmse": "min",
+}
+_MEASURES = {"mae": "error", "pearson": "Pearson correlation", "spearman": "Spearman correlation"}
+_RULES = {"mae": "min", "pearson": "max", "spearman": "max"}
+
+
+def file_name(text: str) -> str:
+    """Letters, digits, dots and dashes of `text`, fit for a file name on every system."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side.
+
+    Attributes
+    ----------
+    overall
+        One row a model and split, with the columns of `LABELS` and `split`.
+    per_gene
+        One row a gene, model and split: gene, model, split, mae, rmse, pearson, spearman.
+    trivial
+        Name of the predictor drawn in grey, "" where there is none.
+    baseline
+        Name of the model that the others are compared with.
+    unit
+        Unit of the errors, in words.
+    histories
+        Network to its learning curve, one dict an epoch (`epoch`, `<set>.error`).
+    details
+        What to list at the end of the page: name to value.
+    """
+
+    overall: pd.DataFrame
+    per_gene: pd.DataFrame
+    baseline: str
+    trivial: str = ""
+    unit: str = ""
+    histories: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> list[str]:
+        """Splits in the order they were asked for."""
+        return list(dict.fromkeys(self.overall["split"]))
+
+    def text(self) -> str:
+        """Lay the overall table out for a terminal, one part a split."""
+        parts = []
+        for split in self.splits:
+            rows = self._rows(split)
+            drop = ["split", "kind", "genes", "profiles", "pearson_median", "spearman_median"]
+            table = rows.drop(columns=drop).astype({"improvement": object, "better": object})
+            of_baseline = (rows["model"] == self.baseline).to_numpy()
+            table.loc[of_baseline, "improvement"] = "baseline"
+            for name in ("improvement", "better"):
+                table[name] = [_percent(value, FORMATS[name]) for value in table[name]]
+            shown = text_table(_right(table, LABELS), LABELS, FORMATS)
+            parts.append(f"{self._headline(split)}\n\n{shown}")
+        return "\n\n".join([*parts, self._legend()])
+
+    def _headline(self, split: str) -> str:
+        rows = self._rows(split)
+        return f"{split}: {rows['profiles'].iat[0]:,} profiles, {rows['genes'].iat[0]:,} target genes"
+
+    def _legend(self) -> str:
+        unit = f" ({self.unit})" if self.unit else ""
+        return (
+            f"Overall error: mean over genes of the mean absolute error{unit}; SD over genes.\n"
+            f"Improvement and genes better: against {self.baseline}. Correlations: mean over genes."
+        )
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by its file name, without suffix: densities and scatters a split, learning curves once."""
+        found: dict[str, Figure] = {}
+        grey = [self.trivial] if self.trivial else []
+        suffix = f" ({self.unit})" if self.unit else ""
+        for split in self.splits:
+            errors = self._values(split, "mae")
+            found[f"error-density-{file_name(split)}"] = density(
+                errors, f"Mean absolute error of a gene{suffix}", f"Errors on {split}", grey=grey
+            )
+            correlations = {
+                n: values for n, values in self._values(split, "pearson").items() if np.isfinite(values).any()
+            }
+            if correlations:
+                found[f"pearson-density-{file_name(split)}"] = density(
+                    correlations, "Pearson correlation of a gene", f"Correlations on {split}"
+                )
+            for at, name in enumerate(self._compared()):
+                found[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
+                    errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=PALETTE[at % 7]
+                )
+        for name, history in self.histories.items():
+            if len(history) > 1:
+                found[f"learning-{file_name(name)}"] = learning_curves(_curves(history), title=f"Training of {name}")
+        return found
+
+    def _compared(self) -> list[str]:
+        names = dict.fromkeys(self.overall["model"])
+        return [name for name in names if name not in (self.baseline, self.trivial)]
+
+    def wide(self, split: str, measure: str) -> pd.DataFrame:
+        """One measure on one split, genes x models, in the order of both."""
+        part = self.per_gene[self.per_gene["split"] == split]
+        names = list(dict.fromkeys(part["model"]))
+        columns = {name: part.loc[part["model"] == name].set_index("gene")[measure] for name in names}
+        return pd.DataFrame(columns)
+
+    def _values(self, split: str, measure: str) -> dict[str, np.ndarray]:
+        wide = self.wide(split, measure)
+        return {str(name): wide[name].to_numpy(np.float64) for name in wide.columns}
+
+    def _rows(self, split: str) -> pd.DataFrame:
+        return self.overall[self.overall["split"] == split].reset_index(drop=True)
+
+    def page(self, title: str = "Evaluation", figures: Mapping[str, Figure] | None = None) -> Page:
+        """Build the page: headline numbers, tables, figures, every gene, and how it was measured."""
+        page = Page(title, "; ".join(self._headline(split) for split in self.splits))
+        self.add_to(page, figures)
+        return page
+
+    def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None) -> Page:
+        """Add the comparison's sections to a page."""
+        figures = self.figures() if figures is None else figures
+        page.add_heading("Result")
+        for split in self.splits:
+            self._add_result(page, split)
+        page.add_heading("Gene by gene")
+        page.add_text(
+            "Each density shows how a method's values spread over the target genes; a curve further left means "
+            "smaller errors. In a scatter every dot is a gene: above the diagonal the model infers it better than "
+            f"{self.baseline}."
+        )
+        for name, figure in figures.items():
+            if not name.startswith("learning-"):
+                page.add_figure(to_svg(figure), _caption(figure))
+        curves = {name: figure for name, figure in figures.items() if name.startswith("learning-")}
+        if curves:
+            page.add_heading("Learning")
+            for figure in curves.values():
+                page.add_figure(to_svg(figure), f"{_caption(figure)}: overall error after every epoch.")
+        page.add_heading("Find a gene")
+        measures = {
+            self._measure_name(split, measure): self.wide(split, measure)
+            for measure in _MEASURES
+            for split in self.splits
+            if self.per_gene[measure].notna().any()
+        }
+        rules = {self._measure_name(split, name): rule for name, rule in _RULES.items() for split in self.splits}
+        page.add_finder(measures, "Every target gene by every model; the best model of a gene is marked.", best=rules)
+        if self.details:
+            page.add_heading("How it was measured")
+            page.add_text(self._legend().replace("\n", " "))
+            details = pd.DataFrame({"What": list(self.details), "Value": [str(v) for v in self.details.values()]})
+            page.add_table(details, "Data, models and settings.")
+        return page
+
+    def _measure_name(self, split: str, measure: str) -> str:
+        name = _MEASURES[measure]
+        return f"{split}: {name}" if len(self.splits) > 1 else name.capitalize()
+
+    def _add_result(self, page: Page, split: str) -> None:
+        rows = self._rows(split)
+        if len(self.splits) > 1:
+            page.add_heading(self._headline(split), level=3)
+        models = rows[rows["model"] != self.trivial]
+        if models["error"].notna().any():
+            page.add_numbers(self._numbers(rows, models.iloc[int(np.nanargmin(models["error"]))]))
+        page.add_table(
+            rows.drop(columns=["split", "genes", "profiles"]).dropna(axis=1, how="all"),
+            f"{self._headline(split)}. {self._legend()}".replace("\n", " "),
+            labels={**LABELS, "pearson_median": "Pearson, median", "spearman_median": "Spearman, median"},
+            formats=FORMATS,
+            best=_BEST,
+        )
+
+    def _numbers(self, rows: pd.DataFrame, best: pd.Series) -> list[tuple[str, str, str]]:
+        numbers = [
+            ("Lowest overall error", f"{best['error']:.4f}", f"{best['model']}; ± {best['sd']:.4f} over genes"),
+        ]
+        if best["model"] != self.baseline:
+            numbers.append(
+                (f"Improvement over {self.baseline}", _percent(best["improvement"], ".1%"), "relative, of the error")
+            )
+            numbers.append((f"Genes better than {self.baseline}", _percent(best["better"], ".1%"), str(best["model"])))
+        elif self.trivial in set(rows["model"]) and self.trivial != self.baseline:
+            trivial = rows.loc[rows["model"] == self.trivial, "error"].iat[0]
+            gain = _percent(1 - best["error"] / trivial, ".1%")
+            numbers.append((f"Improvement over the {self.trivial}", gain, "relative, of the error"))
+        if np.isfinite(best["pearson_median"]):
+            numbers.append(("Median Pearson correlation", f"{best['pearson_median']:.3f}", str(best["model"])))
+        return numbers
+
+
+def _percent(value: Any, spec: str) -> str:
+    if isinstance(value, str):
+        return value
+    return EMPTY if not np.isfinite(value) else format(value, spec).replace("-", "−")
+
+
+def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Pad columns of ready-made texts on the left, so that numbers and words among them end together."""
+    table = table.copy()
+    for name in ("improvement", "better"):
+        width = max(len(labels[name]), *(len(text) for text in table[name]))
+        table[name] = [text.rjust(width) for text in table[name]]
+    return table
+
+
+def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
+    """The columns of a history that are overall errors, by the name of their set."""
+    sets = [key for key in history[0] if key.endswith(".error")]
+    return {
+        key.removesuffix(".error"): ([row["epoch"] for row in history], [row.get(key, np.nan) for row in history])
+        for key in sets
+    }
+
+
+def _caption(figure: Figure) -> str:
+    axes = figure.axes[0]
+    return str(axes.get_title(loc="left") or axes.get_xlabel())
