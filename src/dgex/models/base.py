@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimator", "Matrix", "fingerprint"]
 
-Matrix = np.ndarray | pd.DataFrame | ad.AnnData
-EvalSets = Mapping[str, tuple[Matrix, Matrix]]
+Matrix: TypeAlias = np.ndarray | pd.DataFrame | ad.AnnData
+EvalSets: TypeAlias = Mapping[str, tuple[Matrix, Matrix]]
 
 
 class Estimator(BaseEstimator):

@@ -1,0 +1,203 @@
+"""Everything once, on simulated data: simulate, prepare, train six methods, evaluate, infer, report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex.atomic import check_output, json_dump
+from dgex.datasets.simulate import simulate
+from dgex.errors import OutputExistsError, SettingsError
+from dgex.evaluation import Evaluation, evaluate
+from dgex.inference import infer
+from dgex.models.fitting import train
+from dgex.models.folder import load
+from dgex.prepare.pipeline import prepare
+from dgex.progress import note
+from dgex.report.page import Page
+
+__all__ = ["SCALES", "demo"]
+
+METHODS = ("ols", "ridge", "lasso", "knn-ge", "knn", "dgex")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of one demonstration."""
+
+    samples: int
+    landmarks: int
+    targets: int
+    rnaseq: int
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int
+
+
+SCALES = {
+    "tiny": Scale(600, 60, 120, 60, (150,), 15, 50),
+    "laptop": Scale(8000, 250, 1200, 300, (600, 600), 40, 50),
+}
+
+
+def demo(
+    output: str | os.PathLike[str] = "dgex-demo", *, scale: str = "laptop", seed: int = 0, overwrite: bool = False
+) -> Evaluation:
+    """Run everything once on a simulated compendium and leave one page that shows it.
+
+    A run that was cut short goes on where it stopped: each step leaves its result in `output` and is not
+    repeated when the same call comes again.
+
+    Parameters
+    ----------
+    output : path
+        Folder to fill: `compendium.h5ad`, `data.h5ad`, `models/`, `evaluation/`, `panel.gctx`, `full.gctx`
+        and `report.html`.
+    scale : {"tiny", "laptop"}
+        Seconds or minutes on two cores.
+    seed : int
+        Seed of the compendium, the split and the weights.
+    overwrite : bool
+        Do a finished demonstration again.
+
+    Returns
+    -------
+    Evaluation
+        The six methods on the test profiles and on the second platform.
+
+    Raises
+    ------
+    SettingsError
+        An unknown scale.
+    OutputExistsError
+        `output` holds a finished demonstration, one with other settings, or something else.
+    """
+    if scale not in SCALES:
+        raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")
+    folder, sizes = Path(output), SCALES[scale]
+    settings = {"scale": scale, "seed": seed}
+    _claim(folder, settings, overwrite)
+    seconds: dict[str, float] = {}
+
+    def step(name: str, made: Path, work: Callable[[], Any]) -> None:
+        if made.exists():
+            note(f"{name}: done before")
+            return
+        began = time.perf_counter()
+        work()
+        seconds[name] = round(time.perf_counter() - began, 1)
+
+    compendium, data = folder / "compendium.h5ad", folder / "data.h5ad"
+    step(
+        "simulate",
+        compendium,
+        lambda: simulate(
+            compendium,
+            samples=sizes.samples,
+            landmarks=sizes.landmarks,
+            targets=sizes.targets,
+            rnaseq=sizes.rnaseq,
+            duplicates=0.02,
+            seed=seed,
+        ),
+    )
+    step("prepare", data, lambda: prepare(compendium, data, dedup=1.0, quantile="inductive", group="study", seed=seed))
+    for method in METHODS:
+        extra: dict[str, Any] = {}
+        if method == "dgex":
+            extra = {"hidden": sizes.hidden, "epochs": sizes.epochs, "batch_size": sizes.batch_size, "seed": seed}
+        model = folder / "models" / method
+        step(f"train {method}", model, partial(train, data, method, model, resume=True, **extra))
+    models = {method: folder / "models" / method for method in METHODS}
+    result = evaluate(models, data, split="test")
+    result.save(folder / "evaluation", overwrite=True)
+    step("infer", folder / "full.gctx", lambda: _infer(folder))
+    _page(folder, result, sizes, seconds).save(folder / "report.html", overwrite=True)
+    return result
+
+
+def _claim(folder: Path, settings: dict[str, Any], overwrite: bool) -> None:
+    """Make the folder ours: new, half-done with the same settings, or a finished one to be done again."""
+    marker = folder / "demo.json"
+    ours = marker.exists() and marker.read_text("utf-8").strip() != ""
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExistsError(f"{folder} exists and was not made by dgex demo; give another folder")
+    if ours:
+        import json
+
+        same = json.loads(marker.read_text("utf-8")) == settings
+        finished = (folder / "report.html").exists()
+        if (finished or not same) and not overwrite:
+            what = "a finished demonstration" if finished else "a demonstration with other settings"
+            raise OutputExistsError(f"{folder} holds {what}; overwrite=True (--overwrite) does it again")
+        if finished or not same:
+            _empty(folder)
+    check_output(folder / "demo.json", overwrite=True)
+    json_dump(settings, marker)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier demonstration left, and nothing else."""
+    import shutil
+
+    for name in ("models", "evaluation"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("compendium.h5ad", "data.h5ad", "panel.gctx", "full.gctx", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _infer(folder: Path) -> None:
+    """Measure only the landmark genes of the test profiles, and infer the rest."""
+    with io.open(folder / "data.h5ad") as data, io.open(folder / "compendium.h5ad") as raw:
+        test = data.obs.index[data.obs["split"] == "test"]
+        rows = raw.obs.index.get_indexer(test)
+        columns = raw.var.index.get_indexer(pd.Index(load(folder / "models" / "dgex").landmarks_))
+        panel = raw.read(genes=columns, samples=rows)
+        obs, var = raw.obs.iloc[rows], raw.var.iloc[columns][["role"]]
+    with io.create(folder / "panel.gctx", obs, var, overwrite=True) as sink:
+        sink.append(panel)
+    infer(folder / "panel.gctx", folder / "models" / "dgex", folder / "full.gctx")
+
+
+def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, float]) -> Page:
+    """Tell the whole run on one page."""
+    subtitle = (
+        f"A simulated compendium of {sizes.samples:,} profiles, {sizes.landmarks:,} landmark genes and "
+        f"{sizes.targets:,} target genes: six methods on studies they never saw"
+    )
+    page = Page("dgex: transcriptomes from landmark genes", subtitle)
+    result.add_to(page)
+    page.add_heading("One inferred panel")
+    page.add_text(_panel_words(folder))
+    if seconds:
+        page.add_heading("How long it took")
+        frame = pd.DataFrame({"step": list(seconds), "seconds": list(seconds.values())})
+        page.add_table(frame, "Wall-clock seconds of each step on this machine.", formats={"seconds": ".1f"})
+    return page
+
+
+def _panel_words(folder: Path) -> str:
+    """Compare the inferred panel with what the compendium holds, in log2 units."""
+    with io.open(folder / "full.gctx") as full, io.open(folder / "compendium.h5ad") as raw:
+        inferred = np.flatnonzero((full.var["origin"] == "inferred").to_numpy())
+        rows = raw.obs.index.get_indexer(full.obs.index)
+        truth = raw.read(genes=raw.var.index.get_indexer(full.var.index[inferred]), samples=rows)
+        values = full.read(genes=inferred)
+        profiles, genes = full.shape
+    error = np.abs(values - truth).mean()
+    spread = np.abs(truth - truth.mean(0)).mean()
+    return (
+        f"panel.gctx holds the landmark genes of {profiles:,} test profiles. The network inferred their "
+        f"{len(inferred):,} target genes; full.gctx holds {genes:,} genes, measured and inferred. In log2 units of "
+        f"the raw compendium the inferred values are off by {error:.3f} on average, where each gene's own mean would "
+        f"be off by {spread:.3f}."
+    )
