@@ -1,0 +1,281 @@
+"""AnnData on disk, `.h5ad` and `.zarr`: read lazily, dense or sparse, and streamed out in its own encoding."""
+
+from __future__ import annotations
+
+import shutil
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anndata
+import anndata.io
+import h5py
+import numpy as np
+import pandas as pd
+import zarr
+from anndata import AnnData
+
+from dgex import progress
+from dgex.errors import DataError, FileError, SettingsError
+from dgex.io.base import ExpressionFile, Index, Selection
+from dgex.io.checks import reading
+from dgex.io.gctx import CACHE, layout, storage
+from dgex.io.records import decode_uns, encode_uns
+from dgex.io.slabs import fill
+from dgex.io.sparse import SparseMatrix
+from dgex.io.writer import Writer
+
+__all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
+
+_EXTRAS = ("layers", "obsm", "obsp", "varp")
+
+
+class _AnnDataFile(ExpressionFile):
+    """What both kinds of store share: a group with `X`, `obs`, `var` and more."""
+
+    def __init__(self, path: Path) -> None:
+        with reading(path, self.format):
+            self._handle = self._open(path)
+            try:
+                for name in ("X", "obs", "var"):
+                    if name not in self._handle:
+                        raise FileError(f"{path} is no AnnData file: it has no {name}{self._looks_like()}")
+                obs, var = (_table(self._handle, name, path) for name in ("obs", "var"))
+                self._matrix, described = self._open_matrix(path, len(obs), len(var))
+                uns = anndata.io.read_elem(self._handle["uns"]) if "uns" in self._handle else {}
+                varm = anndata.io.read_elem(self._handle["varm"]) if "varm" in self._handle else {}
+                super().__init__(
+                    path,
+                    obs,
+                    var,
+                    notes={"layout": described, "orientation": self.native},
+                    uns=decode_uns(uns),
+                    varm=varm,
+                )
+            except BaseException:
+                self.close()
+                raise
+
+    @abstractmethod
+    def _open(self, path: Path) -> Any:
+        """Open the store and return its root group."""
+
+    def _looks_like(self) -> str:
+        return "; it looks like GCTX: name it .gctx" if "0" in self._handle else ""
+
+    def _open_matrix(self, path: Path, samples: int, genes: int) -> tuple[Any, str]:
+        stored = self._handle["X"]
+        if hasattr(stored, "keys"):
+            matrix = SparseMatrix(stored)
+            described = f"sparse {matrix.kind}"
+        else:
+            matrix = stored
+            described = layout(stored) if isinstance(stored, h5py.Dataset) else f"chunks of {stored.chunks}"
+            if stored.dtype.kind not in "fiub":
+                raise DataError(f"{path} holds {stored.dtype} where numbers belong, in X")
+        if tuple(matrix.shape) != (samples, genes):
+            raise DataError(
+                f"{path} holds a matrix of shape {matrix.shape} for {samples:,} samples and {genes:,} genes"
+            )
+        return matrix, described
+
+    def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
+        if isinstance(self._matrix, SparseMatrix):
+            self._matrix.fill(rows, genes, out)
+        else:
+            fill(self._matrix, rows, genes, out)
+
+    def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
+        """Read the selection; layers, obsm and the like come along."""
+        adata = super().to_adata(genes, samples)
+        for name in _EXTRAS:
+            if name not in self._handle or not len(self._handle[name]):
+                continue
+            whole = AnnData(obs=self.obs[[]], var=self.var[[]])
+            with reading(self.path, self.format):
+                for key, value in anndata.io.read_elem(self._handle[name]).items():
+                    getattr(whole, name)[key] = value
+            part = whole[adata.obs_names, adata.var_names]
+            for key, value in getattr(part, name).items():
+                getattr(adata, name)[key] = value.copy()
+        return adata
+
+    def close(self) -> None:
+        if isinstance(getattr(self, "_matrix", None), SparseMatrix):
+            self._matrix.close()
+
+
+class H5adFile(_AnnDataFile):
+    """An open `.h5ad` file."""
+
+    format = "AnnData h5ad"
+
+    def _open(self, path: Path) -> Any:
+        return h5py.File(path, "r", rdcc_nbytes=CACHE)
+
+    def close(self) -> None:
+        super().close()
+        self._handle.close()
+
+
+class ZarrFile(_AnnDataFile):
+    """An open `.zarr` folder."""
+
+    format = "AnnData zarr"
+
+    def _open(self, path: Path) -> Any:
+        return zarr.open_group(str(path), mode="r")
+
+
+class _AnnDataWriter(Writer):
+    """What both kinds of store share: everything but `X` is anndata's own work."""
+
+    keeps_uns: ClassVar[bool] = True
+
+    def __init__(self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, **common: Any) -> None:
+        super().__init__(path, obs, var, **common)
+        self._extras: dict[str, dict[str, Any]] = {}
+        self._root: Any = None
+        self._matrix: Any = None
+
+    def extras(self, adata: AnnData) -> None:
+        self._extras = {name: dict(getattr(adata, name)) for name in _EXTRAS}
+        if adata.raw is not None:
+            progress.note(f"raw is left out of {self.path}")
+
+    def _write_all_but_x(self) -> None:
+        root = self._root
+        root.attrs["encoding-type"], root.attrs["encoding-version"] = "anndata", "0.1.0"
+        varm = {key: _storable(v) if isinstance(v, pd.DataFrame) else v for key, v in self.varm.items()}
+        for name, value in (
+            ("obs", _storable(self.obs)),
+            ("var", _storable(self.var)),
+            ("uns", encode_uns(self.uns)),
+            ("varm", varm),
+            *((name, self._extras.get(name, {})) for name in _EXTRAS),
+        ):
+            try:
+                anndata.io.write_elem(root, name, value)
+            except (OSError, RuntimeError):
+                raise
+            except Exception as error:
+                said = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise DataError(f"cannot write {name} to {self.path}: {said}") from error
+
+    def _mark_x(self) -> None:
+        self._matrix.attrs["encoding-type"], self._matrix.attrs["encoding-version"] = "array", "0.2.0"
+
+    def _write(self, start: int, block: np.ndarray) -> None:
+        self._matrix[start : start + len(block)] = block
+
+
+class H5adWriter(_AnnDataWriter):
+    """Writes `.h5ad`: X dense, contiguous unless `compression="gzip"` or `chunks=(samples, genes)`."""
+
+    options = ("compression", "chunks")
+
+    def __init__(
+        self,
+        path: Path,
+        obs: pd.DataFrame,
+        var: pd.DataFrame,
+        *,
+        compression: str | None = None,
+        chunks: tuple[int, int] | None = None,
+        **common: Any,
+    ) -> None:
+        if compression not in (None, "gzip"):
+            raise SettingsError(f"h5ad compression {compression!r} is unknown; accepted: None, 'gzip'")
+        super().__init__(path, obs, var, **common)
+        self._layout = storage(self.shape, compression, chunks)
+        if "chunks" in self._layout:
+            self._step = self._layout["chunks"][0]
+
+    def _start(self, path: Path) -> None:
+        if self._layout.get("compression") is None:
+            self._need(4 * self.shape[0] * self.shape[1])
+        self._root = h5py.File(path, "w", rdcc_nbytes=CACHE)
+        self._write_all_but_x()
+        self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
+        self._mark_x()
+
+    def _close(self) -> None:
+        if self._root is not None:
+            self._root.close()
+
+
+class ZarrWriter(_AnnDataWriter):
+    """Writes a `.zarr` folder in zarr's format 2, which both of its major versions read; chunks of about 1 MiB."""
+
+    options = ("chunks",)
+
+    def __init__(
+        self,
+        path: Path,
+        obs: pd.DataFrame,
+        var: pd.DataFrame,
+        *,
+        chunks: tuple[int, int] | None = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(path, obs, var, **common)
+        self._chunks = storage(self.shape, None, chunks or (256, 1024))["chunks"]
+        self._step = self._chunks[0]
+
+    def _start(self, path: Path) -> None:
+        self._folder = path
+        new = int(zarr.__version__.split(".")[0]) >= 3
+        self._root = zarr.open_group(str(path), mode="w", **({"zarr_format": 2} if new else {}))
+        self._write_all_but_x()
+        make = self._root.create_array if new else self._root.create_dataset
+        self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0)
+        self._mark_x()
+
+    def _finish(self) -> None:
+        zarr.consolidate_metadata(str(self._folder))
+
+    def _close(self) -> None:
+        if self._root is not None and not self._folder.is_dir():
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
+    if isinstance(handle[name], h5py.Dataset):
+        raise FileError(f"{path} was written by an anndata before 0.7; read and write it with a newer one first")
+    table = anndata.io.read_elem(handle[name])
+    if not isinstance(table, pd.DataFrame):
+        raise FileError(f"{path} is no AnnData file: its {name} is no table")
+    table.index = pd.Index([str(value) for value in table.index], dtype=object)
+    return table
+
+
+def _storable(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of strings as anndata itself stores them: as categories where they repeat or have gaps, else plain."""
+    table = table.copy(deep=False)
+    for column in table.columns:
+        values = table[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.cat.rename_categories([_plain(c) for c in values.cat.categories])
+        elif pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype):
+            texts = pd.Series(
+                [None if missing else str(v) for v, missing in zip(values.tolist(), values.isna())],
+                index=table.index,
+                dtype=object,
+            )
+            repeats = texts.isna().any() or texts.nunique() < len(texts)
+            values = texts.astype("category") if repeats else texts
+        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
+            values = values.astype(str).astype(object)
+        else:
+            continue
+        table[column] = values
+    safe = [str(column).replace("/", "_") for column in table.columns]
+    if safe != list(table.columns):
+        progress.note("a slash in names of metadata columns became an underscore")
+        table.columns = pd.Index(safe, dtype=object)
+    table.index = pd.Index([str(value) for value in table.index], dtype=object, name="_index")
+    return table
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value

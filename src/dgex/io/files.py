@@ -1,0 +1,252 @@
+"""The face of this room: read, open, create, write, convert, in any format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dgex import progress
+from dgex.errors import FileError, SettingsError
+from dgex.io.base import ExpressionFile, Selection, Turned
+from dgex.io.orientation import ORIENTATIONS, check_not_turned
+from dgex.io.registry import find, recognise
+from dgex.io.writer import Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+__all__ = ["convert", "create", "open", "read", "write"]
+
+_PathLike = str | os.PathLike[str]
+
+
+def open(
+    path: _PathLike, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
+) -> ExpressionFile:
+    """Open an expression file lazily: metadata at once, values block by block.
+
+    Text is parsed once, into a temporary float32 file outside memory (where `TMPDIR` says); all else is read in place.
+
+    Parameters
+    ----------
+    path : path
+        The suffix says the format; see `dgex.io.formats()`.
+    orientation : {"auto", "genes-in-rows", "genes-in-columns"}
+        How the genes lie in the file. `"auto"` follows the format where it has a rule (GCT, GCTX and AnnData), and else
+        looks at ids, column names and size, and says what it found in `notes["orientation"]`.
+    format : str, optional
+        Key of the format for files whose suffix does not say it.
+    allow_missing : bool
+        Let NaN and infinity pass instead of raising an error when they are read.
+
+    Returns
+    -------
+    ExpressionFile
+        To be used as a context manager.
+
+    Raises
+    ------
+    FileError
+        The file is missing, truncated, damaged, or of another format than it claims.
+    DataError
+        Duplicate or no ids, text where numbers belong, a matrix turned the wrong way.
+    """
+    source = Path(path)
+    if orientation not in ORIENTATIONS:
+        raise SettingsError(f"orientation {orientation!r} is unknown; accepted: {', '.join(ORIENTATIONS)}")
+    chosen = recognise(source, format)
+    handle: ExpressionFile
+    if chosen.key in ("tsv", "csv", "parquet"):
+        handle = chosen.reader(source, orientation=orientation)  # type: ignore[call-arg]
+    else:
+        handle = chosen.reader(source)  # type: ignore[call-arg]
+        if orientation not in ("auto", handle.native):
+            handle = Turned(handle)
+        elif orientation == "auto":
+            try:
+                check_not_turned(handle)
+            except BaseException:
+                handle.close()
+                raise
+    handle.allow_missing = allow_missing
+    return handle
+
+
+def read(
+    path: _PathLike,
+    *,
+    genes: Selection = None,
+    samples: Selection = None,
+    orientation: str = "auto",
+    format: str | None = None,
+    allow_missing: bool = False,
+) -> AnnData:
+    """Read an expression file into memory.
+
+    Parameters
+    ----------
+    path, orientation, format, allow_missing
+        As for `open`.
+    genes, samples : slice, positions, names or None
+        What to read and in which order; None means all.
+
+    Returns
+    -------
+    AnnData
+        Profiles x genes, `X` dense float32, C-contiguous.
+
+    Raises
+    ------
+    FileError, DataError
+        As for `open`; DataError also for NaN or infinity.
+    """
+    with open(path, orientation=orientation, format=format, allow_missing=allow_missing) as source:
+        return source.to_adata(genes, samples)
+
+
+def create(
+    path: _PathLike,
+    obs: pd.DataFrame,
+    var: pd.DataFrame,
+    *,
+    uns: Mapping[str, Any] | None = None,
+    varm: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    format: str | None = None,
+    **format_options: Any,
+) -> Writer:
+    """Start an expression file, to be filled block by block.
+
+    >>> with dgex.io.create("out.gctx", obs, var) as out:  # doctest: +SKIP
+    ...     for block in blocks:
+    ...         out.append(block)
+
+    Parameters
+    ----------
+    path : path
+        The suffix says the format.
+    obs, var : DataFrame
+        Metadata of all profiles and genes; the index holds their ids.
+    uns, varm : mapping, optional
+        Annotations; only `.h5ad` and `.zarr` hold them, other formats leave them out with a note.
+    overwrite : bool
+        Replace an existing file, once the new one is complete.
+    format : str, optional
+        Key of the format where the suffix does not say it.
+    **format_options
+        `compression`, `chunks` (GCTX, AnnData), `layout`, `compression` (Parquet), `version` (GCT), `genes_in` (text).
+
+    Returns
+    -------
+    Writer
+        A context manager with `append(block)`; the file gets its name when all profiles have come.
+
+    Raises
+    ------
+    OutputExistsError, FileError, DataError, SettingsError
+    """
+    target = Path(path)
+    chosen = find(target, format)
+    writer = chosen.writer
+    unknown = sorted(set(format_options) - set(writer.options))
+    if unknown:
+        accepted = ", ".join(writer.options) or "none"
+        raise SettingsError(f"{chosen.name} has no option {', '.join(unknown)}; accepted: {accepted}")
+    if not writer.keeps_uns and (uns or varm):
+        left = " and ".join(name for name, value in (("uns", uns), ("varm", varm)) if value)
+        progress.note(f"{chosen.name} holds no {left}: left out of {target}; .h5ad and .zarr hold all")
+        uns = varm = None
+    return writer(target, obs, var, uns=uns, varm=varm, overwrite=overwrite, **format_options)
+
+
+def write(
+    adata: AnnData,
+    path: _PathLike,
+    *,
+    overwrite: bool = False,
+    format: str | None = None,
+    block: int = 4096,
+    **format_options: Any,
+) -> None:
+    """Write an AnnData, dense, sparse or backed, as float32, block by block.
+
+    Parameters
+    ----------
+    adata : AnnData
+    path, overwrite, format, **format_options
+        As for `create`.
+    block : int
+        Profiles at a time.
+
+    Raises
+    ------
+    OutputExistsError, FileError, DataError, SettingsError
+    """
+    if adata.X is None:
+        raise FileError(f"cannot write {path}: the AnnData has no X")
+    writer = create(
+        path,
+        adata.obs,
+        adata.var,
+        uns=adata.uns,
+        varm=dict(adata.varm),
+        overwrite=overwrite,
+        format=format,
+        **format_options,
+    )
+    writer.extras(adata)
+    with writer:
+        for start in range(0, adata.n_obs, block):
+            values = adata.X[start : start + block]
+            writer.append(np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float32))
+
+
+def convert(
+    source: _PathLike,
+    target: _PathLike,
+    *,
+    genes: Selection = None,
+    samples: Selection = None,
+    orientation: str = "auto",
+    overwrite: bool = False,
+    block: int = 4096,
+    allow_missing: bool = False,
+    **format_options: Any,
+) -> tuple[int, int]:
+    """Stream one expression file into another format, metadata included.
+
+    Parameters
+    ----------
+    source, target : path
+        The suffixes say the formats.
+    genes, samples : slice, positions, names or None
+        What to convert and in which order; None means all.
+    orientation, allow_missing
+        How to read `source`; see `open`.
+    overwrite, **format_options
+        How to write `target`; see `create`.
+    block : int
+        Profiles held at a time.
+
+    Returns
+    -------
+    tuple of int
+        Profiles and genes written.
+    """
+    if Path(source).resolve() == Path(target).resolve():
+        raise FileError(f"{target} is the file to read; give another name")
+    with open(source, orientation=orientation, allow_missing=allow_missing) as handle:
+        obs, var, varm = handle.selected(genes, samples)
+        with (
+            create(target, obs, var, uns=handle.uns, varm=varm, overwrite=overwrite, **format_options) as out,
+            progress.bar(len(obs), f"converting {Path(source).name}") as bar,
+        ):
+            for _, values in handle.iter_blocks(block, genes, samples):
+                out.append(values)
+                bar.advance(len(values))
+        return len(obs), len(var)

@@ -1,0 +1,192 @@
+"""GCTX 1.0, the HDF5 layout of the Connectivity Map: genes are its rows, yet lie samples x genes on disk.
+
+`/0/DATA/0/matrix` holds the values, `/0/META/ROW` the genes and `/0/META/COL` the profiles, one array a field
+(Enache et al., Bioinformatics 2019, doi:10.1093/bioinformatics/bty784).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from dgex import progress
+from dgex.errors import DataError, FileError, SettingsError
+from dgex.io.base import ExpressionFile, Index
+from dgex.io.checks import reading
+from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
+from dgex.io.slabs import fill
+from dgex.io.writer import Writer
+
+__all__ = ["GctxFile", "GctxWriter"]
+
+MATRIX = "0/DATA/0/matrix"
+GENES = "0/META/ROW"
+SAMPLES = "0/META/COL"
+CACHE = 32 << 20  # bytes of chunks kept, so that neighbouring blocks do not decompress one twice
+
+
+class GctxFile(ExpressionFile):
+    """An open GCTX file."""
+
+    format = "GCTX"
+    native = "genes-in-rows"
+
+    def __init__(self, path: Path) -> None:
+        with reading(path, self.format):
+            self._handle = h5py.File(path, "r", rdcc_nbytes=CACHE)
+            try:
+                version = _version(self._handle, path)
+                self._matrix = _dataset(self._handle, MATRIX, path)
+                genes, samples = _metadata(self._handle, GENES, path), _metadata(self._handle, SAMPLES, path)
+                _check_shape(self._matrix, len(samples), len(genes), path)
+                super().__init__(
+                    path,
+                    samples,
+                    genes,
+                    notes={"version": version, "layout": layout(self._matrix), "orientation": self.native},
+                )
+            except BaseException:
+                self._handle.close()
+                raise
+
+    def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
+        fill(self._matrix, rows, genes, out)
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+class GctxWriter(Writer):
+    """Writes GCTX 1.0: contiguous (fastest by far), or chunked and compressed.
+
+    Parameters
+    ----------
+    compression : {None, "gzip"}
+        Gzip costs some forty times the time of a plain write.
+    chunks : (samples, genes), optional
+        Shape of a chunk; needed by nobody, chosen for `compression`.
+    """
+
+    options = ("compression", "chunks")
+
+    def __init__(
+        self,
+        path: Path,
+        obs: pd.DataFrame,
+        var: pd.DataFrame,
+        *,
+        compression: str | None = None,
+        chunks: tuple[int, int] | None = None,
+        **common: Any,
+    ) -> None:
+        if compression not in (None, "gzip"):
+            raise SettingsError(f"GCTX compression {compression!r} is unknown; accepted: None, 'gzip'")
+        super().__init__(path, obs, var, **common)
+        self._layout = storage(self.shape, compression, chunks)
+        if "chunks" in self._layout:
+            self._step = self._layout["chunks"][0]
+        self._handle: h5py.File | None = None
+
+    def _start(self, path: Path) -> None:
+        if self._layout.get("compression") is None:
+            self._need(4 * self.shape[0] * self.shape[1])
+        self._handle = h5py.File(path, "w", rdcc_nbytes=CACHE)
+        self._handle.attrs["version"] = np.bytes_("GCTX1.0")
+        self._handle.attrs["src"] = self.path.name
+        for node, table in ((GENES, self.var), (SAMPLES, self.obs)):
+            group = self._handle.create_group(node, track_order=True)
+            for name, values in _fields(table).items():
+                group.create_dataset(name, data=values)
+        self._matrix = self._handle.create_dataset(MATRIX, self.shape, np.float32, **self._layout)
+
+    def _write(self, start: int, block: np.ndarray) -> None:
+        self._matrix[start : start + len(block)] = block
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+
+
+def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:
+    """Choose HDF5 storage: contiguous unless compressed or chunked on request; chunks of about 1 MiB."""
+    if compression is None and chunks is None:
+        return {}
+    wanted = chunks or (256, 1024)
+    layout: dict[str, Any] = {"chunks": (min(wanted[0], shape[0]), min(wanted[1], shape[1]))}
+    if compression is not None:
+        layout |= {"compression": compression, "compression_opts": 1, "shuffle": True}
+    return layout
+
+
+def layout(matrix: h5py.Dataset) -> str:
+    """Say in words how a dataset lies on disk."""
+    if matrix.chunks is None:
+        return f"contiguous {matrix.dtype}"
+    rows, columns = matrix.chunks
+    return f"chunks of {rows} x {columns} {matrix.dtype}" + (f", {matrix.compression}" if matrix.compression else "")
+
+
+def _fields(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Metadata arrays under names that HDF5 allows; `id` comes first."""
+    fields = {"id": encode(table.index.tolist())}
+    for column in table.columns:
+        name = column.replace("/", "_").strip(".") or "_"
+        while name in fields:
+            name += "_"
+        if name != column:
+            progress.note(f"metadata column {column!r} is named {name!r} in GCTX")
+        fields[name] = to_hdf(table[column])
+    return fields
+
+
+def _version(handle: h5py.File, path: Path) -> str:
+    if "0" not in handle or not isinstance(handle["0"], h5py.Group):
+        kind = "AnnData: name it .h5ad" if "obs" in handle and "var" in handle else f"top level: {', '.join(handle)}"
+        raise FileError(f"{path} is HDF5 but no GCTX: it has no group /0 ({kind})")
+    version = handle.attrs.get("version", "")
+    text = decode(np.atleast_1d(np.asarray(version)))[0].strip()
+    if text and not text.upper().startswith("GCTX1"):
+        raise FileError(f"{path} has version {text!r}; GCTX1.0 is accepted")
+    return text or "not given"
+
+
+def _dataset(handle: h5py.File, node: str, path: Path) -> h5py.Dataset:
+    found = handle.get(node)
+    if not isinstance(found, h5py.Dataset) or found.ndim != 2:
+        raise FileError(f"{path} is no GCTX: it has no matrix at /{node}")
+    if found.dtype.kind not in "fiu":
+        raise DataError(f"{path} holds {found.dtype} where numbers belong, at /{node}")
+    return found
+
+
+def _check_shape(matrix: h5py.Dataset, samples: int, genes: int, path: Path) -> None:
+    if matrix.shape == (samples, genes):
+        return
+    turned = ": it is turned the wrong way" if matrix.shape == (genes, samples) else ""
+    raise DataError(
+        f"{path} holds a matrix of {matrix.shape[0]:,} x {matrix.shape[1]:,} for {samples:,} samples (COL) and "
+        f"{genes:,} genes (ROW){turned}; samples x genes is accepted"
+    )
+
+
+def _metadata(handle: h5py.File, node: str, path: Path) -> pd.DataFrame:
+    group = handle.get(node)
+    if not isinstance(group, h5py.Group) or not isinstance(group.get("id"), h5py.Dataset):
+        raise FileError(f"{path} is no GCTX: it has no ids at /{node}/id")
+    ids = [name.strip() for name in decode(group["id"][()].ravel())]
+    columns: dict[str, pd.Series] = {}
+    for name, dataset in group.items():
+        if name == "id":
+            continue
+        column = None
+        if isinstance(dataset, h5py.Dataset) and dataset.size == len(ids) and dataset.ndim > 0:
+            column = from_hdf(dataset[()].ravel())
+        if column is None:
+            progress.warn(f"{path}: metadata field /{node}/{name} is no column of {len(ids):,} values: left out")
+        else:
+            columns[name] = column
+    return frame(columns, ids)
