@@ -1,0 +1,112 @@
+"""Predictors run over profiles, block by block, into errors and correlations of every gene."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import numpy as np
+
+from dgex.metrics import GeneErrors, GeneRanks
+from dgex.models.base import Estimator
+from dgex.progress import Bar
+
+__all__ = ["Found", "Predictor", "blocks", "measure", "training_mean"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One row of the table: a model, or a constant for every gene."""
+
+    name: str
+    model: Estimator | None
+    inputs: np.ndarray  # positions of its landmark genes in the data
+    take: np.ndarray  # positions of the compared genes among its targets
+    constant: np.ndarray | None = None
+
+    @property
+    def kind(self) -> str:
+        return "mean" if self.model is None else self.model.kind or type(self.model).__name__
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        if self.model is None:
+            assert self.constant is not None
+            return np.broadcast_to(self.constant, (len(X), len(self.constant)))
+        inferred = np.asarray(self.model.predict(X))
+        whole = len(self.take) == inferred.shape[1] and (np.diff(self.take) == 1).all()
+        return inferred if whole else inferred[:, self.take]
+
+
+def blocks(
+    source: Any, samples: np.ndarray, inputs: np.ndarray, genes: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Landmark and target values of some profiles, block by block."""
+    columns = np.concatenate([inputs, genes])
+    if not isinstance(source, ad.AnnData):
+        for _, values in source.iter_blocks(size, genes=columns, samples=samples):
+            yield values[:, : len(inputs)], values[:, len(inputs) :]
+        return
+    for start in range(0, len(samples), size):
+        part: Any = source.X[samples[start : start + size]]  # type: ignore[index]
+        part = part.toarray() if hasattr(part, "toarray") else part
+        values = np.asarray(part[:, columns], dtype=np.float32)
+        yield values[:, : len(inputs)], values[:, len(inputs) :]
+
+
+def training_mean(source: Any, genes: np.ndarray, size: int) -> np.ndarray | None:
+    """Each gene's mean over the training profiles, in the units of the dataset."""
+    samples = np.flatnonzero((source.obs["split"].astype(str) == "train").to_numpy())
+    if not len(samples):
+        return None
+    total = np.zeros(len(genes))
+    for _, Y in blocks(source, samples, np.array([], dtype=np.int64), genes, size):
+        total += Y.sum(axis=0, dtype=np.float64)
+    return (total / len(samples)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one predictor reached on one split: errors, Spearman correlations a gene, seconds of inferring."""
+
+    errors: GeneErrors
+    spearman: np.ndarray
+    seconds: float
+
+
+def measure(
+    predictors: Sequence[Predictor],
+    source: Any,
+    samples: np.ndarray,
+    genes: np.ndarray,
+    size: int,
+    spearman: bool,
+    progress: Bar,
+) -> list[Found]:
+    """Run every predictor over the same profiles."""
+    truth: GeneRanks | None = None
+    found = []
+    for predictor in predictors:
+        errors = GeneErrors(len(genes))
+        ranked = spearman and predictor.model is not None
+        inferred = GeneRanks(len(samples), len(genes)) if ranked else None
+        measured = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
+        seconds = 0.0
+        for X, Y in blocks(source, samples, predictor.inputs, genes, size):
+            began = time.perf_counter()
+            Y_pred = predictor(X)
+            seconds += time.perf_counter() - began
+            errors.update(Y, Y_pred)
+            if inferred is not None:
+                inferred.append(Y_pred)
+            if measured is not None:
+                measured.append(Y)
+            progress.advance(len(Y))
+        truth = measured.rank() if measured is not None else truth
+        correlation = np.full(len(genes), np.nan)
+        if inferred is not None and truth is not None:
+            correlation = truth.spearman(inferred.rank())
+        found.append(Found(errors, correlation, seconds))
+    return found

@@ -1,0 +1,128 @@
+"""What an evaluation found, and how it is written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
+from dgex.errors import SettingsError
+from dgex.report.comparison import Comparison
+from dgex.report.figures import save
+
+__all__ = ["TRIVIAL", "Evaluation"]
+
+TRIVIAL = "training mean"
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    overall : DataFrame
+        One row a split and model: split, model, kind, error (overall error), sd (over genes), improvement
+        (relative, against the baseline; 0 for itself), better (share of genes better than the baseline; NaN for
+        itself), pearson_mean, pearson_median, spearman_mean, spearman_median (over genes that vary), rmse (mean
+        over genes), genes, profiles, seconds (of inferring).
+    per_gene : DataFrame
+        One row a split, model and gene: gene, model, split, mae, rmse, pearson, spearman.
+    settings : dict
+        What was compared: baseline, unit of the errors, data and its fingerprint, models with kind and settings,
+        version of dgex.
+    histories : dict
+        Network to its learning curve, one dict an epoch.
+    """
+
+    overall: pd.DataFrame
+    per_gene: pd.DataFrame
+    settings: dict[str, Any]
+    histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def comparison(self) -> Comparison:
+        """The same as the report room takes it, to add it to a page of one's own."""
+        listed = self.settings
+        details = {
+            "Data": f"{listed['data']['name']}, fingerprint {listed['data']['fingerprint'][:16]}",
+            "Target genes compared": f"{listed['genes']:,}",
+            "Baseline": listed["baseline"],
+            **{name: _described(model) for name, model in listed["models"].items()},
+            "Made with": f"dgex {listed['dgex']}",
+        }
+        trivial = TRIVIAL if (self.overall["model"] == TRIVIAL).any() else ""
+        return Comparison(
+            self.overall, self.per_gene, listed["baseline"], trivial, listed["unit"], self.histories, details
+        )
+
+    def table(self) -> str:
+        """The overall table as aligned plain text."""
+        return self.comparison().text()
+
+    __str__ = table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and overall table as plain values, fit for JSON (no value is None)."""
+        records = self.overall.astype(object).where(self.overall.notna(), None).to_dict("records")
+        return {"settings": self.settings, "overall": records}
+
+    def to_json(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Write settings and overall table; the genes' values are in `to_csv`."""
+        json_dump(self.to_dict(), path, overwrite)
+
+    def to_csv(self, folder: PathLike, *, overwrite: bool = False) -> None:
+        """Write `overall.csv` and `genes.csv` into a folder, made if it is not there."""
+        paths = [check_output(Path(folder) / name, overwrite) for name in ("overall.csv", "genes.csv")]
+        for frame, path in zip((self.overall, self.per_gene), paths):
+            with atomic_file(path, overwrite) as temporary:
+                frame.to_csv(temporary, index=False, float_format="%.6g")
+
+    def to_html(self, path: PathLike, *, title: str = "Evaluation", overwrite: bool = False) -> None:
+        """Write one self-contained page with tables, figures and every gene."""
+        check_output(path, overwrite)
+        self.comparison().page(title).save(path, overwrite=overwrite)
+
+    def figures(self, folder: PathLike, *, overwrite: bool = False) -> list[Path]:
+        """Write every figure as PNG and SVG into a folder and return the paths."""
+        found = self.comparison().figures()
+        return [p for name, figure in found.items() for p in save(figure, Path(folder) / name, overwrite=overwrite)]
+
+    def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
+        """Write all into one folder that appears when it is complete.
+
+        It holds `report.html`, `overall.csv`, `genes.csv`, `evaluation.json` and `figures/`.
+
+        Raises
+        ------
+        OutputExistsError
+            The folder exists and `overwrite` is False.
+        FileError
+            The folder exists, is to be overwritten, and holds something else than an evaluation.
+        """
+        target = Path(folder)
+        if overwrite and target.is_dir() and any(target.iterdir()) and not (target / "evaluation.json").exists():
+            raise SettingsError(f"{target} holds no evaluation; it will not be overwritten")
+        with atomic_folder(target, overwrite) as temporary:
+            comparison = self.comparison()
+            drawn = comparison.figures()
+            (temporary / "figures").mkdir()
+            for name, figure in drawn.items():
+                save(figure, temporary / "figures" / name)
+            comparison.page(figures=drawn).save(temporary / "report.html")
+            self.to_csv(temporary)
+            self.to_json(temporary / "evaluation.json")
+
+
+def _described(model: Mapping[str, Any]) -> str:
+    if "targets" not in model:
+        return "the mean of each gene over the training profiles"
+    settings = ", ".join(f"{name}={value}" for name, value in model["settings"].items())
+    return (
+        f"{model['kind']}{f' ({settings})' if settings else ''}; {model['landmarks']:,} -> {model['targets']:,} genes"
+    )
