@@ -1,0 +1,279 @@
+"""Several inputs -> one matrix of the genes they share, read block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex.errors import DataError, GeneError, SettingsError, first
+from dgex.gene_table import GeneTable
+from dgex.genes import id_columns
+from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
+from dgex.prepare.dataset import check_finite
+from dgex.prepare.scale import to_log2
+from dgex.prepare.sources import Source
+from dgex.prepare.split import SPLITS
+from dgex.progress import bar, note, warn
+
+__all__ = ["GenePlan", "assign_sets", "plan_genes", "read_matrix", "sample_table"]
+
+_BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass
+class GenePlan:
+    """The genes of the dataset and where each input measures them.
+
+    Attributes
+    ----------
+    var : DataFrame
+        Genes kept, landmark genes first; `role` and ids.
+    columns : list
+        For every input, the columns of each gene.
+    facts : dict
+        Counts before and after each step, for the record.
+    """
+
+    var: pd.DataFrame
+    columns: list[list[np.ndarray]]
+    facts: dict[str, Any]
+
+
+def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -> GenePlan:
+    """Choose the genes: landmark and target genes of the table that all inputs measure.
+
+    Parameters
+    ----------
+    sources : list of Source
+    table : GeneTable, optional
+        Without it, the first input whose `var` has a column `role` serves as table.
+    same_gene : {"drop", "keep"}
+        Whether targets that are the same gene as a landmark (by Ensembl id, Entrez id or symbol, or measured by the
+        same columns) are left out.
+
+    Raises
+    ------
+    GeneError
+        No roles, no common genes, or no landmark or target genes left.
+    """
+    if same_gene not in ("drop", "keep"):
+        raise SettingsError(f"unknown same_gene {same_gene!r}; accepted: drop, keep")
+    wanted = _wanted(sources, table)
+    facts: dict[str, Any] = _role_counts(wanted, "in_table")
+    twins = _same_as_landmark(wanted)
+    facts["same_gene_as_landmark"] = int(twins.sum())
+    if twins.any() and same_gene == "drop":
+        note(
+            f"{int(twins.sum()):,} target genes are the same gene as a landmark gene and are left out "
+            f"(same_gene='keep' keeps them): {first(wanted.index[twins], 5)}"
+        )
+        wanted = wanted[~twins]
+    matches = [_match(source, wanted) for source in sources]
+    common = np.logical_and.reduce([match.found for match in matches])
+    if not common.any():
+        tried = "; ".join(
+            f"{source.label} has {source.facts['ids']} ids such as {source.var.index[0]}" for source in sources
+        )
+        raise GeneError(
+            f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}"
+        )
+    missing = wanted.index[~common & (wanted["role"] == "landmark").to_numpy()]
+    if len(missing):
+        warn(f"{len(missing):,} landmark genes are not in every input and are left out: {first(missing)}")
+    wanted = wanted[common]
+    columns = [[part for part, keep in zip(match.columns, common) if keep] for match in matches]
+    if same_gene == "drop":
+        wanted, columns = _drop_same_columns(wanted, columns, facts)
+    for role in ("landmark", "target"):
+        if not (wanted["role"] == role).any():
+            raise GeneError(f"no {role} genes are left: none of those in the gene table is in every input")
+    order = np.argsort((wanted["role"] != "landmark").to_numpy(), kind="stable")
+    facts |= _role_counts(wanted, "kept")
+    note(f"{facts['landmarks_kept']:,} landmark and {facts['targets_kept']:,} target genes are common to all inputs")
+    return GenePlan(_as_var(wanted.iloc[order]), [[part[gene] for gene in order] for part in columns], facts)
+
+
+def _wanted(sources: list[Source], table: GeneTable | None) -> pd.DataFrame:
+    if table is None:
+        holder = next((source for source in sources if "role" in source.var), None)
+        if holder is None:
+            raise GeneError(
+                "no gene has a role: give a gene table (genes=, --genes) that says which are landmark and target "
+                "genes, or an input whose var has a column 'role'"
+            )
+        frame = holder.var
+    else:
+        frame = table.frame
+    roles = frame["role"].astype(str)
+    wanted = frame[roles.isin(["landmark", "target"]).to_numpy()].copy()
+    wanted["role"] = wanted["role"].astype(str)
+    for role in ("landmark", "target"):
+        if not (wanted["role"] == role).any():
+            where = "the gene table" if table is not None else f"var['role'] of {holder.label if holder else ''}"
+            raise GeneError(f"no {role} gene in {where}; a dataset needs landmark and target genes")
+    return wanted
+
+
+def _role_counts(wanted: pd.DataFrame, when: str) -> dict[str, int]:
+    return {f"{role}s_{when}": int((wanted["role"] == role).sum()) for role in ("landmark", "target")}
+
+
+def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
+    landmark = (wanted["role"] == "landmark").to_numpy()
+    same = np.zeros(len(wanted), dtype=bool)
+    for names in id_columns(wanted).values():
+        ids = np.array(names, dtype=object)
+        same |= np.isin(ids, [name for name in ids[landmark] if name]) & ~landmark
+    return same
+
+
+def _match(source: Source, wanted: pd.DataFrame) -> GeneColumns:
+    match = match_genes(wanted, source.var)
+    landmark = (wanted["role"] == "landmark").to_numpy()
+    found = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
+    source.facts |= {"matched_by": match.matched_by, **{f"{role}s_found": count for role, count in found.items()}}
+    shape = f"{source.shape[0]:,} profiles x {source.shape[1]:,} {source.facts['ids']} ids"
+    note(
+        f"{source.label}: {shape}, {source.facts['platform']}, {source.scale}; found {found['landmark']:,} of "
+        f"{int(landmark.sum()):,} landmark and {found['target']:,} of {int((~landmark).sum()):,} target genes by "
+        f"{match.matched_by}"
+    )
+    if match.ambiguous:
+        note(f"{source.label}: {match.ambiguous:,} probes that name several genes are left out")
+    if 0 < sum(found.values()) < 0.5 * len(wanted):
+        warn(f"{source.label} has less than half of the genes; genes that one input lacks are left out of the dataset")
+    return match
+
+
+def _drop_same_columns(
+    wanted: pd.DataFrame, columns: list[list[np.ndarray]], facts: dict[str, Any]
+) -> tuple[pd.DataFrame, list[list[np.ndarray]]]:
+    """Leave out targets that some input measures by the very columns of a landmark gene, under other names."""
+    landmark = (wanted["role"] == "landmark").to_numpy()
+    same = np.zeros(len(wanted), dtype=bool)
+    for part in columns:
+        keys = [tuple(gene.tolist()) for gene in part]
+        known = {key for key, is_landmark in zip(keys, landmark) if is_landmark}
+        same |= np.array([key in known for key in keys]) & ~landmark
+    facts["measured_as_landmark"] = int(same.sum())
+    if not same.any():
+        return wanted, columns
+    note(f"{int(same.sum()):,} target genes are measured by the columns of a landmark gene and are left out")
+    return wanted[~same], [[gene for gene, drop in zip(part, same) if not drop] for part in columns]
+
+
+def _as_var(wanted: pd.DataFrame) -> pd.DataFrame:
+    var = pd.DataFrame(index=pd.Index(wanted.index.astype(str), name=None))
+    for column in wanted.columns:
+        values = wanted[column]
+        if column == "probes":
+            var[column] = [text if isinstance(text, str) else ",".join(text) for text in values]
+        elif values.dtype.kind in "biuf":
+            var[str(column)] = values.to_numpy()
+        else:
+            var[str(column)] = ["" if value is None or value != value else str(value) for value in values]
+    return var
+
+
+def read_matrix(sources: list[Source], plan: GenePlan, rule: str, log2: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read all inputs into one float32 matrix; probes are collapsed and linear values logged block by block.
+
+    Returns
+    -------
+    X : ndarray of float32, shape (all samples, genes), C-contiguous
+    linear : ndarray of bool, shape (all samples,)
+        Samples whose values are on the linear scale now.
+    """
+    total = sum(source.shape[0] for source in sources)
+    X = np.empty((total, len(plan.var)), dtype=np.float32)
+    linear = np.zeros(total, dtype=bool)
+    at = 0
+    with bar(total, "reading") as progress:
+        for source, columns in zip(sources, plan.columns):
+            collapse = Collapse(columns, rule)
+            if rule == "max-mean" and collapse.collapses:
+                collapse = collapse.choose(_column_means(source, collapse.needed))
+            log = log2 == "always" or (log2 == "auto" and source.scale.linear)
+            if log and not source.scale.linear:
+                warn(f"{source.label} looks like {source.scale}, and is logged as asked for")
+            names = source.obs.index
+            for where, block in source.blocks(_block_rows(len(collapse.needed)), collapse.needed):
+                part = collapse(block, X[at + where.start : at + where.stop])
+                check_finite(part, names[where], plan.var.index)
+                if log:
+                    try:
+                        to_log2(part, out=part)
+                    except DataError as error:
+                        raise DataError(f"{source.label}: {error}") from None
+                progress.advance(len(part))
+            linear[at : at + source.shape[0]] = source.scale.linear and not log
+            source.facts["logged"] = bool(log)
+            at += source.shape[0]
+    return X, linear
+
+
+def _block_rows(columns: int) -> int:
+    return max(16, min(4096, _BLOCK_BYTES // (4 * max(1, columns))))
+
+
+def _column_means(source: Source, needed: np.ndarray) -> np.ndarray:
+    means = np.zeros(source.shape[1])
+    for _, block in source.blocks(_block_rows(len(needed)), needed):
+        means[needed] += block.sum(axis=0, dtype=np.float64)
+    return means / source.shape[0]
+
+
+def assign_sets(sources: list[Source]) -> tuple[np.ndarray, np.ndarray]:
+    """Set of every sample, and its split where that is given by name (empty where it is to be drawn).
+
+    Unnamed inputs are the set `compendium` when all their samples are of one platform, else one set a platform.
+    """
+    open_platforms = {
+        str(name)
+        for source in sources
+        if source.set_name is None or source.set_name in SPLITS
+        for name in source.platform
+    }
+    sets, splits = [], []
+    for source in sources:
+        named = source.set_name is not None and source.set_name not in SPLITS
+        if named:
+            names = np.full(source.shape[0], source.set_name, dtype=object)
+        elif len(open_platforms) > 1:
+            names = source.platform.astype(object)
+        else:
+            names = np.full(source.shape[0], "compendium", dtype=object)
+        sets.append(names)
+        splits.append(np.full(source.shape[0], source.set_name or "", dtype=object))
+    return np.concatenate(sets), np.concatenate(splits)
+
+
+def sample_table(sources: list[Source]) -> pd.DataFrame:
+    """Join the metadata of all samples; ids that clash get the input's name in front."""
+    frames = [source.obs.copy() for source in sources]
+    names = pd.Index(np.concatenate([frame.index.astype(str).to_numpy(dtype=object) for frame in frames]))
+    clash = set(names[names.duplicated()])
+    if clash:
+        note(
+            f"{len(clash):,} sample ids are in several inputs and get the input's name in front: "
+            f"{first(sorted(clash), 3)}"
+        )
+    for source, frame in zip(sources, frames):
+        frame.index = pd.Index([f"{source.label}:{name}" if name in clash else str(name) for name in frame.index])
+        for column in frame.columns:  # categories of different inputs would not join
+            if isinstance(frame[column].dtype, pd.CategoricalDtype):
+                frame[column] = frame[column].astype(object)
+        if len(sources) > 1:
+            frame["input"] = source.label
+        frame["platform"] = source.platform
+    obs = pd.concat(frames, join="outer", sort=False)
+    obs.index.name = None
+    for column in obs.columns:
+        if obs[column].dtype == object:
+            obs[column] = ["" if value is None or value != value else str(value) for value in obs[column]]
+    if not obs.index.is_unique:
+        raise DataError(f"sample ids clash between inputs: {first(obs.index[obs.index.duplicated()].unique())}")
+    return obs

@@ -1,0 +1,271 @@
+"""Near-duplicate profiles: all pairs closer than a distance, and which samples to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dgex.errors import DataError, SettingsError
+
+__all__ = ["METHODS", "Duplicates", "close_pairs", "near_duplicates"]
+
+METHODS = ("exact", "clusters")
+
+_BLOCK = 2048  # rows of a block of the Gram matrix: 16 MiB of products
+
+Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What was found.
+
+    Attributes
+    ----------
+    keep : ndarray of bool, shape (samples,)
+        Samples to keep.
+    pairs : ndarray of int, shape (n, 2)
+        All pairs looked at that are closer than the distance, first position below the second, in order.
+    """
+
+    keep: np.ndarray
+    pairs: np.ndarray
+
+    @property
+    def dropped(self) -> int:
+        """How many samples are not kept."""
+        return int((~self.keep).sum())
+
+
+def near_duplicates(
+    X: np.ndarray,
+    distance: float,
+    *,
+    method: str = "exact",
+    clusters: int = 100,
+    seed: int = 0,
+    transform: Transform | None = None,
+) -> Duplicates:
+    """Find profiles that are nearly the same and choose which to keep.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (samples, genes)
+        Profiles, finite.
+    distance : float
+        Euclidean distance over all genes, in the units of `X`; pairs strictly closer are near-duplicates.
+    method : {"exact", "clusters"}
+        `"exact"` looks at all pairs. Samples are taken in order, and one is dropped if an earlier sample that was kept
+        is closer than the distance: the first of a group stays, every sample dropped has a kept one nearby, and no two
+        kept ones are close.
+        `"clusters"` is the paper's variant: k-means clusters, pairs within a cluster only, and a sample is dropped if
+        *any* earlier one of its cluster is close, kept or not. It misses pairs that k-means puts apart, and drops
+        chains of samples whose ends are far from each other.
+    clusters : int
+        Number of k-means clusters (at most the number of samples), for `method="clusters"`.
+    seed : int
+        For k-means.
+    transform : callable, optional
+        `transform(block, rows)` is given copies of rows and their positions and returns the values to compare,
+        float32: for data of which some rows are on another scale. It must give the same for a row every time.
+
+    Returns
+    -------
+    Duplicates
+
+    Raises
+    ------
+    SettingsError
+        Unknown method, or a distance that is not above zero.
+    DataError
+        NaN or infinity.
+
+    References
+    ----------
+    Chen et al. 2016, section 2.1 (100 clusters, distance 1.0), and the rule for dropping of the code published with
+    the paper.
+    """
+    if method not in METHODS:
+        raise SettingsError(f"unknown method {method!r} to find duplicates; accepted: {', '.join(METHODS)}")
+    if not (np.isfinite(distance) and distance > 0):
+        raise SettingsError(f"the distance of near-duplicates must be above 0, found {distance!r}")
+    if method == "exact":
+        pairs = close_pairs(X, distance, transform=transform)
+        return Duplicates(_keep_first(len(X), pairs), pairs)
+    label = _clusters(X, clusters, seed, transform)
+    found = [
+        close_pairs(X, distance, rows=np.flatnonzero(label == cluster), transform=transform)
+        for cluster in range(label.max(initial=-1) + 1)
+    ]
+    pairs = np.concatenate([*found, np.empty((0, 2), dtype=np.int64)])
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    keep = np.ones(len(X), dtype=bool)
+    keep[pairs[:, 1]] = False
+    return Duplicates(keep, pairs)
+
+
+def _keep_first(samples: int, pairs: np.ndarray) -> np.ndarray:
+    keep = np.ones(samples, dtype=bool)
+    # In order of the first sample, whether that one is kept is settled when its pairs are reached.
+    starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
+    for start, end in zip(starts, np.append(starts[1:], len(pairs))):
+        if keep[pairs[start, 0]]:
+            keep[pairs[start:end, 1]] = False
+    return keep
+
+
+def _clusters(X: np.ndarray, clusters: int, seed: int, transform: Transform | None) -> np.ndarray:
+    from sklearn.cluster import MiniBatchKMeans
+
+    rows = np.arange(len(X))
+    values = X if transform is None else transform(X.copy(), rows)
+    if not np.isfinite(values).all():
+        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+    model = MiniBatchKMeans(
+        n_clusters=min(clusters, len(X)), max_iter=10, batch_size=1000, n_init=3, random_state=seed, compute_labels=True
+    )
+    return np.asarray(model.fit_predict(values))
+
+
+def close_pairs(
+    X: np.ndarray,
+    distance: float,
+    *,
+    rows: np.ndarray | None = None,
+    transform: Transform | None = None,
+    block: int = _BLOCK,
+) -> np.ndarray:
+    """All pairs of samples with a Euclidean distance below `distance`.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (samples, genes)
+    distance : float
+        In the units of `X`.
+    rows : ndarray of int, optional
+        Samples to compare with each other, ascending; all by default.
+    transform : callable, optional
+        See `near_duplicates`.
+    block : int
+        Samples on each side of a block of products; memory is `4 * block * (block + 2 * genes)` bytes.
+
+    Returns
+    -------
+    ndarray of int64, shape (pairs, 2)
+        Positions in `X`, the smaller first, sorted.
+
+    Notes
+    -----
+    The result is that of float64 arithmetic on every pair. Products of centred float32 blocks give every squared
+    distance with an error below `(genes + 8) * 2**-23 * (|a| + |b|)**2`; pairs nearer to the threshold than that are
+    measured again in float64. Samples are ordered along one direction (close to the first principal component): where
+    two blocks are further apart along it than `distance`, no pair of them can be close, and their products are skipped.
+    """
+    rows = np.arange(len(X)) if rows is None else np.asarray(rows)
+    if len(rows) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+
+    def fetch(chosen: np.ndarray) -> np.ndarray:
+        values = X[chosen].astype(np.float32, copy=False)
+        return values if transform is None else transform(values, chosen)
+
+    centre, along = _direction(fetch, rows, block)
+    order = np.argsort(along, kind="stable")
+    rows, along = rows[order], along[order]
+    starts = np.arange(0, len(rows), block)
+    low, high = along[starts], along[np.minimum(starts + block, len(rows)) - 1]
+    reach = distance + 1e-3 * float(np.abs(along).max())  # the float32 projections are far better than this
+    found = []
+    for first, start in enumerate(starts):
+        mine = rows[start : start + block]
+        left = _with_norms(fetch(mine), centre)
+        for second in range(first, len(starts)):
+            if low[second] - high[first] > reach:
+                break  # along is sorted: every later block is further away
+            theirs = rows[starts[second] : starts[second] + block]
+            right = left if first == second else _with_norms(fetch(theirs), centre)
+            i, j = _below(left, right, distance, fetch, mine, theirs, first == second)
+            found.append(np.stack([mine[i], theirs[j]], axis=1))
+    pairs = np.sort(np.concatenate(found).astype(np.int64), axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _direction(
+    fetch: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, block: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean profile and every sample's place along a direction of large spread.
+
+    Any unit vector serves (projections are never further apart than the samples), so the direction is taken from a
+    few hundred samples.
+    """
+    sample = fetch(rows[:: max(1, len(rows) // 400)]).astype(np.float64)
+    if not np.isfinite(sample).all():
+        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+    centre = sample.mean(axis=0)
+    sample -= centre
+    direction = np.linspace(1.0, 2.0, len(sample)) @ sample
+    for _ in range(8):  # power iteration
+        norm = np.linalg.norm(direction)
+        if norm == 0:
+            direction = np.ones_like(centre)
+            norm = np.linalg.norm(direction)
+        direction = direction / norm
+        direction = (sample @ direction) @ sample
+    norm = np.linalg.norm(direction)
+    unit = (direction / norm if norm > 0 else direction).astype(np.float32)
+    centre = centre.astype(np.float32)
+    along = np.concatenate([(fetch(rows[at : at + block]) - centre) @ unit for at in range(0, len(rows), block)])
+    if not np.isfinite(along).all():
+        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+    return centre, along
+
+
+@dataclass(frozen=True)
+class _Block:
+    values: np.ndarray  # centred, [rows, genes]
+    half: np.ndarray  # half the squared norms, float32
+
+
+def _with_norms(values: np.ndarray, centre: np.ndarray) -> _Block:
+    values = values - centre
+    return _Block(values, np.einsum("ij,ij->i", values, values, dtype=np.float64) / 2)
+
+
+def _below(
+    left: _Block,
+    right: _Block,
+    distance: float,
+    fetch: Callable[[np.ndarray], np.ndarray],
+    mine: np.ndarray,
+    theirs: np.ndarray,
+    same: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (i in left, j in right) of the pairs closer than `distance`; i < j where both are the same block."""
+    products = left.values @ right.values.T
+    # d**2 = 2 (half_i + half_j - product): close means product - half_j > half_i - d**2 / 2.
+    products -= right.half.astype(np.float32)
+    error = (left.values.shape[1] + 8) * 2.0**-23
+    threshold = distance**2 / 2
+    slack = error * (left.half + right.half.max(initial=0) + np.sqrt(left.half * right.half.max(initial=0)) * 2)
+    if same:
+        np.fill_diagonal(products, -np.inf)
+    candidate_rows = np.flatnonzero(products.max(axis=1) > left.half - threshold - slack)
+    if not len(candidate_rows):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    part = products[candidate_rows]
+    at, j = np.nonzero(part > (left.half - threshold - slack)[candidate_rows, None])
+    i = candidate_rows[at]
+    if same:
+        at, i, j = at[i < j], i[i < j], j[i < j]
+    half_squared = left.half[i] - part[at, j]
+    slack_pair = error * (np.sqrt(left.half[i]) + np.sqrt(right.half[j])) ** 2
+    sure = half_squared < threshold - slack_pair
+    doubt = np.flatnonzero(~sure & (half_squared < threshold + slack_pair))
+    step = max(1, 2**21 // left.values.shape[1])
+    for start in range(0, len(doubt), step):
+        pairs = doubt[start : start + step]
+        difference = fetch(mine[i[pairs]]).astype(np.float64) - fetch(theirs[j[pairs]])
+        sure[pairs] = np.einsum("ij,ij->i", difference, difference) < distance**2
+    return i[sure], j[sure]

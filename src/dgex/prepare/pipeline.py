@@ -1,0 +1,217 @@
+"""Raw matrices -> dataset: `prepare`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from dgex import io
+from dgex._version import __version__
+from dgex.atomic import check_output
+from dgex.errors import DataError, SettingsError, first
+from dgex.gene_table import GeneTable, read_gene_table
+from dgex.prepare.assemble import assign_sets, plan_genes, read_matrix, sample_table
+from dgex.prepare.sources import Source, open_sources
+from dgex.prepare.steps import (
+    Options,
+    Work,
+    drop_near_duplicates,
+    normalize_quantiles,
+    split_work,
+    standardize_sets,
+    treat_constant,
+)
+from dgex.progress import note, warn
+
+__all__ = ["prepare"]
+
+Input: TypeAlias = str | os.PathLike[str] | AnnData
+
+
+def prepare(
+    inputs: Input | Sequence[Input],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    genes: GeneTable | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    dedup: float | None = None,
+    dedup_method: str = "exact",
+    quantile: str | bool | None = None,
+    standardize: str = "inductive",
+    split: Sequence[float] = (0.8, 0.1, 0.1),
+    group: str | None = None,
+    log2: str = "never",
+    collapse: str = "mean",
+    same_gene: str = "drop",
+    constant: str = "error",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> AnnData:
+    """Make a dataset of raw matrices.
+
+    The steps, in order: genes are matched by name and probes collapsed; linear values are logged where asked for;
+    near-duplicates are dropped; samples are split; profiles are quantile-normalised; genes are standardised.
+
+    Parameters
+    ----------
+    inputs : path, AnnData, or sequence of these
+        Raw matrices of any platforms and formats. `NAME=path` becomes a named set of its own, which is not split; with
+        `train`, `validation` or `test` as the name, its samples go there. All other inputs form the compendium, which
+        is split. The genes that all inputs measure are kept.
+    output : path, optional
+        Dataset to write, `.h5ad` or `.zarr`.
+    genes : GeneTable or path(s), optional
+        Which genes are landmark and target genes; see `dgex.read_gene_table`. Not needed when an input says so itself
+        (`var["role"]`).
+    dedup : float, optional
+        Drop samples closer than this Euclidean distance to another, over the genes kept, on the log2 scale (linear
+        inputs are logged for this purpose only). Published: 1.0. See `near_duplicates`.
+    dedup_method : {"exact", "clusters"}
+    quantile : {None, "inductive", "paper"} or bool
+        `"inductive"`: reference of the training samples, average ranks for all. `"paper"`: reference of all arrays of
+        the compendium; arrays by floored average ranks, RNA-Seq by dense ranks (without arrays: all samples of the
+        compendium, average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
+    standardize : {"inductive", "paper", "none"}
+        `"inductive"`: mean and standard deviation of the training samples, for all samples. `"paper"`: every set by
+        the statistics of all its samples, divisor standard deviation + 1e-3. A set is a named set, or the compendium,
+        or, when it mixes platforms, each platform of it.
+    split : three numbers
+        Fractions of training, validation and test.
+    group : str, optional
+        Column of `obs`; samples of a group stay on one side of the split.
+    log2 : {"never", "auto", "always"}
+        Whether `log2(x + 1)` is taken: of no input, of those found on the linear scale, of all.
+    collapse : {"mean", "median", "max-mean"}
+        How several probes of a gene become one value; see `Collapse`.
+    same_gene : {"drop", "keep"}
+        What becomes of targets that are the same gene as a landmark.
+    constant : {"error", "drop"}
+        What becomes of genes that are constant over the training samples. The paper's divisor is never zero: there
+        they are kept, and said.
+    seed : int
+        Of the split, and of the clusters of `dedup_method="clusters"`.
+    overwrite : bool
+        Replace an output that exists.
+
+    Returns
+    -------
+    AnnData
+        Samples x genes, float32, landmark genes first; `obs["split"]`, `obs["set"]`, `obs["platform"]`, `var["role"]`,
+        `varm["mean"]` and `varm["std"]` (genes x sets), and in `uns["dgex"]` what was done.
+
+    Raises
+    ------
+    GeneError
+        No roles, no common genes, no landmark or target genes.
+    DataError
+        NaN or infinity, constant genes, fewer samples than the split needs, no group.
+    SettingsError
+        A setting outside what is accepted.
+    FileError, OutputExistsError
+        An input that cannot be read; an output that cannot be written, or exists.
+
+    Notes
+    -----
+    The matrix is read block by block and changed in place: beside it, nothing of its size is held.
+
+    References
+    ----------
+    Chen et al. 2016, section 2.1.
+    """
+    if quantile is True:
+        quantile = "paper" if standardize == "paper" else "inductive"
+    options = Options(
+        dedup=float(dedup or 0),
+        dedup_method=dedup_method,
+        quantile=quantile or "none",
+        standardize=standardize,
+        split=tuple(float(share) for share in split),
+        group=group or "",
+        log2=log2,
+        collapse=collapse,
+        same_gene=same_gene,
+        constant=constant,
+        seed=int(seed),
+    )
+    if output is not None:
+        _check_target(output, overwrite)
+    table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
+    with ExitStack() as stack:
+        work = _read(open_sources(inputs, stack), table, options)
+    if options.dedup:
+        drop_near_duplicates(work, options)
+    split_work(work, options)
+    treat_constant(work, options)
+    if options.quantile != "none":
+        normalize_quantiles(work, options)
+        treat_constant(work, options)
+    if options.standardize != "none":
+        standardize_sets(work, options)
+    adata = AnnData(X=work.X, obs=work.obs, var=work.var, varm=work.varm, uns={"dgex": work.record})
+    if output is not None:
+        io.write(adata, output, overwrite=overwrite)
+        note(f"wrote {output}: {adata.n_obs:,} profiles x {adata.n_vars:,} genes")
+    return adata
+
+
+def _check_target(output: str | os.PathLike[str], overwrite: bool) -> None:
+    if Path(output).suffix not in (".h5ad", ".zarr"):
+        raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}; accepted: .h5ad, .zarr")
+    check_output(output, overwrite)
+
+
+def _read(sources: list[Source], table: GeneTable | None, options: Options) -> Work:
+    plan = plan_genes(sources, table, options.same_gene)
+    obs = sample_table(sources)
+    for column in ("split", "set"):
+        if column in obs:
+            note(f"obs[{column!r}] of the inputs is replaced")
+    obs["set"], obs["split"] = assign_sets(sources)
+    _need_group(obs, sources, options)
+    X, linear = read_matrix(sources, plan, options.collapse, options.log2)
+    unlogged = [source.label for source in sources if source.scale.linear and not source.facts["logged"]]
+    if unlogged and options.quantile == "none":
+        warn(
+            f"on the linear scale, neither logged nor quantile-normalised: {first(unlogged, 5)}; --log2 auto logs them"
+        )
+    record: dict[str, Any] = {
+        "kind": "dataset",
+        "version": __version__,
+        "versions": {"numpy": np.__version__, "pandas": pd.__version__},
+        "options": asdict(options) | {"split": list(options.split)},
+        "inputs": {source.label: source.facts for source in sources},
+        "genes": plan.facts,
+        "samples": {"read": len(X)},
+        "log2": options.log2,
+        "standardize": options.standardize,
+        "units": _units(sources, linear),
+    }
+    return Work(X, obs, plan.var, linear, record, {})
+
+
+def _units(sources: list[Source], linear: np.ndarray) -> str:
+    if not linear.any():
+        return "log2 expression" if any(source.scale.unit != "standardised" for source in sources) else "standardised"
+    if not linear.all():
+        return "log2 and linear expression"
+    return " and ".join(sorted({source.scale.unit for source in sources}))
+
+
+def _need_group(obs: pd.DataFrame, sources: list[Source], options: Options) -> None:
+    """Say before any matrix is read that a group column is missing."""
+    if not options.group:
+        return
+    lacking = [source.label for source in sources if source.set_name is None and options.group not in source.obs]
+    if options.group not in obs or lacking:
+        found = [str(column) for column in obs.columns if column not in ("split", "set", "platform", "input")]
+        raise DataError(
+            f"no column {options.group!r} in obs of {first(lacking or [source.label for source in sources])} to split "
+            f"by; found {first(found) or 'no columns'}"
+        )

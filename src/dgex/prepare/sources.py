@@ -1,0 +1,187 @@
+"""The inputs of a preparation: opened, named, and recognised by platform and scale."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from dgex import io
+from dgex.errors import DataError, SettingsError, first
+from dgex.genes import id_type
+from dgex.prepare.scale import Scale, detect_scale
+from dgex.prepare.split import SPLITS
+
+__all__ = ["Source", "open_sources"]
+
+_NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
+_PEEK = 64  # samples looked at to recognise the scale
+_RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
+
+
+@dataclass
+class Source:
+    """One input.
+
+    Attributes
+    ----------
+    label : str
+        Its name in notes and in the record; unique.
+    set_name : str or None
+        Name of the set of its own that was asked for (`NAME=path`).
+    data : AnnData or ExpressionFile
+    scale : Scale
+    platform : ndarray of str, shape (samples,)
+    matched : dict
+        What the record says of it, filled on the way.
+    """
+
+    label: str
+    set_name: str | None
+    data: Any
+    path: str
+    scale: Scale = field(init=False)
+    platform: np.ndarray = field(init=False)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, names in (("gene", self.var.index), ("sample", self.obs.index)):
+            if not names.is_unique:
+                raise DataError(f"{self.label} has duplicate {what} ids: {first(names[names.duplicated()].unique())}")
+        if 0 in self.shape:
+            raise DataError(f"{self.label} is empty: {self.shape[0]:,} profiles x {self.shape[1]:,} genes")
+        self.scale = detect_scale(block for _, block in self.blocks(_PEEK, limit=_PEEK))
+        self.platform = self._platforms()
+        self.facts = {
+            "path": self.path,
+            "profiles": self.shape[0],
+            "genes": self.shape[1],
+            "ids": id_type(self.var.index),
+            "platform": ", ".join(sorted(set(self.platform.tolist()))),
+            "scale": str(self.scale),
+            "fingerprint": self.fingerprint(),
+        }
+
+    @property
+    def obs(self) -> pd.DataFrame:
+        """Metadata of the profiles."""
+        return pd.DataFrame(self.data.obs)
+
+    @property
+    def var(self) -> pd.DataFrame:
+        """Metadata of the genes."""
+        return pd.DataFrame(self.data.var)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Profiles, genes."""
+        return len(self.data.obs), len(self.data.var)
+
+    def blocks(
+        self, size: int, columns: np.ndarray | None = None, limit: int | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of profiles, float32; `limit` takes the first profiles only."""
+        count = self.shape[0] if limit is None else min(limit, self.shape[0])
+        if not isinstance(self.data, AnnData):
+            yield from self.data.iter_blocks(size, genes=columns, samples=slice(0, count))
+            return
+        for at in range(0, count, size):
+            part = self.data.X[at : min(at + size, count)]
+            part = part.toarray() if hasattr(part, "toarray") else np.asarray(part)
+            part = part if columns is None else part[:, columns]
+            yield slice(at, at + len(part)), np.asarray(part, dtype=np.float32)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the shape and of the ids of genes and profiles: tells whether two runs saw the same input."""
+        digest = hashlib.sha256(repr(self.shape).encode())
+        for names in (self.var.index, self.obs.index):
+            digest.update("\n".join(map(str, names)).encode() + b"\0")
+        return digest.hexdigest()
+
+    def _platforms(self) -> np.ndarray:
+        """From `obs["platform"]` where it is given, else guessed from ids, scale, units and zeros."""
+        obs = self.obs
+        if "platform" in obs:
+            given = obs["platform"].astype(str).to_numpy(dtype=object)
+            if not np.isin(given, ["", "nan", "None"]).any():
+                return given
+        if id_type(self.var.index) == "affymetrix":
+            guess = "array"
+        elif self.scale.linear or self._units_of_rnaseq():
+            guess = "rnaseq"
+        else:
+            guess = "rnaseq" if self.scale.zeros > 0.01 and self.scale.minimum >= 0 else "array"
+        return np.full(len(obs), guess, dtype=object)
+
+    def _units_of_rnaseq(self) -> bool:
+        obs = self.obs
+        return "units" in obs and bool(obs["units"].astype(str).str.contains(_RNASEQ_UNITS).mean() > 0.5)
+
+
+def open_sources(
+    inputs: str | os.PathLike[str] | AnnData | Sequence[str | os.PathLike[str] | AnnData], stack: ExitStack
+) -> list[Source]:
+    """Open all inputs; `stack` closes them.
+
+    Parameters
+    ----------
+    inputs : path, AnnData, or sequence of these
+        `NAME=path` makes a set of its own.
+
+    Raises
+    ------
+    SettingsError
+        No inputs.
+    DataError, FileError
+        An input that is empty, has duplicate ids, or cannot be read.
+    """
+    listed = [inputs] if isinstance(inputs, str | os.PathLike | AnnData) else list(inputs)
+    if not listed:
+        raise SettingsError("no inputs to prepare; accepted: one or more expression files or AnnData objects")
+    sources: list[Source] = []
+    labels: set[str] = set()
+    for item in listed:
+        name = None
+        if isinstance(item, AnnData):
+            data: Any = item
+            label, path = "in-memory", ""
+        else:
+            path = os.fspath(item)
+            named = _NAMED.match(path)
+            if named and not Path(path).exists():
+                name, path = named.group(1), named.group(2)
+            data = stack.enter_context(io.open(path))
+            label = name if name and name not in SPLITS else _stem(path)
+        label = _unique(label, labels)
+        sources.append(Source(label, name, data, path))
+    return sources
+
+
+def _stem(path: str) -> str:
+    """File name without the suffixes of formats (`a.b.txt.gz` is `a.b`)."""
+    name = Path(path).name
+    for _ in range(2):
+        stem, suffix = os.path.splitext(name)
+        if not stem or not 2 <= len(suffix) <= 8 or suffix[1:].isdigit():
+            break
+        name = stem
+        if suffix.lower() not in (".gz", ".bz2", ".xz", ".zst"):
+            break
+    return name
+
+
+def _unique(label: str, labels: set[str]) -> str:
+    candidate, number = label, 2
+    while candidate in labels:
+        candidate, number = f"{label}_{number}", number + 1
+    labels.add(candidate)
+    return candidate

@@ -1,0 +1,131 @@
+"""Standardising genes: means and standard deviations in blocks, applied in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dgex.errors import DataError
+
+__all__ = ["PAPER_EPSILON", "GeneStatistics", "gene_statistics", "standardize", "unstandardize"]
+
+# Chen et al. 2016 divide by the standard deviation plus this (in the code published with the paper).
+PAPER_EPSILON = 1e-3
+
+_BLOCK_BYTES = 32 * 2**20
+
+
+def row_blocks(rows: np.ndarray, genes: int, bytes_per_value: int = 8) -> Iterator[np.ndarray]:
+    """Cut row positions into parts whose working copy stays below 32 MiB."""
+    step = max(1, _BLOCK_BYTES // max(1, genes * bytes_per_value))
+    for at in range(0, len(rows), step):
+        yield rows[at : at + step]
+
+
+@dataclass(frozen=True)
+class GeneStatistics:
+    """Statistics of every gene over some samples.
+
+    Attributes
+    ----------
+    count : int
+        Samples seen.
+    mean, std : ndarray of float64, shape (genes,)
+        Mean and population standard deviation (divisor `count`), in the units of the data.
+    minimum, maximum : ndarray of float32, shape (genes,)
+        Range; equal where the gene is constant, which a standard deviation with rounding could not tell.
+    """
+
+    count: int
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+
+    @property
+    def constant(self) -> np.ndarray:
+        """Mask of the genes that never change."""
+        return np.asarray(self.minimum == self.maximum)
+
+
+def gene_statistics(X: np.ndarray, rows: np.ndarray | None = None) -> GeneStatistics:
+    """Mean, population standard deviation and range of every gene, in blocks with float64 accumulators.
+
+    Parameters
+    ----------
+    X : ndarray of shape (samples, genes)
+    rows : ndarray of int, optional
+        Positions of the samples to use, all by default.
+
+    Returns
+    -------
+    GeneStatistics
+
+    Raises
+    ------
+    DataError
+        No samples.
+
+    References
+    ----------
+    Blocks are joined by the update of Chan, Golub and LeVeque, The American Statistician 37 (1983) 242.
+    """
+    rows = np.arange(len(X)) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        raise DataError("no samples to take means and standard deviations from; at least 1 is needed")
+    genes = X.shape[1]
+    count = 0
+    mean = np.zeros(genes)
+    squares = np.zeros(genes)
+    minimum = np.full(genes, np.inf, dtype=np.float32)
+    maximum = np.full(genes, -np.inf, dtype=np.float32)
+    for part in row_blocks(rows, genes):
+        block = X[part]
+        np.minimum(minimum, block.min(axis=0), out=minimum)
+        np.maximum(maximum, block.max(axis=0), out=maximum)
+        block = block.astype(np.float64)
+        block_mean = block.mean(axis=0)
+        block -= block_mean
+        delta = block_mean - mean
+        total = count + len(part)
+        squares += np.einsum("ij,ij->j", block, block) + delta**2 * (count * len(part) / total)
+        mean += delta * (len(part) / total)
+        count = total
+    return GeneStatistics(count, mean, np.sqrt(squares / count), minimum, maximum)
+
+
+def standardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray, rows: np.ndarray | None = None) -> None:
+    """Replace `X` by `(X - mean) / std`, in place and in blocks.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (samples, genes)
+    mean, std : ndarray, shape (genes,)
+        In the units of `X`; `std` above zero.
+    rows : ndarray of int, optional
+        Positions of the samples to change, all by default.
+
+    Raises
+    ------
+    DataError
+        A divisor is zero, negative or not finite.
+    """
+    mean, std = np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
+    bad = ~(std > 0) | ~np.isfinite(std)
+    if bad.any():
+        raise DataError(f"{int(bad.sum()):,} genes have no standard deviation above zero to divide by")
+    rows = np.arange(len(X)) if rows is None else np.asarray(rows)
+    for part in row_blocks(rows, X.shape[1]):
+        block = X[part].astype(np.float64)
+        block -= mean
+        block /= std
+        X[part] = block
+
+
+def unstandardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Values in the units before standardising: `X * std + mean`, as a new float32 array."""
+    result = np.multiply(X, np.asarray(std, dtype=np.float32), dtype=np.float32)
+    result += np.asarray(mean, dtype=np.float32)
+    return result

@@ -1,0 +1,234 @@
+"""The steps of a preparation, each on the dataset in the making."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex.errors import DataError, SettingsError, first
+from dgex.prepare import collapse as collapsing
+from dgex.prepare import duplicates as duplicating
+from dgex.prepare.compact import drop_columns, drop_rows
+from dgex.prepare.dataset import landmarks
+from dgex.prepare.normalization import ties_rule
+from dgex.prepare.quantile import quantile_normalize, reference_profile
+from dgex.prepare.scale import to_log2
+from dgex.prepare.split import SPLITS, checked_fractions, split_samples
+from dgex.prepare.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, standardize
+from dgex.progress import note, warn
+
+__all__ = [
+    "Options",
+    "Work",
+    "drop_near_duplicates",
+    "normalize_quantiles",
+    "split_work",
+    "standardize_sets",
+    "treat_constant",
+]
+
+_ACCEPTED = {
+    "dedup_method": duplicating.METHODS,
+    "quantile": ("none", "inductive", "paper"),
+    "standardize": ("inductive", "paper", "none"),
+    "log2": ("never", "auto", "always"),
+    "collapse": collapsing.RULES,
+    "same_gene": ("drop", "keep"),
+    "constant": ("error", "drop"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Resolved settings of `prepare`, as they are recorded."""
+
+    dedup: float
+    dedup_method: str
+    quantile: str
+    standardize: str
+    split: tuple[float, ...]
+    group: str
+    log2: str
+    collapse: str
+    same_gene: str
+    constant: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, accepted in _ACCEPTED.items():
+            if getattr(self, name) not in accepted:
+                raise SettingsError(f"unknown {name} {getattr(self, name)!r}; accepted: {', '.join(accepted)}")
+        if not (np.isfinite(self.dedup) and self.dedup >= 0):
+            raise SettingsError(f"the distance of near-duplicates must be above 0, found {self.dedup!r}")
+        checked_fractions(self.split)
+
+
+@dataclass
+class Work:
+    """The dataset in the making."""
+
+    X: np.ndarray
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    linear: np.ndarray
+    record: dict[str, Any]
+    varm: dict[str, pd.DataFrame]
+
+    @property
+    def train(self) -> np.ndarray:
+        return np.flatnonzero((self.obs["split"] == "train").to_numpy())
+
+
+def drop_near_duplicates(work: Work, options: Options) -> None:
+    def logged(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        at = work.linear[rows]
+        values[at] = to_log2(np.maximum(values[at], 0))
+        return values
+
+    found = duplicating.near_duplicates(
+        work.X,
+        options.dedup,
+        method=options.dedup_method,
+        seed=options.seed,
+        transform=logged if work.linear.any() else None,
+    )
+    work.record["duplicates"] = {
+        "distance": options.dedup,
+        "method": options.dedup_method,
+        "pairs": len(found.pairs),
+        "dropped": found.dropped,
+        "dropped_samples": work.obs.index[~found.keep].tolist()[:1000],
+    }
+    note(
+        f"{len(found.pairs):,} pairs of profiles are closer than {options.dedup:g}: dropped {found.dropped:,} of "
+        f"{len(work.X):,} profiles"
+    )
+    work.X = drop_rows(work.X, found.keep)
+    work.obs, work.linear = work.obs[found.keep].copy(), work.linear[found.keep]
+
+
+def split_work(work: Work, options: Options) -> None:
+    given = work.obs["split"].to_numpy(dtype=object).copy()
+    drawn = np.flatnonzero(given == "")
+    if len(drawn):
+        groups = work.obs[options.group].to_numpy(dtype=object)[drawn] if options.group else None
+        given[drawn] = split_samples(len(drawn), options.split, seed=options.seed, groups=groups)
+    work.obs["split"] = given
+    sizes = {name: int((given == name).sum()) for name in dict.fromkeys([*SPLITS, *given]) if (given == name).any()}
+    if sizes.get("train", 0) < 2:
+        raise DataError(
+            f"{sizes.get('train', 0)} training samples after {'dropping duplicates' if options.dedup else 'reading'}; "
+            "at least 2 are needed (inputs without a name form the compendium that is split)"
+        )
+    how = ""
+    if options.group:
+        members = work.obs[options.group].astype(str)
+        counts = {name: members[given == name].nunique() for name in sizes}
+        how = f", by {options.group}: " + ", ".join(f"{name} {count:,} groups" for name, count in counts.items())
+        train = set(members[given == "train"])
+        for name in sizes:
+            if name not in SPLITS and train & set(members[given == name]):
+                warn(f"the set {name} shares values of {options.group} with training samples")
+    work.record["split"] = {
+        "sizes": sizes,
+        "fractions": list(options.split),
+        "seed": options.seed,
+        "group": options.group,
+    }
+    work.record["samples"]["kept"] = len(work.X)
+    note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
+
+
+def treat_constant(work: Work, options: Options) -> None:
+    """Genes that are constant over the training samples teach nothing, and have no scale."""
+    constant = gene_statistics(work.X, work.train).constant
+    work.record["genes"]["constant"] = work.record["genes"].get("constant", 0) + int(constant.sum())
+    if not constant.any():
+        return
+    names = work.var.index[constant]
+    if options.constant == "drop":
+        note(f"{len(names):,} genes are constant over the training samples and are left out: {first(names)}")
+        work.X, work.var = drop_columns(work.X, ~constant), work.var[~constant].copy()
+        for role in ("landmark", "target"):
+            if not (work.var["role"] == role).any():
+                raise DataError(f"every {role} gene is constant over the training samples")
+    elif options.standardize == "paper":
+        note(
+            f"{len(names):,} genes are constant over the training samples and are kept, since the paper's divisor "
+            f"is never zero (constant='drop' leaves them out): {first(names)}"
+        )
+    else:
+        roles = work.var["role"].to_numpy()[constant]
+        what = " and ".join(
+            f"{int((roles == role).sum()):,} {role} genes" for role in ("landmark", "target") if (roles == role).any()
+        )
+        raise DataError(
+            f"{what} constant over the training samples: {first(names)}; "
+            "constant='drop' (--constant drop) leaves them out"
+        )
+
+
+def normalize_quantiles(work: Work, options: Options) -> None:
+    platform = work.obs["platform"].to_numpy(dtype=object)
+    split = work.obs["split"].to_numpy(dtype=object)
+    if options.quantile == "inductive":
+        source, origin = work.train, "the training samples"
+        rules = np.full(len(work.X), "average", dtype=object)
+    else:
+        compendium = np.isin(split, SPLITS)
+        arrays = np.flatnonzero(compendium & (platform != "rnaseq"))
+        if len(arrays):
+            source, origin = arrays, "the arrays of the compendium"
+            rules = np.array([ties_rule("paper", name) for name in platform], dtype=object)
+        else:
+            source, origin = np.flatnonzero(compendium), "the compendium"
+            rules = np.full(len(work.X), "floor", dtype=object)
+    if work.linear[source].any():
+        kind = "partly linear" if not work.linear[source].all() else "linear"
+        warn(f"the quantile reference comes from {kind} values; --log2 auto logs them first")
+    reference = reference_profile(work.X, rows=source).astype(np.float32)
+    for ties in dict.fromkeys(rules.tolist()):
+        quantile_normalize(work.X, reference, ties=ties, rows=np.flatnonzero(rules == ties), out=work.X)
+    # What a panel of landmark genes alone is mapped to: their share of the normalised profiles.
+    landmark_reference = reference_profile(work.X, rows=source, columns=np.flatnonzero(landmarks(work.var)))
+    work.record["quantile"] = {
+        "mode": options.quantile,
+        "reference": reference,
+        "landmark_reference": landmark_reference.astype(np.float32),
+        "samples": len(source),
+        "ties": {str(rule): int((rules == rule).sum()) for rule in dict.fromkeys(rules.tolist())},
+    }
+    counts = ", ".join(f"{count:,} by {rule} ranks" for rule, count in work.record["quantile"]["ties"].items())
+    note(f"quantile-normalised ({options.quantile}) to the mean of {len(source):,} profiles of {origin}: {counts}")
+
+
+def standardize_sets(work: Work, options: Options) -> None:
+    sets = work.obs["set"].to_numpy(dtype=object)
+    everything = np.arange(len(work.X))
+    if options.standardize == "inductive":
+        parts = {"train": (gene_statistics(work.X, work.train), everything)}
+    else:
+        parts = {
+            str(name): _own(work, np.flatnonzero(sets == name), str(name)) for name in dict.fromkeys(sets.tolist())
+        }
+    mean, std = {}, {}
+    for name, (statistics, rows) in parts.items():
+        divisor = statistics.std + (PAPER_EPSILON if options.standardize == "paper" else 0.0)
+        # Rounded first, so that the statistics kept are exactly those applied.
+        mean[name], std[name] = statistics.mean.astype(np.float32), divisor.astype(np.float32)
+        standardize(work.X, mean[name], std[name], rows)
+    work.varm = {"mean": pd.DataFrame(mean, index=work.var.index), "std": pd.DataFrame(std, index=work.var.index)}
+    if options.standardize == "inductive":
+        note(f"standardised by the {len(work.train):,} training profiles")
+    else:
+        sizes = ", ".join(f"{name} ({len(rows):,})" for name, (_, rows) in parts.items())
+        note(f"standardised each set by its own profiles: {sizes}")
+
+
+def _own(work: Work, rows: np.ndarray, name: str) -> tuple[GeneStatistics, np.ndarray]:
+    if len(rows) < 2:
+        raise DataError(f"the set {name} has 1 profile, and no statistics of its own; at least 2 are needed")
+    return gene_statistics(work.X, rows), rows
