@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,30 +20,41 @@ OUTPUT_RANGE = 1e-4
 class Perceptron(nn.Module):
     """Fully connected network: tanh hidden layers and a linear output layer.
 
-    Hidden weights start uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010; the paper's
-    section 2.3.4), output weights uniform in +-1e-4 so that the network starts by predicting zero, the mean
+    Hidden weights start uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010, as in
+    the paper), output weights uniform in +-1e-4 so that the network starts by predicting zero, the mean
     of a standardised gene, and biases at zero.
 
     Parameters
     ----------
     sizes : sequence of int
         Landmark genes, units of each hidden layer, target genes.
-    seed : int
-        Seed of the starting weights; the same on every device.
+    seed : int or None
+        Seed of the starting weights; None leaves them undefined, to be filled.
     """
 
-    def __init__(self, sizes: Sequence[int], seed: int = 0) -> None:
+    def __init__(self, sizes: Sequence[int], seed: int | None = 0) -> None:
         super().__init__()
         # skip_init: nn.Linear would draw starting weights of its own from the global generator.
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, inputs, outputs) for inputs, outputs in pairwise(sizes)
         )
+        if seed is None:
+            return
         generator = torch_stream(seed, "start")
         for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
             output = depth == len(self.layers) - 1
             bound = OUTPUT_RANGE if output else sqrt(6.0 / (inputs + outputs))
             self.weight(depth).data.uniform_(-bound, bound, generator=generator)
             self.bias(depth).data.zero_()
+
+    @classmethod
+    def holding(cls, weights: Mapping[str, Tensor]) -> Self:
+        """Build the network around given weights (names as in `state_dict`), which are used in place."""
+        depths = range(len(weights) // 2)
+        sizes = [weights["layers.0.weight"].shape[1], *(len(weights[f"layers.{d}.bias"]) for d in depths)]
+        network = cls(sizes, seed=None)
+        network.load_state_dict(dict(weights), assign=True)
+        return network.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict targets [profiles, targets] from landmarks [profiles, landmarks]; no dropout."""
