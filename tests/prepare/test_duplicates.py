@@ -1,0 +1,109 @@
+"""Near-duplicates against all distances in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import pairwise_distances
+
+from dgex.errors import DataError, SettingsError
+from dgex.prepare.duplicates import close_pairs, near_duplicates
+
+
+def slow_pairs(X: np.ndarray, distance: float) -> np.ndarray:
+    X = X.astype(np.float64)
+    squared = ((X[:, None] - X[None]) ** 2).sum(2)
+    i, j = np.nonzero(squared < distance**2)
+    return np.stack([i, j], 1)[i < j]
+
+
+def compendium(samples: int = 120, genes: int = 30, seed: int = 0, offset: float = 8.0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    X = generator.normal(size=(samples, genes)) + offset
+    copied = generator.integers(0, samples, samples // 3)
+    into = generator.integers(0, samples, samples // 3)
+    X[into] = X[copied] + generator.normal(size=(len(into), genes)) * generator.uniform(0, 0.4, (len(into), 1))
+    return X.astype(np.float32)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), block=st.sampled_from([1, 7, 64, 2048]), offset=st.sampled_from([0.0, 8.0, 1e4]))
+def test_exact_pairs_whatever_the_block(seed: int, block: int, offset: float) -> None:
+    X = compendium(60, 12, seed, offset)
+    np.testing.assert_array_equal(close_pairs(X, 1.0, block=block), slow_pairs(X, 1.0))
+
+
+def test_at_the_threshold_float64_decides() -> None:
+    generator = np.random.default_rng(1)
+    X = np.repeat(generator.normal(10, 2, (40, 1, 200)).astype(np.float32), 2, axis=1).reshape(80, 200)
+    X[1::2, 0] += 1  # pairs at a distance of one, but for the rounding of float32
+    X[1::4, 1] = np.nextafter(X[1::4, 1], np.float32(99))
+    pairs = close_pairs(X, 1.0)
+    np.testing.assert_array_equal(pairs, slow_pairs(X, 1.0))
+    assert 0 < len(pairs) < 40
+
+
+def test_kept_ones_are_apart_and_dropped_ones_have_a_kept_one_before() -> None:
+    X = compendium(200)
+    keep = near_duplicates(X, 1.5).keep
+    distances = pairwise_distances(X.astype(np.float64))
+    close = distances < 1.5
+    kept = np.flatnonzero(keep)
+    assert not np.triu(close[np.ix_(kept, kept)], 1).any()
+    for dropped in np.flatnonzero(~keep):
+        assert close[dropped, kept[kept < dropped]].any()
+    assert 0 < keep.sum() < 200
+
+
+def test_a_chain_keeps_its_ends_unless_the_published_rule_is_asked_for() -> None:
+    X = np.array([[0.0, 0], [0.8, 0], [1.6, 0], [9, 9]], dtype=np.float32)
+    np.testing.assert_array_equal(near_duplicates(X, 1.0).keep, [True, False, True, True])
+    published = near_duplicates(X, 1.0, method="clusters", clusters=1)
+    np.testing.assert_array_equal(published.keep, [True, False, False, True])
+
+
+def test_clusters_find_a_part_of_the_exact_pairs() -> None:
+    X = compendium(150)
+    exact = {tuple(pair) for pair in near_duplicates(X, 1.5).pairs.tolist()}
+    some = near_duplicates(X, 1.5, method="clusters", clusters=5, seed=3)
+    assert {tuple(pair) for pair in some.pairs.tolist()} <= exact
+    one = near_duplicates(X, 1.5, method="clusters", clusters=1)
+    assert {tuple(pair) for pair in one.pairs.tolist()} == exact
+    again = near_duplicates(X, 1.5, method="clusters", clusters=5, seed=3)
+    np.testing.assert_array_equal(some.keep, again.keep)
+
+
+def test_transform_is_what_is_compared() -> None:
+    X = compendium(80)
+    linear = np.arange(80) % 2 == 0
+    raw = np.where(linear[:, None], np.exp2(X.astype(np.float64)), X).astype(np.float32)
+
+    def logged(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        values[linear[rows]] = np.log2(values[linear[rows]])
+        return values
+
+    before = raw.copy()
+    found = near_duplicates(raw, 1.0, transform=logged)
+    np.testing.assert_array_equal(found.pairs, slow_pairs(logged(raw.copy(), np.arange(80)), 1.0))
+    np.testing.assert_array_equal(raw, before)
+
+
+@pytest.mark.parametrize("X", [np.zeros((5, 3)), np.ones((1, 3)), np.empty((0, 3))])
+def test_degenerate_matrices(X: np.ndarray) -> None:
+    found = near_duplicates(X.astype(np.float32), 0.5)
+    assert found.keep.sum() == min(len(X), 1)
+    assert len(found.pairs) == len(X) * (len(X) - 1) // 2
+
+
+def test_errors() -> None:
+    X = compendium(10)
+    with pytest.raises(SettingsError, match="above 0"):
+        near_duplicates(X, 0.0)
+    with pytest.raises(SettingsError, match="accepted: exact, clusters"):
+        near_duplicates(X, 1.0, method="lsh")
+    X[4, 4] = np.nan
+    for method in ("exact", "clusters"):
+        with pytest.raises(DataError, match="NaN"):
+            near_duplicates(X, 1.0, method=method)
