@@ -225,7 +225,8 @@ class ZarrWriter(_AnnDataWriter):
     def _start(self, path: Path) -> None:
         self._folder = path
         new = int(zarr.__version__.split(".")[0]) >= 3
-        self._root = zarr.open_group(str(path), mode="w", **({"zarr_format": 2} if new else {}))
+        options: dict[str, Any] = {"zarr_format": 2} if new else {}
+        self._root = zarr.open_group(str(path), mode="w", **options)
         self._write_all_but_x()
         make = self._root.create_array if new else self._root.create_dataset
         self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0)

@@ -16,7 +16,6 @@ _CMAP_TEXTS = {"-666", "-666.0"}
 _TEXT_MISSING = {"", "na", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "<NA>", "-666", "-666.0"}
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
-_INTEGER_TYPES = {"i": "Int", "u": "UInt"}
 
 
 def frame(columns: dict[str, Any], ids: Sequence[str]) -> pd.DataFrame:
@@ -56,7 +55,7 @@ def from_text(values: Sequence[str]) -> pd.Series:
 def to_text(values: pd.Series, missing: str = "na") -> list[str]:
     """Write a column as text, one line each, so that `from_text` reads it back."""
     if pd.api.types.is_float_dtype(values.dtype):
-        numbers = values.to_numpy(dtype=getattr(values.dtype, "numpy_dtype", values.dtype), na_value=np.nan)
+        numbers = values.to_numpy(dtype=_numpy_type(values.dtype), na_value=np.nan)
         return [missing if np.isnan(v) else str(v) for v in numbers]
     gaps = pd.isna(values).to_numpy()
     return [
@@ -78,7 +77,9 @@ def from_hdf(values: np.ndarray) -> pd.Series | None:
         column = pd.Series(values.astype(values.dtype.newbyteorder("=")))
         if not gaps.any():
             return column
-        return column.astype(f"{_INTEGER_TYPES[kind]}{8 * values.dtype.itemsize}").mask(gaps)
+        nullable = pd.array(column.to_numpy(), dtype=f"Int{8 * values.dtype.itemsize}")  # type: ignore[call-overload]
+        nullable[gaps] = pd.NA
+        return pd.Series(nullable)
     if kind == "b":
         return pd.Series(values)
     if kind in "SOU":
@@ -118,6 +119,11 @@ def decode(values: np.ndarray) -> list[str]:
     if values.dtype.kind == "f":
         return [str(int(value)) if value == int(value) else str(value) for value in values.tolist()]
     return [_text(value) for value in values.tolist()]
+
+
+def _numpy_type(dtype: Any) -> Any:
+    """The numpy type below a nullable one of pandas."""
+    return getattr(dtype, "numpy_dtype", dtype)
 
 
 def _text(value: Any) -> str:

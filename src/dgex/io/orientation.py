@@ -17,23 +17,29 @@ __all__ = ["GENE_COLUMNS", "ORIENTATIONS", "check_not_turned", "detect", "other"
 ROWS, COLUMNS = "genes-in-rows", "genes-in-columns"
 ORIENTATIONS = ("auto", ROWS, COLUMNS)
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of `text`, as a set."""
+    return frozenset(text.split())
+
+
 # Names of columns that describe genes, as expression tables of many sources head them.
-GENE_COLUMNS = frozenset(
+GENE_COLUMNS = words(
     """gene genes gene_id geneid gene_ids gene_name genename gene_symbol genesymbol symbol symbols hugo_symbol hugo
     hgnc hgnc_symbol hgnc_id ensembl ensembl_id ensembl_gene_id ensembl_gene ensg entrez entrez_id entrezid
     entrez_gene_id entrezgene ncbi_gene_id probe probe_id probeid probeset probeset_id probe_set_id id_ref rid
     feature feature_id locus_tag orf pr_gene_id pr_gene_symbol gene_type gene_biotype biotype gene_title description
-    chr chrom chromosome start end strand length gene_length""".split()
+    chr chrom chromosome start end strand length gene_length"""
 )
-_SAMPLE_COLUMNS = frozenset(
+_SAMPLE_COLUMNS = words(
     """sample samples sample_id sampleid sample_name profile profiles profile_id cid patient patient_id donor donor_id
-    subject subject_id barcode cell cell_id inst_id sig_id geo_accession accession run experiment condition""".split()
+    subject subject_id barcode cell cell_id inst_id sig_id geo_accession accession run experiment condition"""
 )
 _SAMPLE_IDS = re.compile(r"^(GSM\d+|TCGA-|GTEX-|[SED]RR\d+|[SED]RS\d+|SAM[NED]|.+:[A-P]\d\d$)", re.IGNORECASE)
 # Genes that nearly every human, mouse or rat table has: one among the ids settles the question.
-_KNOWN_GENES = frozenset(
-    """ACTB GAPDH TP53 MYC EGFR B2M HPRT1 TBP PGK1 RPL13A RPLP0 RPS18 TUBB VIM CDK1 CDK4 CCND1 CCNB1 MAPK1 AKT1
-    STAT1 STAT3 KRAS PTEN BRCA1 CD44 HSPA8 EEF1A1 ENO1 LDHA PKM SOD1 SDHA UBC YWHAZ XIST RBKS UBE2C CISD1 PSME1""".split()
+_KNOWN_GENES = words(
+    """ACTB GAPDH TP53 MYC EGFR B2M HPRT1 TBP PGK1 RPL13A RPLP0 RPS18 TUBB VIM CDK1 CDK4 CCND1 CCNB1 MAPK1
+    AKT1 STAT1 STAT3 KRAS PTEN BRCA1 CD44 HSPA8 EEF1A1 ENO1 LDHA PKM SOD1 SDHA UBC YWHAZ XIST RBKS UBE2C PSME1"""
 )
 
 

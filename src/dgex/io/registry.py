@@ -45,7 +45,7 @@ _FORMATS = (
     Format("gct", "GCT", (".gct", ".gct.gz"), "gct", "GctFile", "GctWriter", "text"),
     Format("h5ad", "AnnData", (".h5ad",), "annotated", "H5adFile", "H5adWriter", "hdf5"),
     Format("zarr", "AnnData zarr", (".zarr",), "annotated", "ZarrFile", "ZarrWriter", "folder"),
-    Format("parquet", "Parquet", (".parquet", ".pq"), "parquet", "ParquetFile", "ParquetWriter", "parquet"),
+    Format("parquet", "Parquet", (".parquet", ".pq"), "parquet", "open_parquet", "ParquetWriter", "parquet"),
     Format("tsv", "TSV", (".tsv", ".tsv.gz", ".txt", ".txt.gz"), "text", "TextFile", "TextWriter", "text"),
     Format("csv", "CSV", (".csv", ".csv.gz"), "text", "TextFile", "CsvWriter", "text"),
 )

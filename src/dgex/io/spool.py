@@ -40,7 +40,7 @@ class Spool:
             The temporary folder is full.
         """
         try:
-            self._file.write(np.ascontiguousarray(block, np.float32))
+            self._file.write(np.ascontiguousarray(block, np.float32).data)
         except OSError as error:
             raise FileError(
                 f"cannot hold the matrix in the temporary folder {tempfile.gettempdir()}: {error.strerror}; "

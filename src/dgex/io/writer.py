@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -169,10 +169,8 @@ class Writer(ABC):
     def _abandon(self, output: AbstractContextManager[Path], error: BaseException) -> None:
         """Close what can be closed and remove the temporary file; the caller raises."""
         self._held.clear()
-        try:
+        with suppress(Exception):  # closing a file on a full disk fails again: the first error is the one to tell
             self._close()
-        except Exception:  # closing a file on a full disk fails again: the first error is the one to tell
-            pass
         try:
             output.__exit__(type(error), error, error.__traceback__)
         except BaseException as again:

@@ -1,0 +1,99 @@
+"""What a file holds, found out in one pass: for people (`dgex info`) and for choosing a scale."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from dgex import progress
+from dgex.genes import id_type
+from dgex.io.files import open
+
+__all__ = ["describe"]
+
+
+def describe(
+    path: str | os.PathLike[str], *, orientation: str = "auto", format: str | None = None, block: int = 1024
+) -> dict[str, Any]:
+    """Describe an expression file; reads it once, in blocks.
+
+    Parameters
+    ----------
+    path, orientation, format
+        As for `dgex.io.open`.
+    block : int
+        Profiles held at a time.
+
+    Returns
+    -------
+    dict
+        `path`, `format`, `notes` (of the reader), `samples`, `genes`, `gene_ids` (their kind), `first_genes`,
+        `first_samples`, `gene_metadata` and `sample_metadata` (column to type), `roles` and `splits` (counts, where
+        the file is a dataset), `minimum`, `maximum`, `mean` (of finite values), `missing`, `infinite` (counts),
+        `zeros` (share), `scale` (`"log2"`, `"linear"` or `"centred"`, by range) and `record` (`uns["dgex"]`).
+
+    Raises
+    ------
+    FileError, DataError
+        As for `dgex.io.open`; values that are missing or infinite are counted, not refused.
+    """
+    with open(path, orientation=orientation, format=format, allow_missing=True) as source:
+        low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
+        with progress.bar(source.shape[0], "reading") as bar:
+            for _, values in source.iter_blocks(block):
+                good = np.isfinite(values)
+                count = int(good.sum())
+                if count < values.size:
+                    missing += int(np.isnan(values).sum())
+                    low, high = _range(values[good], low, high)
+                    total += float(values.sum(dtype=np.float64, where=good))
+                else:
+                    low, high = _range(values, low, high)
+                    total += float(values.sum(dtype=np.float64))
+                finite += count
+                zeros += int((values == 0).sum())
+                bar.advance(len(values))
+        size = source.shape[0] * source.shape[1]
+        return {
+            "path": str(path),
+            "format": source.format,
+            "notes": {key: value for key, value in source.notes.items() if key != "format"},
+            "samples": source.shape[0],
+            "genes": source.shape[1],
+            "gene_ids": id_type(source.var.index),
+            "first_genes": source.var.index[:5].tolist(),
+            "first_samples": source.obs.index[:5].tolist(),
+            "gene_metadata": {str(name): str(dtype) for name, dtype in source.var.dtypes.items()},
+            "sample_metadata": {str(name): str(dtype) for name, dtype in source.obs.dtypes.items()},
+            "roles": _counts(source.var, "role"),
+            "splits": _counts(source.obs, "split"),
+            "minimum": low if finite else None,
+            "maximum": high if finite else None,
+            "mean": total / finite if finite else None,
+            "missing": missing,
+            "infinite": size - finite - missing,
+            "zeros": zeros / size,
+            "scale": _scale(low, high) if finite else None,
+            "record": source.uns.get("dgex"),
+        }
+
+
+def _range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    if not values.size:
+        return low, high
+    return min(low, float(values.min())), max(high, float(values.max()))
+
+
+def _scale(low: float, high: float) -> str:
+    """Log2 values stay below some 25; counts, FPKM and TPM go far beyond; centred values fall below 0."""
+    if high > 50:
+        return "linear"
+    return "centred" if low < -1 else "log2"
+
+
+def _counts(table: Any, column: str) -> dict[str, int] | None:
+    if column not in table.columns:
+        return None
+    return {str(name): int(count) for name, count in table[column].value_counts().items() if count}
