@@ -21,6 +21,7 @@ from dgex._version import __version__
 from dgex.atomic import atomic_file, check_output
 from dgex.errors import DataError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align, id_type
+from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.progress import bar, note, warn
@@ -109,7 +110,7 @@ def infer(
         raise SettingsError("resume needs an output file to go on with")
     if output is not None:
         check_output(output, overwrite)
-        io.check_format(output)
+        find(Path(output))
     estimator = model if isinstance(model, Estimator) else load(model)
     if device is not None and "device" in estimator.get_params():
         estimator.set_params(device=device)

@@ -104,14 +104,24 @@ def _model(folder: Path) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any], indent: int = 0) -> list[str]:
-    """Lay a summary out as text, one value a line, nested values indented."""
-    width = max((len(str(key)) for key in found), default=0)
+    """Lay a summary out as text, one value a line, nested values indented; what is not known is left out."""
+    known = {str(key): value for key, value in found.items() if value is not None and value != ""}
+    width = max((len(key) for key, value in known.items() if not isinstance(value, dict)), default=0)
     text = []
-    for key, value in found.items():
+    for key, value in known.items():
+        name = key.replace("_", " ")
         if isinstance(value, dict):
-            text.append(f"{' ' * indent}{key}")
-            text += lines(value, indent + 2)
+            text += [f"{' ' * indent}{name}", *lines(value, indent + 2)]
         else:
-            shown = first(value, 6) if isinstance(value, list | tuple) else value
-            text.append(f"{' ' * indent}{str(key).ljust(width)}  {shown}")
+            text.append(f"{' ' * indent}{name.ljust(width)}  {_shown(value)}")
     return text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return first(value, 6)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

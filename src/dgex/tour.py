@@ -175,7 +175,7 @@ def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, flo
         f"{sizes.targets:,} target genes: six methods on studies they never saw"
     )
     page = Page("dgex: transcriptomes from landmark genes", subtitle)
-    result.add_to(page)
+    result.comparison().add_to(page)
     page.add_heading("One inferred panel")
     page.add_text(_panel_words(folder))
     if seconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,10 @@ def train(
     options: dict[str, Any] = {}
     if method == "dgex" and output is not None:
         checkpoint = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+        if overwrite and not resume:
+            shutil.rmtree(checkpoint, ignore_errors=True)
         options = {"checkpoint_dir": checkpoint, "resume": resume, "checkpoint_every": checkpoint_every}
+        options["history_path"] = checkpoint / "history.jsonl"
     elif resume:
         note(f"{method} is fitted in one pass: nothing to resume, starting anew")
     x, y = splits.pop("train")
@@ -201,6 +205,4 @@ def _clear(checkpoint: Path | None, model: Estimator) -> None:
     if getattr(model, "interrupted_", False):
         note(f"interrupted: the best epochs so far are saved; {checkpoint} holds the run for --resume")
         return
-    for path in sorted(checkpoint.rglob("*"), reverse=True):
-        path.unlink() if not path.is_dir() else path.rmdir()
-    checkpoint.rmdir()
+    shutil.rmtree(checkpoint, ignore_errors=True)

@@ -22,7 +22,7 @@ from dgex.models.card import card
 __all__ = ["load", "registry", "save"]
 
 FORMAT = 1
-ARRAYS, DESCRIPTION, CARD = "model.safetensors", "model.json", "README.md"
+ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.md", "history.jsonl"
 
 
 def registry() -> dict[str, type[Estimator]]:
@@ -82,6 +82,9 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
         }
         json_dump(description, folder / DESCRIPTION)
         (folder / CARD).write_text(card(description), "utf-8")
+        history = getattr(model, "history_", None)
+        if history is not None:
+            history.to_json(folder / HISTORY, orient="records", lines=True)
 
 
 def load(path: str | os.PathLike[str]) -> Estimator:
