@@ -74,15 +74,10 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
     matches = [_match(source, wanted) for source in sources]
     common = np.logical_and.reduce([match.found for match in matches])
     if not common.any():
-        tried = "; ".join(
-            f"{source.label} has {source.facts['ids']} ids such as {source.var.index[0]}" for source in sources
-        )
-        raise GeneError(
-            f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}"
-        )
+        raise GeneError(_no_common(sources, wanted))
     missing = wanted.index[~common & (wanted["role"] == "landmark").to_numpy()]
     if len(missing):
-        warn(f"{len(missing):,} landmark genes are not in every input and are left out: {first(missing)}")
+        warn(f"landmark genes that are not in every input are left out, {len(missing):,}: {first(missing)}")
     wanted = wanted[common]
     columns = [[part for part, keep in zip(match.columns, common) if keep] for match in matches]
     if same_gene == "drop":
@@ -94,6 +89,14 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
     facts |= _role_counts(wanted, "kept")
     note(f"{facts['landmarks_kept']:,} landmark and {facts['targets_kept']:,} target genes are common to all inputs")
     return GenePlan(_as_var(wanted.iloc[order]), [[part[gene] for gene in order] for part in columns], facts)
+
+
+def _no_common(sources: list[Source], wanted: pd.DataFrame) -> str:
+    for source in sources:
+        if match_genes(wanted, pd.DataFrame(index=source.obs.index)).found.any():
+            return f"{source.label} is turned the wrong way: its profiles are named like genes of the gene table"
+    tried = first([f"{s.label} has {s.facts['ids']} ids such as {s.var.index[0]}" for s in sources], 3)
+    return f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}"
 
 
 def _wanted(sources: list[Source], table: GeneTable | None) -> pd.DataFrame:
@@ -202,12 +205,12 @@ def read_matrix(sources: list[Source], plan: GenePlan, rule: str, log2: str) -> 
             names = source.obs.index
             for where, block in source.blocks(_block_rows(len(collapse.needed)), collapse.needed):
                 part = collapse(block, X[at + where.start : at + where.stop])
-                check_finite(part, names[where], plan.var.index)
-                if log:
-                    try:
+                try:
+                    check_finite(part, names[where], plan.var.index)
+                    if log:
                         to_log2(part, out=part)
-                    except DataError as error:
-                        raise DataError(f"{source.label}: {error}") from None
+                except DataError as error:
+                    raise DataError(f"{source.label}: {error}") from None
                 progress.advance(len(part))
             linear[at : at + source.shape[0]] = source.scale.linear and not log
             source.facts["logged"] = bool(log)

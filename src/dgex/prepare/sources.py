@@ -20,6 +20,7 @@ from dgex.errors import DataError, SettingsError, first
 from dgex.genes import id_type
 from dgex.prepare.scale import Scale, detect_scale
 from dgex.prepare.split import SPLITS
+from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]
 
@@ -41,7 +42,7 @@ class Source:
     data : AnnData or ExpressionFile
     scale : Scale
     platform : ndarray of str, shape (samples,)
-    matched : dict
+    facts : dict
         What the record says of it, filled on the way.
     """
 
@@ -59,10 +60,15 @@ class Source:
                 raise DataError(f"{self.label} has duplicate {what} ids: {first(names[names.duplicated()].unique())}")
         if 0 in self.shape:
             raise DataError(f"{self.label} is empty: {self.shape[0]:,} profiles x {self.shape[1]:,} genes")
+        if getattr(self.data, "X", ...) is None:
+            raise DataError(f"{self.label} holds no matrix: its X is None")
+        record = self.data.uns.get("dgex", {})
+        if record.get("kind") == "dataset" and record.get("standardize", "none") != "none":
+            warn(f"{self.label} is a dataset already, and standardised: prepare takes values as they are measured")
         self.scale = detect_scale(block for _, block in self.blocks(_PEEK, limit=_PEEK))
         self.platform = self._platforms()
         self.facts = {
-            "path": self.path,
+            "file": Path(self.path).name,
             "profiles": self.shape[0],
             "genes": self.shape[1],
             "ids": id_type(self.var.index),

@@ -189,6 +189,8 @@ def normalize_quantiles(work: Work, options: Options) -> None:
     if work.linear[source].any():
         kind = "partly linear" if not work.linear[source].all() else "linear"
         warn(f"the quantile reference comes from {kind} values; --log2 auto logs them first")
+    elif work.linear.any():
+        work.record["units"] = "log2 expression"
     reference = reference_profile(work.X, rows=source).astype(np.float32)
     for ties in dict.fromkeys(rules.tolist()):
         quantile_normalize(work.X, reference, ties=ties, rows=np.flatnonzero(rules == ties), out=work.X)

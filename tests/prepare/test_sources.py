@@ -1,0 +1,66 @@
+"""Inputs are named, opened and recognised."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from dgex.errors import DataError
+from dgex.prepare.sources import Source, open_sources
+
+LOG2 = np.random.default_rng(0).gamma(9, 0.9, (9, 30)).astype(np.float32)
+
+
+def source(X: np.ndarray, names: list[str] | None = None, **obs: object) -> Source:
+    var = pd.DataFrame(index=names or [f"GENE{i}" for i in range(X.shape[1])])
+    data = AnnData(X, obs=pd.DataFrame(obs, index=[f"s{i}" for i in range(len(X))]), var=var)
+    with ExitStack() as stack:
+        return open_sources(data, stack)[0]
+
+
+def test_platforms() -> None:
+    assert set(source(LOG2, [f"20{i:04d}_at" for i in range(30)]).platform) == {"array"}
+    assert set(source(np.exp2(LOG2)).platform) == {"rnaseq"}
+    assert set(source(LOG2).platform) == {"array"}
+    assert set(source(np.where(LOG2 < 6, 0, LOG2)).platform) == {"rnaseq"}
+    assert set(source(LOG2, units="log2(normFPKM+1)").platform) == {"rnaseq"}
+    assert set(source(np.exp2(LOG2), platform="l1000").platform) == {"l1000"}
+
+
+def test_labels_and_named_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = AnnData(LOG2, obs=pd.DataFrame(index=[f"s{i}" for i in range(9)]))
+    for name in ("one.h5ad", "a=b.h5ad", "v1.2.h5ad"):
+        data.write_h5ad(name)
+    with ExitStack() as stack:
+        found = open_sources(["one.h5ad", "GTEx=one.h5ad", "a=b.h5ad", "test=one.h5ad", Path("v1.2.h5ad"), data], stack)
+        assert [s.label for s in found] == ["one", "GTEx", "a=b", "one_2", "v1.2", "in-memory"]
+        assert [s.set_name for s in found] == [None, "GTEx", None, "test", None, None]
+        assert found[0].fingerprint() == found[5].fingerprint()
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, sparse.csr_matrix, lambda X: X.astype(np.float64)])
+def test_blocks(wrap: object) -> None:
+    given = source(LOG2)
+    given.data.X = wrap(LOG2)  # type: ignore[operator]
+    columns = np.array([3, 4, 17])
+    parts = list(given.blocks(4, columns))
+    np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), LOG2[:, columns])
+    assert [(where.start, where.stop) for where, _ in parts] == [(0, 4), (4, 8), (8, 9)]
+    assert all(part.dtype == np.float32 for _, part in parts)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_errors() -> None:
+    with pytest.raises(DataError, match="duplicate gene ids: B"):
+        source(LOG2[:, :3], ["A", "B", "B"])
+    with pytest.raises(DataError, match="is empty"):
+        source(LOG2[:0])
+    with pytest.raises(DataError, match="no finite value"):
+        source(np.full((2, 2), np.nan))
