@@ -6,15 +6,16 @@ __all__ = ["SCRIPT", "STYLE"]
 
 STYLE = """
 :root{color-scheme:light dark;--ground:#fbfbfa;--card:#fff;--ink:#1b2127;--muted:#56626c;--line:#dde2e6;
---accent:#00629b;--wash:#eef4f8;--best:#e3f2ea;--best-ink:#0b5a3c}
+--accent:#00629b;--wash:#eef4f8;--best:#e3f2ea;--best-ink:#0b5a3c;--blue:#0072b2}
 @media (prefers-color-scheme:dark){:root{--ground:#12161a;--card:#191f24;--ink:#e6eaed;--muted:#a0abb4;
---line:#2d363d;--accent:#6cb8ea;--wash:#1d2830;--best:#153528;--best-ink:#9be0bf}}
+--line:#2d363d;--accent:#6cb8ea;--wash:#1d2830;--best:#153528;--best-ink:#9be0bf;--blue:#3f9fe0}
+figure svg image{filter:brightness(1.45)}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 body{margin:0;background:var(--ground);color:var(--ink);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-header,main,footer,nav ul{max-width:72rem;margin-inline:auto;padding-inline:clamp(1rem,4vw,2.5rem)}
+header,main,footer,nav ul{max-width:78rem;margin-inline:auto;padding-inline:clamp(1rem,4vw,2.5rem)}
 header{padding-block:2.6rem 1.2rem}
 h1{font-size:clamp(1.6rem,4vw,2.3rem);line-height:1.15;letter-spacing:-.015em;margin:0 0 .5rem;text-wrap:balance}
 header p{margin:0;color:var(--muted);max-width:46rem;font-size:1.06rem}
@@ -29,7 +30,8 @@ background:var(--card);padding:.4rem .8rem;z-index:9}
 nav{position:sticky;top:0;z-index:5;background:var(--ground);border-block:1px solid var(--line)}
 nav ul{display:flex;gap:1.4rem;list-style:none;margin-block:0;padding-block:.55rem;overflow-x:auto;white-space:nowrap}
 nav a{text-decoration:none;font-size:.93rem}nav a:hover{text-decoration:underline}
-.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.9rem;margin:1.4rem 0;padding:0}
+.numbers{display:grid;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,9.5rem),1fr));gap:.9rem;margin:1.4rem 0;padding:0}
 .numbers div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.85rem 1rem}
 .numbers dt{font-size:.87rem;color:var(--muted);margin:0}
 .numbers dd{margin:.1rem 0 0;font-size:1.6rem;font-weight:650;letter-spacing:-.01em;line-height:1.2}
@@ -37,17 +39,19 @@ nav a{text-decoration:none;font-size:.93rem}nav a:hover{text-decoration:underlin
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:10px;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
 figcaption,.caption{color:var(--muted);font-size:.92rem;margin:.55rem .1rem 0;max-width:52rem}
-th,td{padding:.5rem .8rem;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
+th,td{padding:.5rem .7rem;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
 tbody tr:last-child>*{border-bottom:0}tbody tr:hover>*{background:var(--wash)}
 .n{text-align:right}
-thead th{font-weight:600;vertical-align:bottom;color:var(--muted);background:var(--card)}
+td:not(.n){white-space:normal;min-width:4.5rem;overflow-wrap:break-word}
+thead th{font-weight:600;vertical-align:bottom;white-space:normal;line-height:1.25;
+color:var(--muted);background:var(--card)}
 tbody th{font-weight:600}
 tbody th,thead th:first-child{position:sticky;left:0;background:var(--card)}
 td.best{background:var(--best);color:var(--best-ink);font-weight:650}
 th button{all:unset;cursor:pointer;font-weight:600}
 th button:hover{color:var(--accent)}
 th button::after{content:"";display:inline-block;width:1em;text-align:center}
-th.n button{margin-right:-.3em}
+th button::after{margin-left:.15em;margin-right:-1.15em}
 th[aria-sort=ascending] button::after{content:"\\2191"}th[aria-sort=descending] button::after{content:"\\2193"}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));
 gap:1.4rem;margin:1.4rem 0;align-items:start}
@@ -66,7 +70,7 @@ padding:.8rem 1rem;font-size:.88rem}
 details{margin:1rem 0}summary{cursor:pointer;color:var(--accent)}
 footer{color:var(--muted);font-size:.88rem;padding-block:2.5rem 3rem}
 @media (max-width:32rem){th,td{padding:.45rem .6rem}figure{padding:.6rem}header{padding-top:1.6rem}
-tbody th{max-width:8.5rem;overflow:hidden;text-overflow:ellipsis}}
+tbody th{max-width:8.5rem;white-space:normal;overflow-wrap:break-word}}
 @media print{:root{color-scheme:light;--ground:#fff;--card:#fff;--ink:#000;--muted:#444;--line:#bbb;--wash:#fff;
 --best:#fff;--best-ink:#000}nav,.tools,.more,.skip{display:none}body{font-size:10.5pt}
 figure,tr,.numbers div{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}

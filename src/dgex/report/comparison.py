@@ -131,6 +131,7 @@ class Comparison:
         found: dict[str, Figure] = {}
         grey = [self.trivial] if self.trivial else []
         suffix = f" ({self.unit})" if self.unit else ""
+        colours = self._colours()
         for split in self.splits:
             errors = self._values(split, "mae")
             found[f"error-density-{file_name(split)}"] = density(
@@ -143,14 +144,19 @@ class Comparison:
                 found[f"pearson-density-{file_name(split)}"] = density(
                     correlations, "Pearson correlation of a gene", f"Correlations on {split}"
                 )
-            for at, name in enumerate(self._compared()):
+            for name in self._compared():
                 found[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
-                    errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=PALETTE[at % 7]
+                    errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=colours[name]
                 )
         for name, history in self.histories.items():
             if len(history) > 1:
                 found[f"learning-{file_name(name)}"] = learning_curves(_curves(history), title=f"Training of {name}")
         return found
+
+    def _colours(self) -> dict[str, str]:
+        """One colour a model in every figure: the order in which `density` hands them out."""
+        names = [name for name in dict.fromkeys(self.overall["model"]) if name != self.trivial]
+        return {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(names)}
 
     def _compared(self) -> list[str]:
         names = dict.fromkeys(self.overall["model"])
@@ -183,19 +189,14 @@ class Comparison:
         for split in self.splits:
             self._add_result(page, split)
         page.add_heading("Gene by gene")
-        page.add_text(
-            "Each density shows how a method's values spread over the target genes; a curve further left means "
-            "smaller errors. In a scatter every dot is a gene: above the diagonal the model infers it better than "
-            f"{self.baseline}."
-        )
         for name, figure in figures.items():
             if not name.startswith("learning-"):
-                page.add_figure(to_svg(figure), _caption(figure))
+                page.add_figure(to_svg(figure), _caption(name, figure))
         curves = {name: figure for name, figure in figures.items() if name.startswith("learning-")}
         if curves:
             page.add_heading("Learning")
-            for figure in curves.values():
-                page.add_figure(to_svg(figure), f"{_caption(figure)}: overall error after every epoch.")
+            for name, figure in curves.items():
+                page.add_figure(to_svg(figure), _caption(name, figure))
         page.add_heading("Find a gene")
         measures = {
             self._measure_name(split, measure): self.wide(split, measure)
@@ -273,6 +274,12 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float]
     }
 
 
-def _caption(figure: Figure) -> str:
-    axes = figure.axes[0]
-    return str(axes.get_title(loc="left") or axes.get_xlabel())
+def _caption(name: str, figure: Figure) -> str:
+    title = str(figure.axes[0].get_title(loc="left"))
+    rest = {
+        "error-density": "how the errors spread over the target genes; further left is better.",
+        "pearson-density": "how the correlations of inferred with measured values spread; further right is better.",
+        "errors": "every dot is a target gene, above the diagonal where the error is smaller.",
+        "learning": "overall error after every epoch; the dot marks the best.",
+    }
+    return f"{title}: {next(text for kind, text in rest.items() if name.startswith(f'{kind}-'))}"

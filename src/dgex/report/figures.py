@@ -26,7 +26,7 @@ from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 __all__ = ["density", "learning_curves", "save", "scatter", "to_svg"]
 
 _SIZE = (5.4, 4.0)
-_POINTS = 400  # of a density curve
+_POINTS = 240  # of a density curve
 
 
 def density(
@@ -121,7 +121,7 @@ def scatter(
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.set_xlabel(f"Error by {name}{suffix}")
         axes.set_ylabel(f"Error by {baseline_name}{suffix}")
-        axes.set_title(f"{name} is better on {share_better(x, y):.1%} of {len(x):,} genes")
+        axes.set_title(f"{name} is better on {_share(share_better(x, y))} of {len(x):,} genes")
         style: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontsize": 9.5}
         axes.text(0.03, 0.97, f"{name} better", va="top", **style)
         axes.text(0.97, 0.03, f"{baseline_name} better", ha="right", **style)
@@ -171,7 +171,7 @@ def learning_curves(
                 fontsize=9.5,
             )
         axes.set(xlabel="Epoch", ylabel=ylabel)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
         _legend(figure, axes)
         axes.set_title(title)
     return figure
@@ -245,6 +245,12 @@ def _grid(values: Mapping[str, np.ndarray]) -> np.ndarray:
 def _finite(array: np.ndarray) -> np.ndarray:
     array = np.asarray(array, np.float64).ravel()
     return array[np.isfinite(array)]
+
+
+def _share(share: float) -> str:
+    """Never "100.0%" while a gene is missing, nor "0.0%" while one is there."""
+    digits = 1 if share in (0.0, 1.0) or 0.0005 <= share < 0.9995 else 2
+    return f"{share:.{digits}%}"
 
 
 def _alpha(count: int) -> float:

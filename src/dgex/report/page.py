@@ -135,7 +135,7 @@ class Page:
         *,
         best: Mapping[str, str] | None = None,
         digits: int = 3,
-        max_values: int = 350_000,
+        max_values: int = 300_000,
     ) -> Self:
         """Add a searchable table of many genes, whose values travel in the page as compact JSON.
 
