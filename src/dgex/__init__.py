@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
-    from dgex.tour import demo
+    from dgex.datasets.simulate import simulate
     from dgex.evaluation import Evaluation, evaluate
-    from dgex.genes import id_type
     from dgex.gene_table import read_gene_table
+    from dgex.genes import id_type
     from dgex.inference import infer
     from dgex.io import convert, create, describe, open, read, write
-    from dgex.datasets.simulate import simulate
     from dgex.models.fitting import train
     from dgex.models.folder import load
     from dgex.models.lasso import Lasso
     from dgex.models.linear import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
     from dgex.models.network import DGEX
-    from dgex.prepare.pipeline import prepare
+    from dgex.prepare.pipeline import prepare as prepare
+    from dgex.tour import demo
 
 _HOME = {
     "DGEX": "dgex.models.network",
@@ -44,7 +44,6 @@ _HOME = {
     "infer": "dgex.inference",
     "load": "dgex.models.folder",
     "open": "dgex.io",
-    "prepare": "dgex.prepare.pipeline",
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
     "simulate": "dgex.datasets.simulate",
@@ -52,10 +51,36 @@ _HOME = {
     "write": "dgex.io",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = [
+    "DGEX",
+    "KNNGE",
+    "OLS",
+    "Evaluation",
+    "Lasso",
+    "Ridge",
+    "SampleKNN",
+    "__version__",
+    "convert",
+    "create",
+    "demo",
+    "describe",
+    "evaluate",
+    "id_type",
+    "infer",
+    "load",
+    "open",
+    "prepare",
+    "read",
+    "read_gene_table",
+    "simulate",
+    "train",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "prepare":  # a room that can be called
+        return importlib.import_module("dgex.prepare")
     if name not in _HOME:
         raise AttributeError(f"module 'dgex' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
