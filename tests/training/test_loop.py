@@ -104,16 +104,20 @@ def test_patience_looks_at_the_first_set() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_divergence_keeps_the_best_and_says_where(bad: float, caplog: pytest.LogCaptureFixture) -> None:
-    result = run_script(Scripted([5, 3, 4], losses={6: bad}), {"a": 0.0})
+    result = run_script(Scripted([5, 3, 4], losses={6: bad}), {"a": 2.0})
     assert (result.stopped, result.best["a"].epoch, len(result.history)) == ("diverged", 2, 2)
     assert f"the loss became {bad} at step 2 of 2 in epoch 3 with learning rate 1" in caplog.text
 
 
 def test_divergence_before_anything_could_be_kept_is_an_error() -> None:
     with pytest.raises(DataError, match="step 1 of 2 in epoch 1 with learning rate 1"):
-        run_script(Scripted([5, 3], losses={1: math.nan}), {"a": 0.0})
+        run_script(Scripted([5, 3], losses={1: math.nan}), {"a": 2.0})
     with pytest.raises(DataError, match=r"train\.error became nan in epoch 1"):
-        run_script(Scripted([math.nan, 3]), {"a": 0.0})
+        run_script(Scripted([math.nan, 3]), {"a": 2.0})
+    with pytest.raises(DataError, match="no epoch before it did better than predicting 0"):
+        run_script(Scripted([500, 70, 3], losses={5: math.inf}), {"a": 2.0})
+    with pytest.raises(DataError, match="step 1 of 2 in epoch 2"):  # without a set nothing is kept on the way
+        run_script(Scripted([1, 1], losses={3: math.inf}))
 
 
 class Interrupted(Scripted):

@@ -98,7 +98,7 @@ def test_start_is_uniform_within_its_bounds() -> None:
     network = Perceptron(sizes, seed=0)
     for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
         bound = OUTPUT_RANGE if depth == 2 else np.sqrt(6 / (inputs + outputs))
-        weight = network.weight(depth)
+        weight = network.weight(depth).detach()
         assert float(weight.abs().max()) <= bound * (1 + 1e-6)
         # 2,400 and more draws: mean and variance of the uniform distribution within five standard errors
         n = weight.numel()

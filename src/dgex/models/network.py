@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -221,23 +222,9 @@ class DGEX(Estimator):
             digest = data_digest(X, Y, eval_sets)
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
         network = Perceptron([X.shape[1], *hidden, Y.shape[1]], self.seed).to(device)
-        learner = MomentumStep(
-            network,
-            momentum=self.momentum,
-            dropout=self.dropout,
-            rate_scale=self.rate_scale,
-            seed=self.seed,
-        )
-        result = train(
-            learner,
-            X,
-            Y,
-            eval_sets,
-            settings,
-            history_path=history_path,
-            checkpoints=checkpoints,
-            resume=resume,
-        )
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
+        files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
+        result = train(MomentumStep(network, **own), X, Y, eval_sets, settings, **files)
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -283,13 +270,7 @@ class DGEX(Estimator):
         rate = self.learning_rate
         settings = TrainingSettings(
             learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            rate_decay=self.rate_decay,
-            min_rate=self.min_rate,
-            monitor_samples=self.monitor_samples,
-            patience=self.patience,
-            seed=self.seed,
+            **{f.name: getattr(self, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
         )
         return hidden, settings, pick_device(self.device)
 

@@ -148,8 +148,8 @@ def train(
     Raises
     ------
     DataError
-        The loss became NaN or infinite before any epoch could be kept; otherwise that is a warning and the
-        best so far is returned.
+        The loss became NaN or infinite before any epoch was better than predicting 0, the mean of a
+        standardised gene; otherwise that is a warning and the best so far is returned.
     KeyboardInterrupt
         Ctrl-C before the first epoch was done.
     ModelError
@@ -185,8 +185,10 @@ def train(
                 raise
             stopped = "interrupted"
         except _Diverged as error:
-            if not run.best:
-                raise DataError(f"{error}; nothing could be kept; try a smaller learning_rate") from None
+            if not _worth_keeping(run, sets):
+                raise DataError(
+                    f"{error}; no epoch before it did better than predicting 0; try a smaller learning_rate"
+                ) from None
             stopped = "diverged"
             warn(f"{error}; training stops, the best epochs so far are kept")
     if stopped == "finished" and run.epoch < settings.epochs:
@@ -277,6 +279,14 @@ def _out_of_patience(run: Run, sets: Iterable[str], settings: TrainingSettings) 
     if settings.patience is None or run.epoch == 0:
         return False
     return run.epoch - run.best[next(iter(sets))].epoch >= settings.patience
+
+
+def _worth_keeping(run: Run, sets: Sets) -> bool:
+    """Whether a run that diverged had learned anything: a rate far too high passes through absurd epochs first."""
+    if not run.best:
+        return False
+    name, (_, y) = next(iter(sets.items()))
+    return run.best[name].error < float(y.abs().mean(dtype=torch.float64))
 
 
 def _text(run: Run, row: dict[str, Any], sets: Iterable[str]) -> str:
