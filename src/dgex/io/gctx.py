@@ -140,6 +140,9 @@ def _fields(table: pd.DataFrame) -> dict[str, np.ndarray]:
         if name != column:
             progress.note(f"metadata column {column!r} is named {name!r} in GCTX")
         fields[name] = to_hdf(table[column])
+    foreign = [n for n, v in fields.items() if v.dtype.kind == "S" and v.view(np.uint8).max(initial=0) > 127]
+    if foreign:
+        progress.warn(f"metadata {', '.join(foreign)} holds letters beyond ASCII: kept as UTF-8, which cmapPy refuses")
     return fields
 
 

@@ -32,7 +32,8 @@ def describe(
         `path`, `format`, `notes` (of the reader), `samples`, `genes`, `gene_ids` (their kind), `first_genes`,
         `first_samples`, `gene_metadata` and `sample_metadata` (column to type), `roles` and `splits` (counts, where
         the file is a dataset), `minimum`, `maximum`, `mean` (of finite values), `missing`, `infinite` (counts),
-        `zeros` (share), `scale` (`"log2"`, `"linear"` or `"centred"`, by range) and `record` (`uns["dgex"]`).
+        `zeros` (share), `scale` and `record` (`uns["dgex"]`). The scale is `"centred"` when a tenth of the values
+        are negative, else `"linear"` or `"log2"` by range.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def describe(
         As for `dgex.io.open`; values that are missing or infinite are counted, not refused.
     """
     with open(path, orientation=orientation, format=format, allow_missing=True) as source:
-        low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
+        low, high, total, finite, missing, zeros, negative = np.inf, -np.inf, 0.0, 0, 0, 0, 0
         with progress.bar(source.shape[0], "reading") as bar:
             for _, values in source.iter_blocks(block):
                 good = np.isfinite(values)
@@ -54,6 +55,7 @@ def describe(
                     total += float(values.sum(dtype=np.float64))
                 finite += count
                 zeros += int((values == 0).sum())
+                negative += int((values < 0).sum())
                 bar.advance(len(values))
         size = source.shape[0] * source.shape[1]
         return {
@@ -75,7 +77,7 @@ def describe(
             "missing": missing,
             "infinite": size - finite - missing,
             "zeros": zeros / size,
-            "scale": _scale(low, high) if finite else None,
+            "scale": _scale(high, negative / finite) if finite else None,
             "record": source.uns.get("dgex"),
         }
 
@@ -86,11 +88,11 @@ def _range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
     return min(low, float(values.min())), max(high, float(values.max()))
 
 
-def _scale(low: float, high: float) -> str:
-    """Log2 values stay below some 25; counts, FPKM and TPM go far beyond; centred values fall below 0."""
-    if high > 50:
-        return "linear"
-    return "centred" if low < -1 else "log2"
+def _scale(high: float, negative: float) -> str:
+    """Centred values are often negative; log2 values stay below some 25; counts, FPKM and TPM go far beyond."""
+    if negative > 0.1:
+        return "centred"
+    return "linear" if high > 50 else "log2"
 
 
 def _counts(table: Any, column: str) -> dict[str, int] | None:

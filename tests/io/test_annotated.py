@@ -1,0 +1,133 @@
+"""AnnData on disk: what anndata wrote opens here, what is written here opens in anndata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from dgex import io
+from dgex.errors import DataError, FileError
+
+KINDS = ["h5ad", "zarr"]
+
+
+def _theirs(path: Path) -> AnnData:
+    return anndata.read_h5ad(path) if path.suffix == ".h5ad" else anndata.read_zarr(path)
+
+
+def _save(adata: AnnData, path: Path) -> None:
+    if path.suffix == ".h5ad":
+        adata.write_h5ad(path)
+    else:
+        adata.write_zarr(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_anndata_opens_ours(tiny: AnnData, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    tiny.varm["mean"] = pd.DataFrame({"train": np.arange(5.0)}, index=tiny.var_names)
+    tiny.uns["dgex"] = {"scale": "log2", "sizes": np.arange(3)}
+    tiny.layers["raw"] = tiny.X + 1
+    tiny.obsm["pca"] = np.ones((7, 2))
+    io.write(tiny, path)
+    found = _theirs(path)
+    np.testing.assert_array_equal(found.X, tiny.X)
+    np.testing.assert_array_equal(found.layers["raw"], tiny.layers["raw"])
+    np.testing.assert_array_equal(found.obsm["pca"], tiny.obsm["pca"])
+    assert found.obs["note"].isna().tolist() == tiny.obs["note"].isna().tolist()
+    assert found.obs["kept"].tolist() == tiny.obs["kept"].tolist()
+    assert found.obs["well"].tolist() == tiny.obs["well"].tolist()
+    assert found.varm["mean"]["train"].tolist() == list(range(5))
+    assert found.uns["dgex"]["scale"] == "log2"
+    again = io.read(path, genes=["201000_at", "200814_at"], samples=[5, 0])
+    np.testing.assert_array_equal(again.layers["raw"], tiny.layers["raw"][[5, 0]][:, [4, 0]])
+    np.testing.assert_array_equal(again.varm["mean"]["train"], [4, 0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_dense_and_sparse_read_alike(tmp_path: Path, kind: str, make: type) -> None:
+    random = np.random.default_rng(0)
+    values = (random.random((30, 20)) * (random.random((30, 20)) < 0.3)).astype(np.float64)
+    names = [f"g{i}" for i in range(20)]
+    adata = AnnData(make(values), obs=pd.DataFrame(index=[f"s{i}" for i in range(30)]), var=pd.DataFrame(index=names))
+    path = tmp_path / f"a.{kind}"
+    _save(adata, path)
+    values = values.astype(np.float32)
+    with io.open(path) as source:
+        np.testing.assert_array_equal(source.read(), values)
+        for genes in (None, [3, 1, 7], slice(2, 9)):
+            for size in (1, 7, 100):
+                for samples in (None, [29, 3, 3, 0], slice(5, 25)):
+                    blocks = [block for _, block in source.iter_blocks(size, genes, samples)]
+                    expected = values[samples if samples is not None else slice(None)]
+                    expected = expected[:, genes if genes is not None else slice(None)]
+                    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_come_back_as_they_were(tiny: AnnData, tmp_path: Path, kind: str) -> None:
+    record = {
+        "version": "0.1",
+        "inputs": ["a/b.gctx", "c.gctx"],
+        "split": [0.8, 0.1, 0.1],
+        "none": None,
+        "empty": [],
+        "nested": {"counts": {"train": 3, "x/y": 4}, "flag": True, "share": 0.25},
+        "steps": [{"name": "dedup", "removed": 3}],
+        "reference": np.linspace(0, 1, 5, dtype=np.float32),
+    }
+    tiny.uns["dgex"] = record
+    io.write(tiny, tmp_path / f"a.{kind}")
+    with io.open(tmp_path / f"a.{kind}") as source:
+        found = source.uns["dgex"]
+    np.testing.assert_array_equal(found.pop("reference"), record.pop("reference"))
+    assert found == record
+    assert type(found["nested"]["counts"]["train"]) is int
+
+
+def test_sparse_and_backed_matrices_are_written(tiny: AnnData, tmp_path: Path) -> None:
+    io.write(AnnData(sparse.csr_matrix(tiny.X), obs=tiny.obs, var=tiny.var), tmp_path / "a.gctx", block=2)
+    np.testing.assert_array_equal(io.read(tmp_path / "a.gctx").X, tiny.X)
+    io.write(tiny, tmp_path / "b.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "b.h5ad", backed="r")
+    io.write(backed, tmp_path / "c.gctx")
+    np.testing.assert_array_equal(io.read(tmp_path / "c.gctx").X, tiny.X)
+
+
+def test_what_is_no_anndata(tiny: AnnData, tmp_path: Path) -> None:
+    io.write(tiny, tmp_path / "a.gctx")
+    (tmp_path / "a.gctx").rename(tmp_path / "a.h5ad")
+    with pytest.raises(FileError, match="no AnnData file: it has no X; it looks like GCTX"):
+        io.read(tmp_path / "a.h5ad")
+    io.write(tiny, tmp_path / "b.h5ad")
+    (tmp_path / "b.h5ad").rename(tmp_path / "b.gctx")
+    with pytest.raises(FileError, match=r"no GCTX.*AnnData: name it .h5ad"):
+        io.read(tmp_path / "b.gctx")
+    io.write(tiny, tmp_path / "c.h5ad")
+    with h5py.File(tmp_path / "c.h5ad", "r+") as handle:
+        del handle["X"]
+        handle["X"] = np.zeros((7, 4), np.float32)
+    with pytest.raises(DataError, match="7 samples and 5 genes"):
+        io.read(tmp_path / "c.h5ad")
+
+
+def test_a_damaged_chunk_of_zarr(tiny: AnnData, tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    io.write(tiny, path)
+    (path / "X" / "0.0").write_bytes(b"\x01\x02\x03")
+    with pytest.raises(FileError, match="truncated, damaged"):
+        io.read(path)
+
+
+def test_a_folder_that_is_no_zarr(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(FileError, match=r"a.zarr"):
+        io.read(tmp_path / "a.zarr")

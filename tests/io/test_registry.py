@@ -1,0 +1,54 @@
+"""Which format a file is, and files that are not what they claim."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from anndata import AnnData
+
+from dgex import io
+from dgex.errors import FileError, SettingsError
+
+HOLDS = {".gctx": b"\x89HDF\r\n\x1a\n", ".gct": b"#1.3\n", ".parquet": b"PAR1", ".tsv": b"gene\ta\n"}
+
+
+def test_formats_are_listed() -> None:
+    listed = io.formats()
+    assert set(listed) == {"gctx", "gct", "h5ad", "zarr", "parquet", "tsv", "csv"}
+    assert ".txt.gz" in listed["tsv"]
+
+
+@pytest.mark.parametrize("suffix", [".gctx", ".gct", ".gct.gz", ".h5ad", ".zarr", ".parquet", ".tsv", ".csv.gz"])
+@pytest.mark.parametrize("content", [*HOLDS.values(), gzip.compress(b"x"), b"PK\x03\x04", b"\x00\x01", b""])
+def test_a_wrong_suffix_is_one_clear_line(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises((FileError, ValueError)) as caught:
+        io.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_suffixes_say_what_was_found(tiny: AnnData, tmp_path: Path) -> None:
+    io.write(tiny, tmp_path / "a.gctx")
+    (tmp_path / "a.gctx").rename(tmp_path / "a.tsv")
+    with pytest.raises(FileError, match=r"no TSV file, as its suffix says: its content is an HDF5 file"):
+        io.read(tmp_path / "a.tsv")
+    assert io.read(tmp_path / "a.tsv", format="gctx").shape == tiny.shape
+    (tmp_path / "b.tsv.gz").write_text("gene\ta\nb\t1\n")
+    with pytest.raises(FileError, match="not compressed by gzip"):
+        io.read(tmp_path / "b.tsv.gz")
+
+
+def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="does not exist"):
+        io.open(tmp_path / "a.gctx")
+    (tmp_path / "a.xls").write_text("x")
+    with pytest.raises(FileError, match=r"'.xls' is of no known format; accepted: .gctx, .gct"):
+        io.open(tmp_path / "a.xls")
+    with pytest.raises(SettingsError, match="accepted: gctx, gct"):
+        io.open(tmp_path / "a.xls", format="excel")
+    with pytest.raises(FileError, match="no known format"):
+        io.create(tmp_path / "a.h5", None, None)  # type: ignore[arg-type]
