@@ -13,6 +13,7 @@ from dgex.evaluation import evaluate
 
 @pytest.fixture(scope="module")
 def result(models, data):
+    models["strong"].history_ = pd.DataFrame({"epoch": [1, 2, 3], "train.error": [0.9, 0.6, 0.5], "loss": 7.0})
     return evaluate(models, data, "test")
 
 
@@ -25,6 +26,7 @@ def test_save_writes_everything_once(result, tmp_path):
         "error-density-test",
         "pearson-density-test",
         "errors-test-strong",
+        "learning-strong",
     }
     for path in (out / "figures").glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")

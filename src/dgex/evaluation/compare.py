@@ -120,7 +120,7 @@ def evaluate(
             },
             "models": {p.name: _record(p) for p in predictors},
         }
-    histories = {n: list(m.history_) for n, m in loaded.items() if getattr(m, "history_", None)}
+    histories = {name: model.history_.copy() for name, model in loaded.items() if hasattr(model, "history_")}
     return Evaluation(
         pd.concat(overall, ignore_index=True), pd.concat(per_gene, ignore_index=True), settings, histories
     )

@@ -38,13 +38,13 @@ class Evaluation:
         What was compared: baseline, unit of the errors, data and its fingerprint, models with kind and settings,
         version of dgex.
     histories : dict
-        Network to its learning curve, one dict an epoch.
+        Network to its learning curve, one row an epoch (`history_`).
     """
 
     overall: pd.DataFrame
     per_gene: pd.DataFrame
     settings: dict[str, Any]
-    histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
@@ -102,8 +102,10 @@ class Evaluation:
         ------
         OutputExistsError
             The folder exists and `overwrite` is False.
+        SettingsError
+            The folder is to be overwritten and holds something else than an evaluation.
         FileError
-            The folder exists, is to be overwritten, and holds something else than an evaluation.
+            It cannot be written.
         """
         target = Path(folder)
         if overwrite and target.is_dir() and any(target.iterdir()) and not (target / "evaluation.json").exists():

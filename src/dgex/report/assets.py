@@ -9,7 +9,7 @@ STYLE = """
 --accent:#00629b;--wash:#eef4f8;--best:#e3f2ea;--best-ink:#0b5a3c;--blue:#0072b2}
 @media (prefers-color-scheme:dark){:root{--ground:#12161a;--card:#191f24;--ink:#e6eaed;--muted:#a0abb4;
 --line:#2d363d;--accent:#6cb8ea;--wash:#1d2830;--best:#153528;--best-ink:#9be0bf;--blue:#3f9fe0}
-figure svg image{filter:brightness(1.45)}}
+figure svg image{filter:brightness(1.2)}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from dgex.report.figures import density, learning_curves, scatter, to_svg
 from dgex.report.page import Page
 from dgex.report.style import PALETTE
-from dgex.report.tables import EMPTY, text_table
+from dgex.report.tables import EMPTY, share_text, text_table
 
 __all__ = ["Comparison", "file_name"]
 
@@ -82,7 +82,7 @@ class Comparison:
     unit
         Unit of the errors, in words.
     histories
-        Network to its learning curve, one dict an epoch (`epoch`, `<set>.error`).
+        Network to its learning curve, one row an epoch: `epoch` and an overall error `<set>.error` a set.
     details
         What to list at the end of the page: name to value.
     """
@@ -92,7 +92,7 @@ class Comparison:
     baseline: str
     trivial: str = ""
     unit: str = ""
-    histories: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -149,8 +149,9 @@ class Comparison:
                     errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=colours[name]
                 )
         for name, history in self.histories.items():
-            if len(history) > 1:
-                found[f"learning-{file_name(name)}"] = learning_curves(_curves(history), title=f"Training of {name}")
+            curves = _curves(history)
+            if len(history) > 1 and curves:
+                found[f"learning-{file_name(name)}"] = learning_curves(curves, title=f"Training of {name}")
         return found
 
     def _colours(self) -> dict[str, str]:
@@ -237,11 +238,11 @@ class Comparison:
             ("Lowest overall error", f"{best['error']:.4f}", f"{best['model']}; ± {best['sd']:.4f} over genes"),
         ]
         if best["model"] != self.baseline:
-            numbers.append(
-                (f"Improvement over {self.baseline}", _percent(best["improvement"], ".1%"), "relative, of the error")
-            )
-            numbers.append((f"Genes better than {self.baseline}", _percent(best["better"], ".1%"), str(best["model"])))
-        elif self.trivial in set(rows["model"]) and self.trivial != self.baseline:
+            gain, share = _percent(best["improvement"], ".1%"), share_text(best["better"])
+            numbers.append((f"Improvement over {self.baseline}", gain, "relative, of the error"))
+            numbers.append((f"Genes better than {self.baseline}", share, str(best["model"])))
+        # Linear regression can be worse than no model at all: an improvement over it alone would flatter.
+        if self.trivial in set(rows["model"]) and self.trivial != self.baseline:
             trivial = rows.loc[rows["model"] == self.trivial, "error"].iat[0]
             gain = _percent(1 - best["error"] / trivial, ".1%")
             numbers.append((f"Improvement over the {self.trivial}", gain, "relative, of the error"))
@@ -265,13 +266,11 @@ def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return table
 
 
-def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
+def _curves(history: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The columns of a history that are overall errors, by the name of their set."""
-    sets = [key for key in history[0] if key.endswith(".error")]
-    return {
-        key.removesuffix(".error"): ([row["epoch"] for row in history], [row.get(key, np.nan) for row in history])
-        for key in sets
-    }
+    epochs = history["epoch"].to_numpy()
+    errors = [str(name) for name in history.columns if str(name).endswith(".error")]
+    return {name.removesuffix(".error"): (epochs, history[name].to_numpy(np.float64)) for name in errors}
 
 
 def _caption(name: str, figure: Figure) -> str:

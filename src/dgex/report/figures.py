@@ -22,6 +22,7 @@ from dgex.atomic import atomic_file
 from dgex.errors import DataError
 from dgex.metrics import share_better
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
+from dgex.report.tables import share_text
 
 __all__ = ["density", "learning_curves", "save", "scatter", "to_svg"]
 
@@ -121,7 +122,7 @@ def scatter(
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.set_xlabel(f"Error by {name}{suffix}")
         axes.set_ylabel(f"Error by {baseline_name}{suffix}")
-        axes.set_title(f"{name} is better on {_share(share_better(x, y))} of {len(x):,} genes")
+        axes.set_title(f"{name} is better on {share_text(share_better(x, y))} of {len(x):,} genes")
         style: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontsize": 9.5}
         axes.text(0.03, 0.97, f"{name} better", va="top", **style)
         axes.text(0.97, 0.03, f"{baseline_name} better", ha="right", **style)
@@ -129,7 +130,7 @@ def scatter(
 
 
 def learning_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    curves: Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]],
     ylabel: str = "Overall error",
     title: str = "",
     *,
@@ -245,12 +246,6 @@ def _grid(values: Mapping[str, np.ndarray]) -> np.ndarray:
 def _finite(array: np.ndarray) -> np.ndarray:
     array = np.asarray(array, np.float64).ravel()
     return array[np.isfinite(array)]
-
-
-def _share(share: float) -> str:
-    """Never "100.0%" while a gene is missing, nor "0.0%" while one is there."""
-    digits = 1 if share in (0.0, 1.0) or 0.0005 <= share < 0.9995 else 2
-    return f"{share:.{digits}%}"
 
 
 def _alpha(count: int) -> float:

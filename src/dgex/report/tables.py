@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["EMPTY", "cell", "is_number", "text_table"]
+__all__ = ["EMPTY", "cell", "is_number", "share_text", "text_table"]
 
 EMPTY = "–"
 
@@ -31,6 +31,14 @@ def cell(value: Any, spec: str = "") -> str:
     if isinstance(value, float | np.floating):
         return format(float(value), spec or ".4g").replace("-", "−")
     return str(value)
+
+
+def share_text(share: float) -> str:
+    """A share in percent: never "100.0%" while one is missing, nor "0.0%" while one is there."""
+    if np.isnan(share):
+        return EMPTY
+    digits = 1 if share in (0.0, 1.0) or 0.0005 <= share < 0.9995 else 2
+    return f"{share:.{digits}%}"
 
 
 def text_table(
