@@ -120,9 +120,7 @@ def test_without_correlation_errors_are_the_same(pair):
 def test_nothing_seen_is_nan():
     errors = GeneErrors(3).merge(GeneErrors(3))
     assert errors.n == 0
-    assert np.isnan(
-        [errors.overall, *errors.mae, *errors.pearson, *spearman(np.ones((0, 2)), np.ones((0, 2)))]
-    ).all()
+    assert np.isnan([errors.overall, *errors.mae, *errors.pearson, *spearman(np.ones((0, 2)), np.ones((0, 2)))]).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (5, 2), (5,)])
