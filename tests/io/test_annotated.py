@@ -56,8 +56,9 @@ def test_anndata_opens_ours(tiny: AnnData, tmp_path: Path, kind: str) -> None:
 def test_dense_and_sparse_read_alike(tmp_path: Path, kind: str, make: type) -> None:
     random = np.random.default_rng(0)
     values = (random.random((30, 20)) * (random.random((30, 20)) < 0.3)).astype(np.float64)
-    names = [f"g{i}" for i in range(20)]
-    adata = AnnData(make(values), obs=pd.DataFrame(index=[f"s{i}" for i in range(30)]), var=pd.DataFrame(index=names))
+    genes = pd.Index([f"g{i}" for i in range(20)], dtype=object)  # anndata cannot write the strings of pandas 3
+    samples = pd.Index([f"s{i}" for i in range(30)], dtype=object)
+    adata = AnnData(make(values), obs=pd.DataFrame(index=samples), var=pd.DataFrame(index=genes))
     path = tmp_path / f"a.{kind}"
     _save(adata, path)
     values = values.astype(np.float32)

@@ -20,6 +20,7 @@ from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Index, Selection
 from dgex.io.checks import reading
 from dgex.io.gctx import CACHE, layout, storage
+from dgex.io.metadata import is_text
 from dgex.io.records import decode_uns, encode_uns
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
@@ -88,16 +89,15 @@ class _AnnDataFile(ExpressionFile):
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
         """Read the selection; layers, obsm and the like come along."""
         adata = super().to_adata(genes, samples)
-        for name in _EXTRAS:
-            if name not in self._handle or not len(self._handle[name]):
-                continue
-            whole = AnnData(obs=self.obs[[]], var=self.var[[]])
-            with reading(self.path, self.format):
+        with reading(self.path, self.format):
+            for name in _EXTRAS:
+                if name not in self._handle or not len(self._handle[name]):
+                    continue
+                whole = AnnData(obs=self.obs[[]], var=self.var[[]])
                 for key, value in anndata.io.read_elem(self._handle[name]).items():
                     getattr(whole, name)[key] = value
-            part = whole[adata.obs_names, adata.var_names]
-            for key, value in getattr(part, name).items():
-                getattr(adata, name)[key] = value.copy()
+                for key, value in getattr(whole[adata.obs_names, adata.var_names], name).items():
+                    getattr(adata, name)[key] = value.copy()
         return adata
 
     def close(self) -> None:
@@ -251,20 +251,20 @@ def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
 
 
 def _storable(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns of strings as anndata itself stores them: as categories where they repeat or have gaps, else plain."""
+    """Columns of strings as anndata itself stores them: as categories where they repeat or have gaps, else plain.
+
+    Strings are kept as Python objects throughout: anndata cannot write the string type of pandas 3.
+    """
     table = table.copy(deep=False)
     for column in table.columns:
         values = table[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
-            values = values.cat.rename_categories([_plain(c) for c in values.cat.categories])
-        elif pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype):
-            texts = pd.Series(
-                [None if missing else str(v) for v, missing in zip(values.tolist(), values.isna())],
-                index=table.index,
-                dtype=object,
-            )
-            repeats = texts.isna().any() or texts.nunique() < len(texts)
-            values = texts.astype("category") if repeats else texts
+            values = _categories(values, values.cat.categories, bool(values.cat.ordered)) if is_text(values) else values
+        elif is_text(values):
+            texts = [None if gap else str(value) for value, gap in zip(values.tolist(), values.isna())]
+            different = sorted({text for text in texts if text is not None})
+            plain = pd.Series(texts, index=table.index, dtype=object)
+            values = plain if len(different) == len(texts) else _categories(plain, pd.Index(different, dtype=object))
         elif pd.api.types.is_datetime64_any_dtype(values.dtype):
             values = values.astype(str).astype(object)
         else:
@@ -278,5 +278,10 @@ def _storable(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
+def _categories(values: pd.Series, categories: pd.Index, ordered: bool = False) -> pd.Series:
+    """Text as categories that are plain objects."""
+    names = pd.Index([str(name) for name in categories], dtype=object)
+    positions = (
+        values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else names.get_indexer(pd.Index(values))
+    )
+    return pd.Series(pd.Categorical.from_codes(positions, categories=names, ordered=ordered), index=values.index)
