@@ -121,12 +121,24 @@ def test_inductive_quantiles_know_only_training(tmp_path: Path) -> None:
     data = prepare(raw, genes=TABLE, quantile=True, seed=3)
     train = (data.obs["split"] == "train").to_numpy()
     changed = raw.copy()
-    changed.X[~train] = changed.X[~train] * 3 + 1  # what is held out may do what it likes
+    changed.X[~train] = changed.X[~train][:, ::-1] * 3 + 1  # what is held out may do what it likes
     again = prepare(changed, genes=TABLE, quantile="inductive", seed=3)
     np.testing.assert_array_equal(again.X[train], data.X[train])
     for key in ("reference", "landmark_reference"):
         np.testing.assert_array_equal(data.uns["dgex"]["quantile"][key], again.uns["dgex"]["quantile"][key])
     assert data.uns["dgex"]["quantile"]["landmark_reference"].shape == (4,)
+
+
+def test_arrays_of_a_named_set_leave_the_papers_reference_alone(tmp_path: Path) -> None:
+    one = arrays(20)
+    further = arrays(20, "f")
+    further.X += 3
+    further.write_h5ad(tmp_path / "further.h5ad")
+    data = prepare([one, f"Further={tmp_path / 'further.h5ad'}"], genes=TABLE, quantile="paper", standardize="paper")
+    np.testing.assert_allclose(
+        data.uns["dgex"]["quantile"]["reference"], np.sort(plain(one), axis=1).mean(0), rtol=1e-6
+    )
+    assert data.obs["set"].tolist() == ["compendium"] * 20 + ["Further"] * 20
 
 
 def test_rnaseq_alone_by_the_papers_rules_keeps_average_ranks() -> None:
@@ -205,6 +217,18 @@ def test_clashing_samples_and_what_the_caller_passed() -> None:
     pd.testing.assert_frame_equal(one.obs, before.obs)
 
 
+def test_metadata_of_all_inputs_is_joined_and_can_be_written(tmp_path: Path) -> None:
+    one, two = with_roles(10), with_roles(10)
+    two.obs_names = names_of("second", 10)
+    one.obs["age"], one.obs["sex"] = np.arange(10.0), pd.Categorical(["f", "m"] * 5)
+    two.obs["sex"], two.obs["note"] = pd.Categorical(["x"] * 10), [1, "a", None, True, *["b"] * 6]
+    prepare([one, two], tmp_path / "data.h5ad")
+    obs = ad.read_h5ad(tmp_path / "data.h5ad").obs
+    assert obs["sex"].astype(str).tolist() == ["f", "m"] * 5 + ["x"] * 10
+    assert obs["note"].astype(str).tolist()[9:14] == ["", "1", "a", "", "True"]
+    np.testing.assert_array_equal(obs["age"], [*range(10), *[np.nan] * 10])
+
+
 def test_same_gene_as_a_landmark() -> None:
     raw = with_roles()
     raw.var["ensembl"] = [*raw.var["ensembl"][:10], raw.var["ensembl"].iloc[0], ""]
@@ -216,14 +240,16 @@ def test_same_gene_as_a_landmark() -> None:
 
 def test_constant_genes() -> None:
     raw = with_roles()
-    raw.X[:, 5] = 4
+    raw.X[(prepare(raw).obs["split"] == "train").to_numpy(), 5] = 4  # held-out samples may vary
     with pytest.raises(DataError, match=r"1 target genes constant.*G5.*constant='drop'"):
         prepare(raw)
     dropped = prepare(raw, constant="drop")
     assert dropped.var_names.tolist() == [name for name in GENES if name != "G5"]
     np.testing.assert_allclose(original(dropped), np.delete(raw.X, 5, axis=1), rtol=1e-5)
     kept = prepare(raw, standardize="paper")
-    assert (kept[:, "G5"].X == 0).all()
+    assert "G5" in kept.var_names
+    raw.X[:, 5] = 4
+    assert (prepare(raw, standardize="paper")[:, "G5"].X == 0).all()
 
 
 def test_dataset_survives_the_disk(tmp_path: Path) -> None:

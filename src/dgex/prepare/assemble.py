@@ -177,7 +177,7 @@ def _as_var(wanted: pd.DataFrame) -> pd.DataFrame:
         elif values.dtype.kind in "biuf":
             var[str(column)] = values.to_numpy()
         else:
-            var[str(column)] = ["" if value is None or value != value else str(value) for value in values]
+            var[str(column)] = ["" if missing else str(value) for value, missing in zip(values, values.isna())]
     return var
 
 
@@ -275,8 +275,9 @@ def sample_table(sources: list[Source]) -> pd.DataFrame:
     obs = pd.concat(frames, join="outer", sort=False)
     obs.index.name = None
     for column in obs.columns:
-        if obs[column].dtype == object:
-            obs[column] = ["" if value is None or value != value else str(value) for value in obs[column]]
+        if obs[column].dtype.kind == "O":  # text, or a mixture that no format could write
+            values = obs[column].astype(object)
+            obs[column] = values.where(values.notna(), "").astype(str)
     if not obs.index.is_unique:
         raise DataError(f"sample ids clash between inputs: {first(obs.index[obs.index.duplicated()].unique())}")
     return obs

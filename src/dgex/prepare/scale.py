@@ -9,11 +9,14 @@ import numpy as np
 
 from dgex.errors import DataError
 
-__all__ = ["LOG2_LIMIT", "Scale", "detect_scale", "to_log2"]
+__all__ = ["LOG2_LIMIT", "UNKNOWN_LINEAR", "Scale", "detect_scale", "to_log2"]
 
 # No expression value on the log2 scale comes near this (2**50 molecules, reads or units of light), while linear
 # data that stay below it everywhere hardly exist.
 LOG2_LIMIT = 50.0
+
+# Values alone do not tell these apart; the platform does.
+UNKNOWN_LINEAR = "FPKM or intensity"
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
     if negative * 3 >= total:
         return Scale(False, "standardised", low, high, fraction)
     if high > LOG2_LIMIT:
-        return Scale(True, "TPM" if million else "FPKM or intensity", low, high, fraction)
+        return Scale(True, "TPM" if million else UNKNOWN_LINEAR, low, high, fraction)
     return Scale(False, "log2", low, high, fraction)
 
 

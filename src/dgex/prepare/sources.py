@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from anndata import AnnData
 from dgex import io
 from dgex.errors import DataError, SettingsError, first
 from dgex.genes import id_type
-from dgex.prepare.scale import Scale, detect_scale
+from dgex.prepare.scale import UNKNOWN_LINEAR, Scale, detect_scale
 from dgex.prepare.split import SPLITS
 from dgex.progress import warn
 
@@ -67,6 +67,9 @@ class Source:
             warn(f"{self.label} is a dataset already, and standardised: prepare takes values as they are measured")
         self.scale = detect_scale(block for _, block in self.blocks(_PEEK, limit=_PEEK))
         self.platform = self._platforms()
+        if self.scale.unit == UNKNOWN_LINEAR:
+            unit = "FPKM" if (self.platform == "rnaseq").all() else "intensity"
+            self.scale = replace(self.scale, unit=unit)
         self.facts = {
             "file": Path(self.path).name,
             "profiles": self.shape[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from dgex.errors import DataError, SettingsError
 
@@ -93,7 +94,7 @@ def _by_sample(samples: int, shares: np.ndarray, generator: np.random.Generator)
 def _by_group(samples: int, shares: np.ndarray, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     if len(groups) != samples:
         raise DataError(f"{len(groups):,} groups for {samples:,} samples; one for each is needed")
-    missing = np.array([group is None or group != group or group == "" for group in groups])
+    missing = pd.isna(groups) | (groups.astype(str) == "")
     if missing.any():
         raise DataError(f"{int(missing.sum()):,} samples have no group; every sample needs one to split by group")
     names, member = np.unique(groups.astype(str), return_inverse=True)

@@ -66,6 +66,9 @@ class Options:
         checked_fractions(self.split)
 
 
+_RANKS = {"average": "average", "floor": "floored average", "dense": "dense"}
+
+
 @dataclass
 class Work:
     """The dataset in the making."""
@@ -203,7 +206,7 @@ def normalize_quantiles(work: Work, options: Options) -> None:
         "samples": len(source),
         "ties": {str(rule): int((rules == rule).sum()) for rule in dict.fromkeys(rules.tolist())},
     }
-    counts = ", ".join(f"{count:,} by {rule} ranks" for rule, count in work.record["quantile"]["ties"].items())
+    counts = ", ".join(f"{count:,} by {_RANKS[rule]} ranks" for rule, count in work.record["quantile"]["ties"].items())
     note(f"quantile-normalised ({options.quantile}) to the mean of {len(source):,} profiles of {origin}: {counts}")
 
 
