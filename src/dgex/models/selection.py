@@ -1,0 +1,93 @@
+"""Choose one setting of a path by the overall error on held-out profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dgex.errors import SettingsError
+from dgex.metrics import GeneErrors
+
+__all__ = ["BLOCK", "climb", "held_out", "mean_error", "spread"]
+
+# Profiles predicted at once.
+BLOCK = 1024
+# A path is first walked on this many validation profiles; with thousands of targets the ranking is already steady.
+SCREEN = 512
+
+
+def held_out(
+    eval_sets: dict[str, tuple[np.ndarray, np.ndarray]] | None, kind: str, setting: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first evaluation set: the one that chooses.
+
+    Raises
+    ------
+    SettingsError
+        There is none.
+    """
+    if not eval_sets:
+        raise SettingsError(
+            f"{kind}: {setting} is not set and there is no evaluation set to choose it on; "
+            f"accepted: {setting}=a number, or eval_sets={{name: (X, Y)}}"
+        )
+    return next(iter(eval_sets.values()))
+
+
+def spread(n: int, most: int = SCREEN) -> np.ndarray:
+    """Indices of at most `most` profiles out of n, evenly spaced: neighbouring profiles are often of one study."""
+    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)
+
+
+def mean_error(X: np.ndarray, Y: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Overall error of `predict` on held-out profiles, in blocks."""
+    errors = GeneErrors(Y.shape[1], correlation=False)
+    for start in range(0, len(X), BLOCK):
+        errors.update(Y[start : start + BLOCK], predict(X[start : start + BLOCK]))
+    return errors.overall
+
+
+def climb(
+    values: Sequence[float],
+    screened: Sequence[float],
+    exact: Callable[[float], float] | None,
+    name: str,
+    screen: int,
+    n: int,
+) -> tuple[float, float, list[dict[str, Any]]]:
+    """Take the best of a screened path, then walk to the best neighbour by the exact error.
+
+    Parameters
+    ----------
+    values, screened
+        Settings in order and their errors on `screen` profiles.
+    exact : function of a setting, or None
+        Error on all `n` profiles; None where the screen has already seen them all.
+    name
+        Name of the setting in the returned path.
+
+    Returns
+    -------
+    best, error, path
+        The chosen setting, its error, and what was tried: setting, error and number of profiles of each.
+    """
+    path = [{name: value, "error": error, "profiles": screen} for value, error in zip(values, screened)]
+    at = int(np.argmin(screened))
+    if exact is None:
+        return values[at], float(screened[at]), path
+    known: dict[int, float] = {}
+
+    def error(i: int) -> float:
+        if i not in known:
+            known[i] = exact(values[i])
+            path.append({name: values[i], "error": known[i], "profiles": n})
+        return known[i]
+
+    while True:
+        near = [i for i in (at, at - 1, at + 1) if 0 <= i < len(values)]
+        best = min(near, key=error)
+        if best == at:
+            return values[at], error(at), path
+        at = best
