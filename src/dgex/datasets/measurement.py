@@ -42,7 +42,7 @@ class Design:
     tissue, study, chip : ndarray [samples] of int
         Samples of a study follow each other, but for near-duplicates, which share all three with their original.
     original : ndarray [samples] of int
-        The sample that this one nearly repeats, or -1; always an earlier or later sample of the same chunk.
+        The sample that this one nearly repeats, or -1; always another sample of the same chunk.
     """
 
     tissue: Array
