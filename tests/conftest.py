@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,28 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"DGEX_TEST_DATA points at {folder}, which is no folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def compendium() -> AnnData:
+    """A small simulated compendium with raw log2 values."""
+    from dgex.datasets.simulate import simulate
+
+    return simulate(samples=240, landmarks=20, targets=30, programmes=5, tissues=4, seed=1)
+
+
+@pytest.fixture(scope="session")
+def dataset(compendium: AnnData) -> AnnData:
+    """The compendium made a dataset: standardised by training statistics and split."""
+    from dgex.prepare.pipeline import prepare
+
+    return prepare(compendium.copy(), seed=0)
+
+
+@pytest.fixture
+def dataset_file(dataset: AnnData, tmp_path: Path) -> Path:
+    """The dataset as a file."""
+    from dgex import io
+
+    io.write(dataset, tmp_path / "data.h5ad")
+    return tmp_path / "data.h5ad"

@@ -99,7 +99,8 @@ def load(path: str | os.PathLike[str]) -> Estimator:
     folder = Path(path)
     description = _description(folder)
     try:
-        kind, settings = registry()[description["kind"]], description["settings"]
+        kind = registry()[description["kind"]]
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in description["settings"].items()}
         model = kind(**settings)
         genes = pd.DataFrame(description["genes"]).set_index("names")
         genes.index.name = None

@@ -1,0 +1,222 @@
+"""The command as a user meets it: what it prints, its exit codes, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+
+from dgex import io
+from dgex.cli.app import run
+
+
+def dgex(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dgex", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+def call(*arguments: object) -> int:
+    """Run a command in this process and return its exit code: quick, and enough for what fails early."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["dgex", "--quiet", *map(str, arguments)])
+        try:
+            run()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1) -> str:
+    """Run a command that must fail with one line on stderr and nothing on stdout."""
+    capsys.readouterr()
+    assert call(*arguments) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    if code == 1:
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1, said.err
+    return said.err
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dgex("--version").stdout.startswith("dgex ")
+    for command in ("info", "convert", "simulate", "prepare", "train", "evaluate", "infer", "demo"):
+        assert call(command, "--help") == 0
+        assert "Example" in capsys.readouterr().out, f"{command} --help shows no example"
+
+
+def test_from_raw_matrix_to_inferred_transcriptome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = [
+        ("simulate", "raw.gctx", "--samples", 200, "--landmarks", 12, "--targets", 20, "--seed", 3),
+        ("convert", "raw.gctx", "raw.h5ad"),
+        ("prepare", "raw.h5ad", "data.h5ad", "--quantile", "--split", ".7,.15,.15", "--group", "study"),
+        ("train", "data.h5ad", "models/ridge", "--method", "ridge"),
+        ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
+        ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
+        ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
+    ]
+    for step in steps:
+        assert call(*step) == 0, (step, capsys.readouterr().err)
+    assert "ridge" in (tmp_path / "eval" / "overall.csv").read_text()
+    assert io.read(tmp_path / "full.parquet").shape == (200, 32)
+    report = (tmp_path / "eval" / "report.html").read_text("utf-8")
+    assert "<html" in report
+    assert not list(tmp_path.rglob(".partial*"))
+    capsys.readouterr()
+    assert call("info", "data.h5ad", "--json") == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["samples"], info["genes"]) == (200, 32)
+    assert call("info", "models/ridge") == 0
+    assert "ridge" in capsys.readouterr().out
+    found = dgex("info", "raw.gctx", "--model", "models/ridge", cwd=tmp_path)
+    assert "12 of 12" in found.stdout
+
+
+def test_json_goes_to_stdout_alone(dataset_file: Path) -> None:
+    assert call("train", dataset_file, dataset_file.parent / "m", "--method", "ols") == 0
+    done = dgex("evaluate", dataset_file, dataset_file.parent / "m", "--json")
+    assert {row["model"] for row in json.loads(done.stdout)["overall"]} >= {"m"}
+
+
+def test_settings_come_from_file_then_flags(dataset_file: Path) -> None:
+    folder = dataset_file.parent
+    (folder / "c.toml").write_text("epochs = 2\nhidden = [4]\n[dgex]\nbatch-size = 50\nseed = 7\n")
+    assert call("train", dataset_file, folder / "m", "--config", folder / "c.toml", "--seed", 9) == 0
+    settings = json.loads((folder / "m" / "model.json").read_text())["settings"]
+    assert {k: settings[k] for k in ("epochs", "hidden", "batch_size", "seed")} == {
+        "epochs": 2,
+        "hidden": [4],
+        "batch_size": 50,
+        "seed": 9,
+    }
+
+
+def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = dataset_file.parent
+    (folder / "text.gctx").write_text("not hdf5")
+    (folder / "bad.toml").write_text("epochs = = 2")
+    (folder / "odd.toml").write_text("colour = 2")
+    for arguments, words in [
+        (("info", folder / "none.h5ad"), "does not exist"),
+        (("info", folder / "text.gctx"), "no GCTX"),
+        (("convert", dataset_file, folder / "x.docx"), "accepted"),
+        (("convert", dataset_file, dataset_file), "is the file to read"),
+        (("convert", dataset_file, folder / "bad.toml"), "accepted"),
+        (("train", dataset_file, dataset_file), "exists already"),
+        (("train", folder / "none.h5ad", folder / "m"), "does not exist"),
+        (("train", dataset_file, folder / "m", "--method", "ridge", "--hidden", "3"), "ridge does not take hidden"),
+        (("train", dataset_file, folder / "m", "--config", folder / "bad.toml"), "no TOML"),
+        (("train", dataset_file, folder / "m", "--config", folder / "odd.toml"), "does not take colour"),
+        (("train", dataset_file, folder / "m", "--validation", "mars"), "no set named mars"),
+        (("evaluate", dataset_file, folder / "none"), "no model at"),
+        (("infer", folder / "none", dataset_file, folder / "full.gctx"), "no model at"),
+        (("simulate", folder / "s.h5ad", "--samples", "0"), "samples"),
+        (("prepare", folder / "none.gctx", folder / "d.h5ad"), "does not exist"),
+        (("demo", folder), "was not made by dgex demo"),
+    ]:
+        assert words in fails(capsys, *arguments), arguments
+    assert sorted(p.name for p in folder.iterdir()) == ["bad.toml", "data.h5ad", "odd.toml", "text.gctx"]
+
+
+def test_wrong_usage_exits_with_2(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "No such command" in fails(capsys, "guess", code=2)
+    assert "lasagna" in fails(capsys, "train", dataset_file, "m", "--method", "lasagna", code=2)
+    assert "three fractions" in fails(capsys, "prepare", dataset_file, "o.h5ad", "--split", ".8,.2", code=2)
+    assert "whole numbers" in fails(capsys, "train", dataset_file, "m", "--hidden", "many", code=2)
+
+
+def test_the_pair_of_gene_tables_after_one_option(compendium: ad.AnnData, tmp_path: Path) -> None:
+    bare = compendium.copy()
+    bare.var_names = [f"{i}_at" for i in range(50)]
+    bare.var = bare.var[[]]
+    io.write(bare, tmp_path / "probes.gctx")
+    for name, rows in (("map_lm.txt", range(20)), ("map_tg.txt", range(20, 50))):
+        lines = [f"G{i}A\tENSG{i:011d}\t{i}_at" for i in rows]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    done = dgex("prepare", "--genes", "map_lm.txt", "map_tg.txt", "probes.gctx", "d.h5ad", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = io.read(tmp_path / "d.h5ad")
+    assert data.var["role"].value_counts().to_dict() == {"target": 30, "landmark": 20}
+    assert set(data.var_names[:2]) == {"G0A", "G1A"}
+
+
+def test_a_killed_training_goes_on(dataset_file: Path) -> None:
+    folder = dataset_file.parent
+    settings = ["--hidden", "64", "--epochs", "3000", "--batch-size", "20"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dgex", "train", str(dataset_file), str(folder / "m"), *settings],
+        stderr=subprocess.DEVNULL,
+    )
+    history = folder / "m.checkpoint" / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while running.poll() is None and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") >= 3:
+            break
+        os.sched_yield()
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert not (folder / "m").exists()
+    finished = history.read_text().count("\n")
+    assert finished >= 3
+    settings[3] = str(finished + 2)
+    done = dgex("train", dataset_file, folder / "m", *settings, "--resume")
+    assert done.returncode == 0, done.stderr
+    epochs = [json.loads(line)["epoch"] for line in (folder / "m" / "history.jsonl").read_text().splitlines()]
+    assert epochs == list(range(1, finished + 3))
+
+
+def test_ctrl_c_keeps_the_best_so_far(dataset_file: Path) -> None:
+    folder = dataset_file.parent
+    settings = ["--hidden", "64", "--epochs", "5000", "--batch-size", "20"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dgex", "train", str(dataset_file), str(folder / "m"), *settings],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    history = folder / "m.checkpoint" / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while running.poll() is None and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") >= 2:
+            break
+        os.sched_yield()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    model = json.loads((folder / "m" / "model.json").read_text())
+    assert model["state"]["stopped"] == "interrupted"
+
+
+def test_a_full_disk_leaves_nothing(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from dgex.errors import FileError
+    from dgex.models import folder as model_folder
+    from dgex.models.fitting import train
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(model_folder, "save_file", full)
+    with pytest.raises(FileError, match="the disk is full"):
+        train(dataset_file, "ols", dataset_file.parent / "m")
+    assert [p.name for p in dataset_file.parent.iterdir()] == ["data.h5ad"]
+
+
+def test_stdout_holds_results_only(tmp_path: Path) -> None:
+    done = dgex("simulate", tmp_path / "s.h5ad", "--samples", 30, "--landmarks", 4, "--targets", 3)
+    assert done.stdout == f"{tmp_path / 's.h5ad'}\n"
+    assert np.isfinite(np.asarray(io.read(tmp_path / "s.h5ad").X)).all()

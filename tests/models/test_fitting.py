@@ -1,0 +1,139 @@
+"""Training from a dataset: the same in memory and from disk, honest choices on validation, clear refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import dgex
+from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
+from dgex.models.fitting import accepted_settings, train
+from dgex.models.folder import registry
+
+
+@pytest.mark.parametrize("method", sorted(registry()))
+def test_file_and_memory_give_the_same_model(method: str, dataset: ad.AnnData, dataset_file: Path) -> None:
+    settings = {"hidden": (8,), "epochs": 2} if method == "dgex" else {}
+    model = train(dataset_file, method, dataset_file.parent / "model", **settings)
+    again = train(dataset, method, **settings)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    loaded = dgex.load(dataset_file.parent / "model")
+    np.testing.assert_array_equal(model.predict(X), loaded.predict(X))
+    assert loaded.normalization_ is not None
+    assert not (dataset_file.parent / "model.checkpoint").exists()
+
+
+def test_the_reported_error_is_the_validation_error(dataset: ad.AnnData) -> None:
+    model = train(dataset, "ols")
+    rows = (dataset.obs["split"] == "validation").to_numpy()
+    part = dataset[rows]
+    error = np.abs(model.predict(part) - np.asarray(part[:, model.targets_].X)).mean(axis=0)
+    found = model.metrics_["sets"]["validation"]
+    np.testing.assert_allclose([found["overall"], found["sd"]], [error.mean(), error.std()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["ridge", "lasso", "knn-ge", "knn"])
+def test_penalties_are_chosen_on_validation(method: str, dataset: ad.AnnData) -> None:
+    chosen = train(dataset, method).metrics_["sets"]["validation"]["overall"]
+    name = "alpha" if method in {"ridge", "lasso"} else "n_neighbors"
+    for value in (1e-3, 1.0, 1e3) if name == "alpha" else (1, 5, 15):
+        other = train(dataset, method, **{name: value}).metrics_["sets"]["validation"]["overall"]
+        assert chosen <= other * 1.002
+
+
+def test_test_profiles_do_not_matter(dataset: ad.AnnData) -> None:
+    changed = dataset.copy()
+    rows = (changed.obs["split"] == "test").to_numpy()
+    values = np.asarray(changed.X).copy()
+    values[rows] += 50
+    changed.X = values
+    X = dataset[:, train(dataset, "ols").landmarks_]
+    np.testing.assert_array_equal(train(dataset, "ridge").predict(X), train(changed, "ridge").predict(X))
+
+
+def test_the_folder_tells_what_it_was_trained_on(dataset_file: Path) -> None:
+    train(dataset_file, "dgex", dataset_file.parent / "m", hidden=(8,), epochs=3, learning_rate=0.01)
+    description = json.loads((dataset_file.parent / "m" / "model.json").read_text())
+    assert description["settings"]["learning_rate"] == 0.01
+    assert description["metrics"]["data"]["name"] == "data.h5ad"
+    assert description["normalization"]["standardize"] == "inductive"
+    history = (dataset_file.parent / "m" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        ({"method": "oracle"}, SettingsError, "unknown method 'oracle'; accepted: ols"),
+        ({"method": "ridge", "hidden": (3,)}, SettingsError, "ridge does not take hidden; accepted: alpha"),
+        ({"method": "ols", "validation": ["mars"]}, SettingsError, "no set named mars .* accepted: .*train"),
+        ({"method": "ols", "validation": ["train"]}, SettingsError, "cannot validate themselves"),
+    ],
+)
+def test_settings_that_are_not_accepted(
+    dataset: ad.AnnData, call: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        train(dataset, **call)
+
+
+def test_a_matrix_that_is_no_dataset(compendium: ad.AnnData, dataset: ad.AnnData, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="split"):
+        train(compendium, "ols", tmp_path / "m")
+    bare = dataset.copy()
+    del bare.var["role"]
+    with pytest.raises(GeneError, match="role"):
+        train(bare, "ols", tmp_path / "m")
+    few = dataset[(dataset.obs["split"] != "train").to_numpy()].copy()
+    with pytest.raises(DataError, match="training samples"):
+        train(few, "ols", tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_exists_and_a_finished_run(dataset_file: Path) -> None:
+    output = dataset_file.parent / "m"
+    train(dataset_file, "ols", output)
+    written = (output / "model.json").stat().st_mtime_ns
+    with pytest.raises(OutputExistsError):
+        train(dataset_file, "ols", output)
+    train(dataset_file, "ols", output, resume=True)
+    assert (output / "model.json").stat().st_mtime_ns == written
+    train(dataset_file, "ridge", output, overwrite=True)
+    assert dgex.load(output).kind == "ridge"
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.training.checkpoint import Checkpoints
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+    train(dataset_file, "dgex", whole, **settings)
+    save, saved = Checkpoints.save, []
+
+    def killed_after_three(self: Any, run: Any, learner: Any) -> None:
+        save(self, run, learner)
+        saved.append(run.epoch)
+        if len(saved) == 3:
+            raise SystemExit(9)
+
+    monkeypatch.setattr(Checkpoints, "save", killed_after_three)
+    with pytest.raises(SystemExit):
+        train(dataset_file, "dgex", part, **settings)
+    monkeypatch.undo()
+    assert not part.exists()
+    with pytest.raises(DgexError, match="resume"):
+        train(dataset_file, "dgex", part, **settings)
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_accepted_settings_are_those_of_the_estimator() -> None:
+    assert accepted_settings("ridge")["alpha"] is None
+    assert {"hidden", "dropout", "epochs", "batch_size"} <= set(accepted_settings("dgex"))
