@@ -19,7 +19,7 @@ from dgex import progress
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Index, Selection
 from dgex.io.checks import reading
-from dgex.io.gctx import CACHE, layout, storage
+from dgex.io.gctx import CACHE, layout, open_hdf, storage
 from dgex.io.metadata import is_text
 from dgex.io.records import decode_uns, encode_uns
 from dgex.io.slabs import fill
@@ -111,7 +111,7 @@ class H5adFile(_AnnDataFile):
     format = "AnnData h5ad"
 
     def _open(self, path: Path) -> Any:
-        return h5py.File(path, "r", rdcc_nbytes=CACHE)
+        return open_hdf(path)
 
     def close(self) -> None:
         super().close()

