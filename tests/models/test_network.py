@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import load_file
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from dgex.errors import ModelError, SettingsError
-from dgex.models.folder import ARRAYS, DESCRIPTION
+from dgex.models.folder import load
 from dgex.models.network import DGEX
 from dgex.training.history import read_history
 
@@ -77,11 +75,8 @@ def test_sets_with_different_best_epochs_survive_the_folder(tmp_path: Path) -> N
     model = DGEX(**SMALL).fit(X, Y, {"near": problem(50, seed=1), "far": far})
     assert model.best_["near"]["epoch"] != model.best_["far"]["epoch"]
     model.save(tmp_path / "model")
-    loaded = DGEX(device="cpu")
-    loaded._set_genes(model.landmark_genes(), model.target_genes())
-    loaded._restore(
-        load_file(tmp_path / "model" / ARRAYS), json.loads((tmp_path / "model" / DESCRIPTION).read_text())["state"]
-    )
+    loaded = load(tmp_path / "model")
+    assert isinstance(loaded, DGEX)
     for best in (None, "near", "far"):
         np.testing.assert_array_equal(loaded.predict(X, best=best), model.predict(X, best=best))
     assert loaded.best_ == model.best_

@@ -114,6 +114,11 @@ class DGEX(Estimator):
     - Dropout acts on hidden units only, independently for every profile.
     - A shorter last batch is averaged over its own profiles and takes the full rate.
 
+    The rates leave little room: on 8,123 standardised targets and batches of 200, 5e-4 learns well and 1e-3
+    diverges in the first epochs; smaller batches want smaller rates. With about a thousand training profiles
+    expect the error of a well-tuned ridge regression and no more (the best epoch then comes near the hundredth;
+    `patience=20` ends such a run early): the paper's gain over linear methods was measured with 88,807.
+
     The scripts differ from this in what cannot matter to the method: other random streams, the rate rounded
     to float32, and two networks of 4,760 targets where this trains one.
 
