@@ -267,8 +267,12 @@ class RidgePath:
         def screen(alpha: float) -> float:
             return mean_error(rotated, Y_few, lambda x: self.predict(x, alpha))
 
+        whole: list[np.ndarray] = []  # rotated once, and only where it is asked for
+
         def exact(alpha: float) -> float:
-            return mean_error(X, Y, lambda x: self.predict(self.rotate(x), alpha))
+            if not whole:
+                whole.append(self.rotate(X))
+            return mean_error(whole[0], Y, lambda x: self.predict(x, alpha))
 
         alphas = (PENALTIES * self.scale).tolist()
         errors = [screen(alpha) for alpha in alphas]

@@ -16,6 +16,8 @@ __all__ = ["BLOCK", "climb", "held_out", "mean_error", "spread"]
 BLOCK = 1024
 # A path is first walked on this many validation profiles; with thousands of targets the ranking is already steady.
 SCREEN = 512
+# A neighbour on the path must be better by this fraction: plateaus are not worth wandering over.
+BETTER = 1e-5
 
 
 def held_out(
@@ -88,6 +90,6 @@ def climb(
     while True:
         near = [i for i in (at, at - 1, at + 1) if 0 <= i < len(values)]
         best = min(near, key=error)
-        if best == at:
-            return values[at], error(at), path
+        if error(best) >= error(at) * (1 - BETTER):
+            return values[best], error(best), path
         at = best
