@@ -127,7 +127,8 @@ def infer(
                 values[at] = part
             return ad.AnnData(values, obs=obs.copy(), var=plan.var, uns=uns)
         parts = _parts(plan, data, block, Path(output), model) if resume else _blocks(plan, data, block)
-        with io.create(output, obs, plan.var, uns=uns, overwrite=overwrite) as sink:
+        holds_more = find(Path(output)).key in ("h5ad", "zarr")
+        with io.create(output, obs, plan.var, uns=uns if holds_more else None, overwrite=overwrite) as sink:
             for _, part in _progress(parts, len(obs)):
                 sink.append(part)
     if resume:

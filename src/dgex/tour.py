@@ -28,6 +28,7 @@ from dgex.report.page import Page
 __all__ = ["SCALES", "demo"]
 
 METHODS = ("ols", "ridge", "lasso", "knn-ge", "knn", "dgex")
+ARRAYS, RNASEQ = "arrays.h5ad", "rnaseq.h5ad"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Scale:
     rnaseq: int
     hidden: tuple[int, ...]
     epochs: int
-    batch_size: int
+    learning_rate: float
 
 
 SCALES = {
-    "tiny": Scale(600, 60, 120, 60, (150,), 15, 50),
-    "laptop": Scale(8000, 250, 1200, 300, (600, 600), 40, 50),
+    "tiny": Scale(600, 60, 120, 60, (150,), 15, 3e-3),
+    "laptop": Scale(8000, 250, 1200, 300, (600, 600), 40, 3e-3),
 }
 
 
@@ -60,7 +61,7 @@ def demo(
     Parameters
     ----------
     output : path
-        Folder to fill: `compendium.h5ad`, `data.h5ad`, `models/`, `evaluation/`, `panel.gctx`, `full.gctx`
+        Folder to fill: `arrays.h5ad`, `rnaseq.h5ad`, `data.h5ad`, `models/`, `evaluation/`, `panel.gctx`, `full.gctx`
         and `report.html`.
     scale : {"tiny", "laptop"}
         Seconds or minutes on two cores.
@@ -96,29 +97,20 @@ def demo(
         work()
         seconds[name] = round(time.perf_counter() - began, 1)
 
-    compendium, data = folder / "compendium.h5ad", folder / "data.h5ad"
+    arrays, rnaseq, data = folder / ARRAYS, folder / RNASEQ, folder / "data.h5ad"
+    step("simulate", rnaseq, partial(_simulate, folder, sizes, seed))
     step(
-        "simulate",
-        compendium,
-        lambda: simulate(
-            compendium,
-            samples=sizes.samples,
-            landmarks=sizes.landmarks,
-            targets=sizes.targets,
-            rnaseq=sizes.rnaseq,
-            duplicates=0.02,
-            seed=seed,
-        ),
+        "prepare",
+        data,
+        partial(prepare, [arrays, f"RNA-Seq={rnaseq}"], data, dedup=1.0, quantile=True, group="study", seed=seed),
     )
-    step("prepare", data, lambda: prepare(compendium, data, dedup=1.0, quantile="inductive", group="study", seed=seed))
+    network = {"hidden": sizes.hidden, "epochs": sizes.epochs, "learning_rate": sizes.learning_rate, "seed": seed}
     for method in METHODS:
-        extra: dict[str, Any] = {}
-        if method == "dgex":
-            extra = {"hidden": sizes.hidden, "epochs": sizes.epochs, "batch_size": sizes.batch_size, "seed": seed}
+        extra: dict[str, Any] = {**network, "resume": True} if method == "dgex" else {}
         model = folder / "models" / method
-        step(f"train {method}", model, partial(train, data, method, model, resume=True, **extra))
+        step(f"train {method}", model, partial(train, data, method, model, **extra))
     models = {method: folder / "models" / method for method in METHODS}
-    result = evaluate(models, data, split="test")
+    result = evaluate(models, data, split=["test", "RNA-Seq"])
     result.save(folder / "evaluation", overwrite=True)
     step("infer", folder / "full.gctx", lambda: _infer(folder))
     _page(folder, result, sizes, seconds).save(folder / "report.html", overwrite=True)
@@ -151,13 +143,28 @@ def _empty(folder: Path) -> None:
 
     for name in ("models", "evaluation"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("compendium.h5ad", "data.h5ad", "panel.gctx", "full.gctx", "report.html"):
+    for name in (ARRAYS, RNASEQ, "data.h5ad", "panel.gctx", "full.gctx", "report.html"):
         (folder / name).unlink(missing_ok=True)
+
+
+def _simulate(folder: Path, sizes: Scale, seed: int) -> None:
+    """Draw one world; its two platforms become files of their own, as two laboratories would send them."""
+    world = simulate(
+        samples=sizes.samples,
+        landmarks=sizes.landmarks,
+        targets=sizes.targets,
+        rnaseq=sizes.rnaseq,
+        duplicates=0.02,
+        seed=seed,
+    )
+    assert world is not None
+    for path, name in ((ARRAYS, "compendium"), (RNASEQ, "rnaseq")):
+        io.write(world[(world.obs["set"] == name).to_numpy()], folder / path, overwrite=True)
 
 
 def _infer(folder: Path) -> None:
     """Measure only the landmark genes of the test profiles, and infer the rest."""
-    with io.open(folder / "data.h5ad") as data, io.open(folder / "compendium.h5ad") as raw:
+    with io.open(folder / "data.h5ad") as data, io.open(folder / ARRAYS) as raw:
         test = data.obs.index[data.obs["split"] == "test"]
         rows = raw.obs.index.get_indexer(test)
         columns = raw.var.index.get_indexer(pd.Index(load(folder / "models" / "dgex").landmarks_))
@@ -186,8 +193,8 @@ def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, flo
 
 
 def _panel_words(folder: Path) -> str:
-    """Compare the inferred panel with what the compendium holds, in log2 units."""
-    with io.open(folder / "full.gctx") as full, io.open(folder / "compendium.h5ad") as raw:
+    """Compare the inferred panel with what the arrays hold, in log2 units."""
+    with io.open(folder / "full.gctx") as full, io.open(folder / ARRAYS) as raw:
         inferred = np.flatnonzero((full.var["origin"] == "inferred").to_numpy())
         rows = raw.obs.index.get_indexer(full.obs.index)
         truth = raw.read(genes=raw.var.index.get_indexer(full.var.index[inferred]), samples=rows)
