@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,41 @@ def test_a_full_disk(
         io.write(tiny, tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_real_refusal_in_the_middle(tmp_path: Path) -> None:
+    """The system refuses to let a file grow: every library fails in its own way, none crashes, then or at exit."""
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSAL, str(tmp_path)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert len(said) == 10
+    assert all("File too large; " in line and "rrno" not in line for line in said), said
+    assert not list(tmp_path.iterdir())
+
+
+REFUSAL = """
+import os, resource, signal, sys
+import numpy as np
+from anndata import AnnData
+from dgex import io
+from dgex.errors import FileError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+adata = AnnData(np.random.default_rng(0).random((100, 900), dtype=np.float32))
+gzip, wide = {"compression": "gzip"}, {"layout": "wide"}
+columns, compact = {"genes_in": "columns"}, {"layout": "compact"}
+for name, options in [
+    ("a.gctx", {}), ("b.gctx", gzip), ("a.gct", {}), ("b.gct.gz", {}), ("a.h5ad", {}), ("b.h5ad", gzip),
+    ("a.parquet", wide), ("b.parquet", compact), ("a.tsv", columns), ("a.zarr", {}),
+]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+    try:
+        io.write(adata, os.path.join(sys.argv[1], name), block=30, **options)
+    except FileError as error:
+        print(error)
+"""
 
 
 def test_a_disk_too_small_is_noticed_before_the_work(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import anndata
 import anndata.io
 import h5py
+import numcodecs
 import numpy as np
 import pandas as pd
 import zarr
@@ -19,7 +20,7 @@ from dgex import progress
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Index, Selection
 from dgex.io.checks import reading
-from dgex.io.gctx import CACHE, layout, open_hdf, storage
+from dgex.io.gctx import layout, open_hdf, storage
 from dgex.io.metadata import is_text
 from dgex.io.records import decode_uns, encode_uns
 from dgex.io.slabs import fill
@@ -194,7 +195,7 @@ class H5adWriter(_AnnDataWriter):
     def _start(self, path: Path) -> None:
         if self._layout.get("compression") is None:
             self._need(4 * self.shape[0] * self.shape[1])
-        self._root = h5py.File(path, "w", rdcc_nbytes=CACHE)
+        self._root = h5py.File(path, "w", rdcc_nbytes=0)  # as in gctx.py
         self._write_all_but_x()
         self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
         self._mark_x()
@@ -228,8 +229,10 @@ class ZarrWriter(_AnnDataWriter):
         options: dict[str, Any] = {"zarr_format": 2} if new else {}
         self._root = zarr.open_group(str(path), mode="w", **options)
         self._write_all_but_x()
+        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
+        options = {"compressors": packing} if new else {"compressor": packing}
         make = self._root.create_array if new else self._root.create_dataset
-        self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0)
+        self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0, **options)
         self._mark_x()
 
     def _finish(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,9 +39,10 @@ def writing(path: Path) -> Iterator[None]:
     except DgexError:
         raise
     except (OSError, RuntimeError) as error:
-        text = str(error)
-        if "No space left" in text or "errno = 28" in text:
-            raise os_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
+        hidden = re.search(r"errno[ =]+(\d+)", str(error))  # libraries put the cause into their messages
+        number = errno.ENOSPC if "No space left" in str(error) else int(hidden[1]) if hidden else None
+        if number is not None:
+            raise os_error(path, OSError(number, os.strerror(number))) from error
         if isinstance(error, OSError):
             raise os_error(path, error) from error
         raise

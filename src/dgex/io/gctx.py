@@ -95,7 +95,7 @@ class GctxWriter(Writer):
     def _start(self, path: Path) -> None:
         if self._layout.get("compression") is None:
             self._need(4 * self.shape[0] * self.shape[1])
-        self._handle = h5py.File(path, "w", rdcc_nbytes=CACHE)
+        self._handle = h5py.File(path, "w", rdcc_nbytes=0)  # chunks come whole; a dirty cache crashes on a full disk
         self._handle.attrs["version"] = np.bytes_("GCTX1.0")
         self._handle.attrs["src"] = self.path.name
         for node, table in ((GENES, self.var), (SAMPLES, self.obs)):

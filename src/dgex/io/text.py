@@ -166,6 +166,8 @@ def _head(path: Path) -> _Head:
                 break
     if not lines:
         raise FileError(f"{path} holds no table: no line but comments")
+    if not _ends_with_line(path):
+        progress.warn(f"{path}: its last line does not end; was it cut short?")
     if len(lines) < 2:
         raise DataError(f"{path} has a header but no rows")
     delimiter = _delimiter(path, lines[0])
@@ -184,6 +186,15 @@ def _head(path: Path) -> _Head:
     if leading == len(header):
         raise DataError(f"{path} holds no expression values: none of its {len(header):,} columns is numeric")
     return _Head(header, leading, delimiter, skip + 1)
+
+
+def _ends_with_line(path: Path) -> bool:
+    """Whether the last byte ends a line; taken for granted in compressed files, which notice themselves."""
+    if path.name.lower().endswith(".gz"):
+        return True
+    with open(path, "rb") as stream:
+        stream.seek(-1, 2)
+        return stream.read() in (b"\n", b"\r")
 
 
 def _delimiter(path: Path, line: str) -> str:

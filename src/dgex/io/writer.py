@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ class Writer(ABC):
         self.uns, self.varm = dict(uns or {}), dict(varm or {})
         self._overwrite = overwrite
         self._output: AbstractContextManager[Path] | None = None
+        self._temporary: Path | None = None
         self._rows = 0
         self._step = 1  # rows that the format likes to get at a time
         self._held: list[np.ndarray] = []
@@ -136,7 +138,7 @@ class Writer(ABC):
 
     def __enter__(self) -> Self:
         output = atomic_file(self.path, self._overwrite)
-        temporary = output.__enter__()
+        self._temporary = temporary = output.__enter__()
         try:
             with writing(self.path):
                 self._start(temporary)
@@ -169,7 +171,10 @@ class Writer(ABC):
     def _abandon(self, output: AbstractContextManager[Path], error: BaseException) -> None:
         """Close what can be closed and remove the temporary file; the caller raises."""
         self._held.clear()
-        with suppress(Exception):  # closing a file on a full disk fails again: the first error is the one to tell
+        if self._temporary is not None and self._temporary.is_file():
+            with suppress(OSError):  # room on a full disk for what closing writes; HDF5 crashes at exit without
+                os.truncate(self._temporary, 0)
+        with suppress(Exception):  # what closing says comes second: the first error is the one to tell
             self._close()
         try:
             output.__exit__(type(error), error, error.__traceback__)
