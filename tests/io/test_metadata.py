@@ -26,6 +26,7 @@ def test_text_gets_its_type() -> None:
     assert metadata.from_text(["True", "False"]).dtype == bool
     assert metadata.from_text(["a", "na", "-666"]).isna().tolist() == [False, True, True]
     assert metadata.from_text(["", "NA"]).isna().all()
+    assert metadata.from_text(["9" * 18, "9" * 19]).tolist() == ["9" * 18, "9" * 19]
     assert metadata.from_text(["1_000", "2"]).tolist() == ["1_000", "2"]
 
 

@@ -14,7 +14,7 @@ __all__ = ["CMAP_MISSING", "frame", "from_hdf", "from_text", "is_text", "to_hdf"
 CMAP_MISSING = -666  # CMap's mark for a missing metadata value, as a number or as text; never one in the matrix
 _CMAP_TEXTS = {"-666", "-666.0"}
 _TEXT_MISSING = {"", "na", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "<NA>", "-666", "-666.0"}
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)")
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
 
 
@@ -42,6 +42,8 @@ def from_text(values: Sequence[str]) -> pd.Series:
     if not present:
         return pd.Series([np.nan] * len(values), dtype=np.float64)
     if all(map(_INTEGER.fullmatch, present)):
+        if any(not -(2**63) <= int(value) < 2**63 for value in present):  # no number that a column holds: names
+            return pd.Series([np.nan if value in _TEXT_MISSING else value for value in values], dtype=object)
         if gaps:
             return pd.Series([pd.NA if v in _TEXT_MISSING else int(v) for v in values], dtype="Int64")
         return pd.Series([int(value) for value in values], dtype=np.int64)
