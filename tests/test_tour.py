@@ -1,0 +1,58 @@
+"""The demonstration: goes on where it stopped, does finished work once, and touches nothing that is not its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dgex
+from dgex import tour
+from dgex.errors import OutputExistsError, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tour.SCALES, "tiny", tour.Scale(200, 12, 15, 30, (8,), 2, 3e-3))
+
+
+def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, trained = tmp_path / "demo", []
+    train = tour.train
+
+    def counted(data: Path, method: str, *arguments: Any, **settings: Any) -> Any:
+        trained.append(method)
+        if trained == ["ols", "ridge", "lasso"]:
+            raise KeyboardInterrupt
+        return train(data, method, *arguments, **settings)
+
+    monkeypatch.setattr(tour, "train", counted)
+    with pytest.raises(KeyboardInterrupt):
+        dgex.demo(folder, scale="tiny")
+    assert not (folder / "report.html").exists()
+    result = dgex.demo(folder, scale="tiny")
+    assert trained == ["ols", "ridge", "lasso", "lasso", "knn-ge", "knn", "dgex"]
+    assert set(result.overall["split"]) == {"test", "RNA-Seq"}
+    assert set(tour.METHODS) < set(result.overall["model"])
+    page = (folder / "report.html").read_text("utf-8")
+    assert "off by" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    origin = dgex.read(folder / "full.gctx").var["origin"].value_counts().to_dict()
+    assert origin == {"inferred": 15, "measured": 12}
+    with pytest.raises(OutputExistsError, match="finished demonstration"):
+        dgex.demo(folder, scale="tiny")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="was not made by dgex demo"):
+            dgex.demo(tmp_path, scale="tiny", overwrite=overwrite)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unknown_scale(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="tiny, laptop"):
+        dgex.demo(tmp_path / "demo", scale="galaxy")
+    assert list(tmp_path.iterdir()) == []
