@@ -21,7 +21,8 @@ from dgex.io.spool import Spool
 __all__ = ["Table", "is_number", "open_output", "open_text", "parse", "text_lines"]
 
 _MISSING = ["", "NA", "na", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A"]
-_BLOCK = 8 << 20  # bytes of text handled at a time
+_BLOCK = 8 << 20  # bytes of text handled at a time, and for wide tables
+_ROWS = 1024  # as many for every column, about a hundred rows: Arrow pays for each column of each block
 
 
 @dataclass
@@ -72,7 +73,7 @@ def parse(path: Path, *, skip: int, delimiter: str, quotes: bool, leading: int, 
             reader = arrow_csv.open_csv(
                 stream,
                 read_options=arrow_csv.ReadOptions(
-                    column_names=names, skip_rows=skip, block_size=max(_BLOCK, 64 * width)
+                    column_names=names, skip_rows=skip, block_size=max(_BLOCK, _ROWS * width)
                 ),
                 parse_options=arrow_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quotes else False),
                 convert_options=arrow_csv.ConvertOptions(
