@@ -17,8 +17,8 @@ from dgex.progress import bar, note, warn
 __all__ = ["Lasso"]
 
 # The path falls from the penalty at which every coefficient is zero; it goes on below its end while that helps.
-PENALTIES = np.logspace(0, -3, 21)
-MORE_PENALTIES = 7
+PENALTIES = np.logspace(0, -3, 16)
+MORE_PENALTIES = 5
 # A path ends where the error exceeds the best so far by this fraction: smaller penalties overfit and take longest.
 RISE = 0.01
 # Gap along the path; the chosen penalty is then solved to the gap asked for.
@@ -39,7 +39,7 @@ class Lasso(Linear):
     ----------
     alpha : float, optional
         The penalty; the same for all target genes. By default the one of a path that gives the least overall
-        error on the first evaluation set. The path falls in 20 steps over three decades from the penalty at
+        error on the first evaluation set. The path falls in 15 steps over three decades from the penalty at
         which every coefficient is zero, ends where the error rises by more than 1% above the best, and goes on
         for up to one more decade where its end wins.
     tol : float

@@ -27,13 +27,16 @@ FIRST_BURST, BURST, BURSTS = 20, 8, 80
 PATIENCE = 10
 # Gaps are aimed this far below the tolerance in float32, so that float64 confirms them.
 SAFETY = 0.8
+# Bursts are this many times longer where large systems would be solved after each.
+LONG = 8
 # Step sizes tried on a few targets; landmark genes have unit variance then, so that these need no units.
 STEPS = (0.5, 1.0, 2.0)
 PILOTS = 64
 # Targets whose small systems are solved by one call.
 GROUP = 32
-# With more coefficients than this fraction of the landmark genes the small systems cost more than further bursts.
-DENSE = 0.35
+# With more coefficients than this fraction of the landmark genes the small systems cost more than further bursts;
+# only the targets that crawl, after PATIENCE bursts, are then worth them.
+DENSE = 0.15
 # Keeps the small systems of repeated landmark genes solvable; relative to the unit diagonal.
 JITTER = 1e-6
 
@@ -186,7 +189,7 @@ class LassoSolver:
 
         def outcome(step: float) -> tuple[int, float]:
             active = self._begin(xy, yy, step, penalty, None)
-            _, gap = self._burst(active, step, penalty, FIRST_BURST)
+            _, gap = self._burst(active, step, penalty, FIRST_BURST, exact=False)
             return -int((gap <= tol).sum()), float(np.median(gap))
 
         outcomes = list(pool.map(outcome, STEPS))
@@ -209,7 +212,9 @@ class LassoSolver:
         aim = SAFETY * tol
         for burst in range(BURSTS):
             iterations = BURST if burst or start is not None else FIRST_BURST
-            coef, gap = self._burst(active, step, penalty, iterations)
+            if burst >= PATIENCE and _dense(active.split):  # so that the large systems are solved rarely
+                iterations *= LONG
+            coef, gap = self._burst(active, step, penalty, iterations, exact=burst >= PATIENCE)
             better = gap < best_gap[active.columns]
             best[:, active.columns[better]] = coef[:, better]
             best_gap[active.columns[better]] = gap[better]
@@ -235,15 +240,15 @@ class LassoSolver:
         return _Active(cross, squares, columns, split, np.clip(gradient / dtype.type(step), -bound, bound))
 
     def _burst(
-        self, active: _Active, step: float, penalty: np.ndarray, iterations: int
+        self, active: _Active, step: float, penalty: np.ndarray, iterations: int, exact: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Some ADMM iterations, then the exact solution on the coefficients they found; returns it with its gap."""
+        """Some ADMM iterations, then the solution on the coefficients they found if `exact` or few; with its gap."""
         self._admm(active, step, penalty, iterations)
         dtype = active.cross.dtype
         penalty = penalty.astype(dtype)
         signs = np.sign(active.split)
         coef = active.split
-        if np.count_nonzero(signs) <= DENSE * signs.size:
+        if exact or not _dense(signs):
             coef = self._restricted(active.cross, signs, penalty)
             coef[coef * signs < 0] = 0.0
         gradient = active.cross - self._matrix(dtype) @ coef
@@ -306,3 +311,7 @@ class LassoSolver:
             scaled = self._vectors * (RELAXATION * step / (self._values + step))
             self._inverses[key] = np.ascontiguousarray((scaled @ self._vectors.T).astype(dtype))
         return self._inverses[key]
+
+
+def _dense(coef: np.ndarray) -> bool:
+    return np.count_nonzero(coef) > DENSE * coef.size
