@@ -67,13 +67,21 @@ def test_merging_parts_equals_one_pass(pair, cut):
     assert_same(parts, gathered(true, pred))
 
 
-def test_tensors_give_what_arrays_give_and_stay_tensors(pair):
+def test_tensors_give_what_arrays_give(pair):
     errors = GeneErrors(17)
     for start in range(0, 211, 64):
         errors.update(*(torch.from_numpy(m[start : start + 64]).requires_grad_() for m in pair))
-    assert all(isinstance(total, torch.Tensor) and total.dtype == torch.float64 for total in errors._sums)
     assert_same(errors, gathered(*pair))
     assert_allclose(spearman(*map(torch.from_numpy, pair)), spearman(*pair))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_sums_stay_on_the_device(pair):
+    errors = GeneErrors(17)
+    errors.update(*(torch.from_numpy(m).cuda() for m in pair))
+    assert all(total.is_cuda and total.dtype == torch.float64 for total in errors._sums)
+    assert_same(errors, gathered(*pair))
 
 
 def test_large_offset_loses_no_digits(pair):

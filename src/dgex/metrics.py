@@ -28,8 +28,8 @@ class GeneErrors:
     """Errors of each gene over profiles that arrive in blocks.
 
     The mean absolute error of a gene is the paper's equation 1; the overall error is its mean over genes
-    (Chen et al. 2016, section 2.2). Sums are float64 whatever the blocks are. Given torch tensors the sums
-    stay on their device until a result is asked for, so that a training loop never waits for them.
+    (Chen et al. 2016, section 2.2). Sums are float64 whatever the blocks are. Given torch tensors of a GPU the sums
+    stay there until a result is asked for, so that a training loop never waits for them.
 
     Parameters
     ----------
@@ -84,6 +84,9 @@ class GeneErrors:
                 f"blocks do not fit: measured {tuple(Y_true.shape)}, predicted {tuple(Y_pred.shape)}; "
                 f"both must be profiles x {self.n_genes:,} genes"
             )
+        if _on_cpu(Y_true) and hasattr(Y_true, "detach"):
+            # Chunks this small are numpy's strength: torch would wake its threads for each of them.
+            Y_true, Y_pred = Y_true.detach().numpy(), Y_pred.detach().numpy()
         rows = max(1, (_CHUNK_CPU if _on_cpu(Y_true) else _CHUNK_DEVICE) // max(1, self.n_genes))
         # An infinite value makes its gene's results infinite or NaN; numpy need not warn about it as well.
         with np.errstate(invalid="ignore", over="ignore"):
