@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
 __all__ = ["Bar", "bar", "enable", "note", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
+LINE_EVERY = 30.0  # seconds between two lines of progress in a log
 
 
 class Bar(Protocol):
@@ -39,6 +42,27 @@ class _Rich:
 
     def text(self, message: str) -> None:
         self._progress.update(self._task, text=message)
+
+
+class _Lines:
+    """For logs: a line now and then, so that long work shows that it lives."""
+
+    def __init__(self, total: float, label: str) -> None:
+        self._total, self._label, self._text = total, label, ""
+        self._done, self._said, self._began = 0.0, time.monotonic(), time.monotonic()
+
+    def advance(self, units: float = 1) -> None:
+        self._done += units
+        now = time.monotonic()
+        if now - self._said < LINE_EVERY or not self._total:
+            return
+        self._said = now
+        share = min(1.0, self._done / self._total)
+        left = (now - self._began) * (1 - share) / share
+        note(f"{self._label}: {share:.0%}, about {timedelta(seconds=round(left))} left  {self._text}".rstrip())
+
+    def text(self, message: str) -> None:
+        self._text = message
 
 
 def enable(on: bool = True) -> None:
@@ -70,9 +94,12 @@ def warn(message: str) -> None:
 
 @contextmanager
 def bar(total: float, label: str) -> Iterator[Bar]:
-    """Show a progress bar of `total` units while the block runs; nothing off a terminal or in the library."""
-    if _console is None or not sys.stderr.isatty():
+    """Show progress over `total` units while the block runs: a bar, lines in a log, nothing in the library."""
+    if _console is None:
         yield _Silent()
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(total, label)
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
