@@ -248,7 +248,7 @@ def _blocks(plan: _Plan, data: Any, block: int, start: int = 0) -> Iterator[tupl
             x = values if normalization is None else normalization.standardize_landmarks(values)
         x = np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
         if at.start == 0 and normalization is not None and plan.shift is None:
-            _warn_if_far(x[:, ~imputed])
+            _tell_distance(x[:, ~imputed])
         y = plan.model.predict(x)
         if plan.units == "original" and normalization is not None:
             x_original = normalization.invert_landmarks(x)
@@ -261,13 +261,16 @@ def _blocks(plan: _Plan, data: Any, block: int, start: int = 0) -> Iterator[tupl
         yield at, np.concatenate([raw, y, carried], axis=1).astype(np.float32, copy=False)
 
 
-def _warn_if_far(x: np.ndarray) -> None:
+def _tell_distance(x: np.ndarray) -> None:
+    """Say how far the input lies from the training data: the reader's first hint of how far to trust the result."""
     distance = float(np.median(np.abs(x.mean(0))))
-    if distance > FAR:
-        warn(
-            f"the input lies far from the training data: the median landmark gene is {distance:.1f} training standard "
-            "deviations off; another scale or platform? standardize='own' (--standardize own) uses its own statistics"
-        )
+    if distance <= FAR:
+        note(f"the median landmark gene lies {distance:.1f} training standard deviations from its training mean")
+        return
+    warn(
+        f"the input lies far from the training data: the median landmark gene is {distance:.1f} training standard "
+        "deviations off; another scale or platform? standardize='own' (--standardize own) uses its own statistics"
+    )
 
 
 def _progress(parts: Iterator[tuple[slice, np.ndarray]], total: int) -> Iterator[tuple[slice, np.ndarray]]:
