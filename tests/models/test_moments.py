@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from dgex.errors import DataError
 from dgex.models.moments import Moments
@@ -117,3 +118,16 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
         Moments(4, 2).update(X, Y)
     with pytest.raises(DataError, match="moments do not fit"):
         Moments(3, 2).merge(Moments(3, 3))
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_threads_do_not_change_the_sums(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = matrices(9000, 4, 11)
+    inline = Moments.of(X, Y)
+    monkeypatch.setattr("dgex.models.moments.SMALL", 0)
+    monkeypatch.setattr("dgex.models.moments.TARGETS", 3)
+    with threadpool_limits(int(threads)):
+        threaded = Moments.of(X, Y)
+    np.testing.assert_allclose(threaded.cross(), inline.cross(), rtol=1e-5, atol=1e-2)
+    np.testing.assert_allclose(threaded.gram(), inline.gram(), rtol=1e-5, atol=1e-2)
+    check(threaded, X, Y, 1e-6)

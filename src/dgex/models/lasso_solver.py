@@ -10,13 +10,13 @@ others go on. Gaps are computed in float64 at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import linalg
-from threadpoolctl import ThreadpoolController
+
+from dgex.models.parallel import workers
 
 __all__ = ["LassoSolver", "relative_gap"]
 
@@ -121,8 +121,7 @@ class LassoSolver:
         self._padded[: self._size, : self._size] = self._gram
         self._padded[np.diag_indices(self._size)] += JITTER
         self._inverses: dict[Any, np.ndarray] = {}
-        self._blas = ThreadpoolController().select(user_api="blas")
-        self._threads = threads or max([library["num_threads"] for library in self._blas.info()], default=1)
+        self._threads = threads
 
     def solve(
         self,
@@ -170,14 +169,14 @@ class LassoSolver:
                 gap[part] = relative_gap(self._gram, xy, yy, found.astype(np.float64), penalty)
             coef[part] = (found / self._unit).T
 
-        with self._blas.limit(limits=1), ThreadPoolExecutor(self._threads) as pool:
-            step = self._step(pool, cross, squares, penalty, tol)
-            list(pool.map(job, range(0, targets, CHUNK)))
+        with workers(self._threads) as run:
+            step = self._step(run, cross, squares, penalty, tol)
+            run(job, range(0, targets, CHUNK))
         return coef, gap
 
     def _step(
         self,
-        pool: ThreadPoolExecutor,
+        run: Callable[..., list[tuple[int, float]]],
         cross: Callable[[slice], np.ndarray],
         squares: np.ndarray,
         penalty: np.ndarray,
@@ -192,7 +191,7 @@ class LassoSolver:
             _, gap = self._burst(active, step, penalty, FIRST_BURST, exact=False)
             return -int((gap <= tol).sum()), float(np.median(gap))
 
-        outcomes = list(pool.map(outcome, STEPS))
+        outcomes = run(outcome, STEPS)
         return STEPS[min(range(len(STEPS)), key=lambda i: outcomes[i])]
 
     def _chunk(
@@ -314,4 +313,4 @@ class LassoSolver:
 
 
 def _dense(coef: np.ndarray) -> bool:
-    return np.count_nonzero(coef) > DENSE * coef.size
+    return bool(np.count_nonzero(coef) > DENSE * coef.size)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 
 from dgex.errors import DataError
+from dgex.models.parallel import workers
 from dgex.progress import bar
 
 __all__ = ["Moments"]
 
 # Rows multiplied at once: few enough that a float32 sum of products keeps its digits, enough to fill the BLAS.
 ROWS = 4096
-# Target genes multiplied at once: bounds the working copy to ROWS x TARGETS values.
+# Target genes that one thread multiplies at once: bounds its working copy to ROWS x TARGETS values.
 TARGETS = 1024
+# Products of this many terms are not worth starting threads for.
+SMALL = 1e8
+# Products between two steps of the progress bar.
+BLOCKS = 4
 # Below this many profiles a landmark gene the Gram matrix is nearly singular and float32 products are too coarse.
 FEW_PROFILES = 10
 # A gene whose standard deviation is below this fraction of its mean varies by float32 rounding only.
@@ -73,9 +79,10 @@ class Moments:
             double = len(X) < FEW_PROFILES * X.shape[1]
         moments = cls(X.shape[1], Y.shape[1], double=double)
         with bar(len(X), "gathering moments") as progress:
-            for start in range(0, len(X), ROWS):
-                moments.update(X[start : start + ROWS], Y[start : start + ROWS])
-                progress.advance(len(X[start : start + ROWS]))
+            for start in range(0, len(X), ROWS * BLOCKS):
+                block = slice(start, start + ROWS * BLOCKS)
+                moments.update(X[block], Y[block])
+                progress.advance(len(X[block]))
         return moments
 
     def update(self, X: np.ndarray, Y: np.ndarray) -> Self:
@@ -94,23 +101,33 @@ class Moments:
         if not self.n and len(X):
             self._x_shift = _rounded_mean(X[:ROWS])
             self._y_shift = _rounded_mean(Y[:ROWS])
-        for start in range(0, len(X), ROWS):
-            self._add(X[start : start + ROWS], Y[start : start + ROWS])
+        blocks = [slice(start, start + ROWS) for start in range(0, len(X), ROWS)]
+        if len(X) * self.n_landmarks * self.n_targets < SMALL:
+            for block in blocks:
+                self._add(X[block], Y[block], lambda function, items: [function(item) for item in items])
+            return self
+        with workers() as run:
+            for block in blocks:
+                self._add(X[block], Y[block], run)
         return self
 
-    def _add(self, X: np.ndarray, Y: np.ndarray) -> None:
+    def _add(self, X: np.ndarray, Y: np.ndarray, run: Callable[..., Any]) -> None:
         dtype = np.float64 if self.double else np.float32
         x = np.ones((len(X), self.n_landmarks + 1), dtype)
         np.subtract(X, self._x_shift.astype(dtype), out=x[:, :-1], dtype=dtype, casting="same_kind")
-        self._xx += x.T @ x
-        ones = x[:, -1]
+        ones = np.ones(len(X), dtype)
         shift = self._y_shift.astype(dtype)
-        for start in range(0, self.n_targets, TARGETS):
-            part = slice(start, start + TARGETS)
+
+        def products(part: slice | None) -> None:
+            if part is None:
+                self._xx += x.T @ x
+                return
             y = np.subtract(Y[:, part], shift[part], dtype=dtype, casting="same_kind")
             self._xy[:, part] += x.T @ y
             np.multiply(y, y, out=y)
             self._yy[part] += ones @ y
+
+        run(products, [None, *self.chunks(TARGETS)])
         self.n += len(X)
 
     def merge(self, other: Moments) -> Self:
@@ -175,7 +192,7 @@ class Moments:
         squares = self._yy - self._xy[-1] ** 2 / max(1, self.n)
         return np.where(self._constant(squares, self.y_mean), 0.0, squares)
 
-    def chunks(self, size: int = TARGETS) -> list[slice]:
+    def chunks(self, size: int = 2 * TARGETS) -> list[slice]:
         """Slices that cover the target genes, so that callers never hold more than a part of `cross`."""
         return [slice(start, min(start + size, self.n_targets)) for start in range(0, self.n_targets, size)]
 
