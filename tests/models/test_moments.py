@@ -128,6 +128,6 @@ def test_threads_do_not_change_the_sums(threads: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr("dgex.models.moments.TARGETS", 3)
     with threadpool_limits(int(threads)):
         threaded = Moments.of(X, Y)
-    np.testing.assert_allclose(threaded.cross(), inline.cross(), rtol=1e-5, atol=1e-2)
-    np.testing.assert_allclose(threaded.gram(), inline.gram(), rtol=1e-5, atol=1e-2)
-    check(threaded, X, Y, 1e-6)
+    np.testing.assert_allclose(threaded.cross(), inline.cross(), rtol=1e-5, atol=5e-2)
+    np.testing.assert_allclose(threaded.gram(), inline.gram(), rtol=1e-5, atol=5e-2)
+    check(threaded, X, Y, 5e-6)
