@@ -27,7 +27,7 @@ def problem(n: int, p: int, t: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def by_definition(X: np.ndarray, Y: np.ndarray, new: np.ndarray, k: int) -> np.ndarray:
-    """Section 2.3.3 in loops: the mean of the k landmark genes closest over the training profiles."""
+    """In loops: the mean of the k landmark genes closest over the training profiles."""
     predicted = np.empty((len(new), Y.shape[1]))
     for target in range(Y.shape[1]):
         distance = np.linalg.norm(X.astype(np.float64) - Y[:, [target]], axis=0)

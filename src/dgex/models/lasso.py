@@ -26,7 +26,7 @@ PATH_TOLERANCE = 1e-3
 
 
 class Lasso(Linear):
-    r"""Linear regression with an L1 penalty: the LR-L1 of the paper (section 2.3.2, equation 7).
+    r"""Linear regression with an L1 penalty: the LR-L1 of Chen et al. 2016 (equation 7).
 
     For every target gene it minimises scikit-learn's objective
 

@@ -92,7 +92,7 @@ class Linear(Estimator):
 
 
 class OLS(Linear):
-    """Plain linear regression with an intercept: the LR of the paper (section 2.3.2, equation 5).
+    """Plain linear regression with an intercept: the LR of Chen et al. 2016.
 
     All target genes share one Cholesky factor of the landmark genes' Gram matrix. Where that matrix is singular
     (fewer profiles than landmark genes, landmark genes that repeat) the solution of minimum norm is taken, as
@@ -152,7 +152,7 @@ class OLS(Linear):
 
 
 class Ridge(Linear):
-    r"""Linear regression with an L2 penalty: the LR-L2 of the paper (section 2.3.2, equation 6).
+    r"""Linear regression with an L2 penalty: the LR-L2 of Chen et al. 2016.
 
     For every target gene it minimises scikit-learn's objective
 

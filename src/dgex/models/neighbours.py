@@ -23,7 +23,7 @@ EvalSets = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 class KNNGE(Estimator):
-    """Gene-based nearest neighbours: the KNN-GE of the paper (section 2.3.3).
+    """Gene-based nearest neighbours: the KNN-GE of Chen et al. 2016.
 
     For every target gene the landmark genes that are closest to it over the training profiles (Euclidean
     distance) are found; its prediction is the mean of what these landmark genes measure in the new profile. The
@@ -170,7 +170,7 @@ class SampleKNN(Estimator):
     """Nearest training profiles: predicts the mean of their target genes.
 
     Training profiles are compared by Euclidean distance over the landmark genes, with scikit-learn's exact search.
-    The paper mentions this profile-based rule and prefers the gene-based one (section 2.3.3).
+    The paper mentions this profile-based rule and prefers the gene-based one.
 
     Nothing is learned: the estimator refers to the training matrices as they were passed, and its model folder
     holds a copy of them, so it is as large as these.
