@@ -14,7 +14,7 @@ from dgex.errors import OutputExistsError, SettingsError
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tour.SCALES, "tiny", tour.Scale(200, 12, 15, 30, (8,), 2, 3e-3))
+    monkeypatch.setitem(tour.SCALES, "tiny", tour.Scale(200, 12, 15, 30, (8,), 2, 50, 3e-3))
 
 
 def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,12 +41,13 @@ class Scale:
     rnaseq: int
     hidden: tuple[int, ...]
     epochs: int
+    batch_size: int
     learning_rate: float
 
 
 SCALES = {
-    "tiny": Scale(600, 60, 120, 60, (150,), 15, 3e-3),
-    "laptop": Scale(8000, 250, 1200, 300, (600, 600), 40, 3e-3),
+    "tiny": Scale(600, 60, 120, 60, (150,), 15, 50, 2e-3),
+    "laptop": Scale(12000, 200, 1000, 300, (600,), 60, 100, 1e-3),
 }
 
 
@@ -104,9 +105,9 @@ def demo(
         data,
         partial(prepare, [arrays, f"RNA-Seq={rnaseq}"], data, dedup=1.0, quantile=True, group="study", seed=seed),
     )
-    network = {"hidden": sizes.hidden, "epochs": sizes.epochs, "learning_rate": sizes.learning_rate, "seed": seed}
+    network = {name: getattr(sizes, name) for name in ("hidden", "epochs", "batch_size", "learning_rate")}
     for method in METHODS:
-        extra: dict[str, Any] = {**network, "resume": True} if method == "dgex" else {}
+        extra: dict[str, Any] = {**network, "seed": seed, "resume": True} if method == "dgex" else {}
         model = folder / "models" / method
         step(f"train {method}", model, partial(train, data, method, model, **extra))
     models = {method: folder / "models" / method for method in METHODS}

@@ -111,10 +111,14 @@ def evaluate(
     """
     from dgex.atomic import check_output
     from dgex.evaluation import evaluate as run
+    from dgex.progress import warn
 
     if out is not None:
         check_output(out, overwrite)
-    result = run(list(models), data, split=words(split), baseline=baseline, block=block)
+    finished = [model for model in models if model.suffix != ".checkpoint"]
+    if len(finished) < len(models):
+        warn("left out what is still being trained: " + ", ".join(m.name for m in models if m not in finished))
+    result = run(finished, data, split=words(split), baseline=baseline, block=block)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, default=str))
     else:
