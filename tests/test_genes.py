@@ -74,6 +74,14 @@ def test_an_ambiguous_name_does_not_match() -> None:
     assert align(wanted, var).index.tolist() == [-1, 2]
 
 
+def test_the_probes_of_a_gene_are_looked_up() -> None:
+    wanted = pd.DataFrame({"probes": ["1_at,2_at", "3_at", "4_at"]}, index=["AAA", "BBB", "CCC"])
+    cmap = pd.DataFrame({"pr_gene_symbol": ["AAA", "NEW"]}, index=["2_at", "3_at"])
+    found = align(wanted, cmap)
+    assert found.index.tolist() == [0, 1, -1]
+    assert found.missing == ["CCC"]
+
+
 def test_a_gene_missed_by_the_best_identifier_is_found_by_another() -> None:
     wanted = pd.DataFrame({"ensembl": ["ENSG00000000001", "ENSG00000000002"]}, index=["AAA", "OLDNAME"])
     var = pd.DataFrame({"ensembl": ["", "ENSG00000000002"]}, index=["AAA", "NEWNAME"])

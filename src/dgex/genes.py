@@ -129,7 +129,8 @@ def align(wanted: pd.DataFrame, var: pd.DataFrame) -> Alignment:
 
     Every kind of identifier on one side is tried against every one on the other; the pair that matches
     most genes is taken, and genes it leaves out are looked up by the other pairs. Ensembl versions are ignored.
-    An identifier that stands for several genes at hand does not match by itself.
+    An identifier that stands for several genes at hand does not match by itself. Of a gene with several probes
+    (`probes`, separated by commas) the first that is at hand counts.
 
     Parameters
     ----------
@@ -142,9 +143,12 @@ def align(wanted: pd.DataFrame, var: pd.DataFrame) -> Alignment:
     """
     theirs = {label: _unique_positions(ids) for label, ids in id_columns(var).items()}
     pairs = []
-    for label, ids in id_columns(wanted).items():
+    ours = id_columns(wanted)
+    if "probes" in wanted:
+        ours["probes"] = [probes if isinstance(probes, str) else ",".join(probes) for probes in wanted["probes"]]
+    for label, ids in ours.items():
         for other, positions in theirs.items():
-            index = np.array([positions.get(name, -1) if name else -1 for name in ids], dtype=np.int64)
+            index = np.array([_position(name, positions) for name in ids], dtype=np.int64)
             pairs.append((int((index >= 0).sum()), f"{label} -> {other}", index))
     pairs.sort(key=lambda pair: -pair[0])  # stable: the index comes before the columns on ties
     _, matched_by, index = pairs[0]
@@ -159,6 +163,12 @@ def align(wanted: pd.DataFrame, var: pd.DataFrame) -> Alignment:
                 taken.add(int(other_index[position]))
     missing = [str(name) for name, at in zip(wanted.index, index) if at < 0]
     return Alignment(index, missing, matched_by)
+
+
+def _position(name: str, positions: dict[str, int]) -> int:
+    if "," in name:
+        return next((positions[part] for part in name.split(",") if part in positions), -1)
+    return positions.get(name, -1) if name else -1
 
 
 def _unique_positions(ids: Sequence[str]) -> dict[str, int]:
