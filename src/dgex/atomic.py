@@ -7,14 +7,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dgex.errors import DgexError, FileError, OutputExistsError
 
-__all__ = ["atomic_file", "atomic_folder", "check_output", "json_dump", "os_error"]
+__all__ = ["atomic_file", "atomic_folder", "check_output", "json_dump", "os_error", "plain", "readable", "writing"]
 
 
 def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
@@ -28,17 +28,23 @@ def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
     return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")
 
 
-def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_output(
+    path: str | os.PathLike[str], overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> Path:
     """Return `path` when it may be written, before any work is done.
+
+    `inputs` are files that are about to be read, which are never overwritten.
 
     Raises
     ------
     OutputExistsError
         `path` exists and `overwrite` is False.
     FileError
-        The folder to hold it does not exist and cannot be made, or is a file.
+        `path` is one of `inputs`, or the folder to hold it does not exist and cannot be made, or is a file.
     """
     target = Path(path)
+    if any(target.resolve() == Path(source).resolve() for source in inputs):
+        raise FileError(f"{target} is the file to read; give another name")
     if target.exists() and not overwrite:
         raise OutputExistsError(
             f"{target} exists already; give another name, or overwrite=True (--overwrite) to replace it"
@@ -48,6 +54,23 @@ def check_output(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     except OSError as error:
         raise os_error(target, error) from error
     return target
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what safetensors says of a full disk, while `path` is written, into the usual one line."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        full = "No space left" in str(error) or "File too large" in str(error)
+        raise os_error(path, OSError(errno.ENOSPC if full else errno.EIO, str(error))) from error
+
+
+def readable(path: Path) -> None:
+    """Give a file the mode that the user's umask asks for; some writers make theirs private."""
+    os.chmod(path, 0o666 & ~_umask())
 
 
 @contextmanager
@@ -77,7 +100,7 @@ def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
         if temporary.is_dir():  # .zarr is a folder
             _replace_folder(temporary, target)
         else:
-            os.chmod(temporary, 0o666 & ~_umask())
+            readable(temporary)
             os.replace(temporary, target)
     except BaseException as error:
         _remove(temporary)
@@ -114,10 +137,10 @@ def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
 def json_dump(value: Any, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write `value` as indented JSON under `path`, whole or not at all."""
     with atomic_file(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n", "utf-8")
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n", "utf-8")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numpy scalars and arrays, and paths, as JSON knows them."""
     if hasattr(value, "tolist"):
         return value.tolist()

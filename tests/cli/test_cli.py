@@ -85,6 +85,17 @@ def test_from_raw_matrix_to_inferred_transcriptome(
     assert "12 of 12" in found.stdout
 
 
+def test_info_tells_what_was_done(compendium: ad.AnnData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import dgex
+
+    dgex.prepare(compendium.copy(), tmp_path / "q.h5ad", quantile=True)
+    capsys.readouterr()
+    assert call("info", tmp_path / "q.h5ad") == 0
+    said = capsys.readouterr().out
+    assert "float32 values, 50" in said
+    assert "inductive" in said
+
+
 def test_json_goes_to_stdout_alone(dataset_file: Path) -> None:
     assert call("train", dataset_file, dataset_file.parent / "m", "--method", "ols") == 0
     done = dgex("evaluate", dataset_file, dataset_file.parent / "m", "--json")
@@ -109,17 +120,24 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
     (folder / "text.gctx").write_text("not hdf5")
     (folder / "bad.toml").write_text("epochs = = 2")
     (folder / "odd.toml").write_text("colour = 2")
+    (folder / "clash.toml").write_text('method = "ridge"')
+    (folder / "type.toml").write_text('epochs = "5"')
     for arguments, words in [
         (("info", folder / "none.h5ad"), "does not exist"),
         (("info", folder / "text.gctx"), "no GCTX"),
         (("convert", dataset_file, folder / "x.docx"), "accepted"),
         (("convert", dataset_file, dataset_file), "is the file to read"),
-        (("convert", dataset_file, folder / "bad.toml"), "accepted"),
-        (("train", dataset_file, dataset_file), "exists already"),
+        (("train", dataset_file, dataset_file), "is the file to read"),
+        (("train", dataset_file, folder / "odd.toml"), "exists already"),
         (("train", folder / "none.h5ad", folder / "m"), "does not exist"),
         (("train", dataset_file, folder / "m", "--method", "ridge", "--hidden", "3"), "ridge does not take hidden"),
         (("train", dataset_file, folder / "m", "--config", folder / "bad.toml"), "no TOML"),
         (("train", dataset_file, folder / "m", "--config", folder / "odd.toml"), "does not take colour"),
+        (("train", dataset_file, folder / "m", "--config", folder / "clash.toml"), "does not take method"),
+        (("train", dataset_file, folder / "m", "--config", folder / "type.toml"), "accepted a whole number"),
+        (("train", dataset_file, folder / "odd.toml", "--overwrite"), "no model folder"),
+        (("train", dataset_file, folder / "m", "--method", "ols", "--alpha", "1"), "accepted: no settings"),
+        (("train", dataset_file, folder / "m", "--learning-rate", "1e9", "--hidden", "8"), "diverged"),
         (("train", dataset_file, folder / "m", "--validation", "mars"), "no set named mars"),
         (("evaluate", dataset_file, folder / "none"), "no model at"),
         (("infer", folder / "none", dataset_file, folder / "full.gctx"), "no model at"),
@@ -128,7 +146,14 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("demo", folder), "was not made by dgex demo"),
     ]:
         assert words in fails(capsys, *arguments), arguments
-    assert sorted(p.name for p in folder.iterdir()) == ["bad.toml", "data.h5ad", "odd.toml", "text.gctx"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "bad.toml",
+        "clash.toml",
+        "data.h5ad",
+        "odd.toml",
+        "text.gctx",
+        "type.toml",
+    ]
 
 
 def test_wrong_usage_exits_with_2(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

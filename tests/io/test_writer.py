@@ -138,7 +138,7 @@ def test_a_disk_too_small_is_noticed_before_the_work(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})())
     for name in ("a.gctx", "a.h5ad"):
-        with pytest.raises(FileError, match="GB free"):
+        with pytest.raises(FileError, match="MB free"):
             io.write(tiny, tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -46,7 +46,7 @@ def _main(
         progress.enable()
 
 
-app.command("info")(data.info)
+app.command("info", cls=GeneTables)(data.info)
 app.command("convert")(data.convert)
 app.command("simulate")(data.simulate)
 app.command("prepare", cls=GeneTables)(data.prepare)

@@ -76,4 +76,12 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
         settings |= content.get(method, {})
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+    if settings:
+        from dgex.errors import SettingsError, first
+        from dgex.models.fitting import accepted_settings
+
+        unknown = [key for key in settings if key not in accepted_settings(method)]
+        if unknown:
+            accepted = ", ".join(accepted_settings(method)) or "no settings"
+            raise SettingsError(f"{config}: {method} does not take {first(unknown)}; accepted: {accepted}")
     return settings | {key: value for key, value in flags.items() if value is not None}

@@ -110,11 +110,13 @@ def evaluate(
     Example: `dgex evaluate data.h5ad models/* --split test --out eval`
     """
     from dgex.atomic import check_output
+    from dgex.evaluation import check_replaceable
     from dgex.evaluation import evaluate as run
     from dgex.progress import warn
 
     if out is not None:
         check_output(out, overwrite)
+        check_replaceable(out)
     finished = [model for model in models if model.suffix != ".checkpoint"]
     if len(finished) < len(models):
         warn("left out what is still being trained: " + ", ".join(m.name for m in models if m not in finished))
@@ -135,6 +137,9 @@ def infer(
     units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
     extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
     missing: Annotated[Literal["error", "impute"], typer.Option(help="Landmark genes that the input lacks.")] = "error",
+    log2: Annotated[
+        Literal["never", "auto"], typer.Option(help="Take log2(x + 1) of profiles on a linear scale.")
+    ] = "never",
     standardize: Annotated[
         Literal["model", "own"],
         typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
@@ -160,6 +165,7 @@ def infer(
         units=units,
         extra=extra,
         missing=missing,
+        log2=log2,
         standardize=standardize,
         device=device,
         resume=resume,

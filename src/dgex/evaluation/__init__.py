@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dgex.evaluation.compare import evaluate
-    from dgex.evaluation.result import TRIVIAL, Evaluation
+    from dgex.evaluation.result import TRIVIAL, Evaluation, check_replaceable
 
-__all__ = ["TRIVIAL", "Evaluation", "evaluate"]
+__all__ = ["TRIVIAL", "Evaluation", "check_replaceable", "evaluate"]
 
-_HOMES = {"TRIVIAL": "result", "Evaluation": "result", "evaluate": "compare"}
+_HOMES = {"TRIVIAL": "result", "Evaluation": "result", "check_replaceable": "result", "evaluate": "compare"}
 
 
 def __getattr__(name: str) -> Any:

@@ -108,8 +108,7 @@ class Evaluation:
             It cannot be written.
         """
         target = Path(folder)
-        if overwrite and target.is_dir() and any(target.iterdir()) and not (target / "evaluation.json").exists():
-            raise SettingsError(f"{target} holds no evaluation; it will not be overwritten")
+        check_replaceable(target)
         with atomic_folder(target, overwrite) as temporary:
             comparison = self.comparison()
             drawn = comparison.figures()
@@ -119,6 +118,14 @@ class Evaluation:
             comparison.page(figures=drawn).save(temporary / "report.html")
             self.to_csv(temporary)
             self.to_json(temporary / "evaluation.json")
+
+
+def check_replaceable(folder: PathLike) -> None:
+    """Refuse to replace a file, or a folder that holds something else than an evaluation."""
+    target = Path(folder)
+    ours = (target / "evaluation.json").exists()
+    if target.exists() and not ours and (not target.is_dir() or any(target.iterdir())):
+        raise SettingsError(f"{target} holds no evaluation; it will not be overwritten")
 
 
 def _described(model: Mapping[str, Any]) -> str:

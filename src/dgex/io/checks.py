@@ -99,7 +99,7 @@ class NotFinite:
         kind = "missing (NaN)" if np.isnan(self.value) else "infinite"
         raise DataError(
             f"{path} holds {self.count:,} missing or infinite value{'s' if self.count > 1 else ''}; the first is "
-            f"{kind}: gene {gene}, sample {sample}; only finite numbers are accepted (or allow_missing=True)"
+            f"{kind}: gene {gene}, sample {sample}; only finite numbers are accepted"
         )
 
 

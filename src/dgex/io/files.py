@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex import progress
+from dgex.atomic import check_output
 from dgex.errors import FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection, Turned
 from dgex.io.orientation import ORIENTATIONS, check_not_turned
@@ -238,8 +239,7 @@ def convert(
     tuple of int
         Profiles and genes written.
     """
-    if Path(source).resolve() == Path(target).resolve():
-        raise FileError(f"{target} is the file to read; give another name")
+    check_output(target, overwrite, inputs=[source])
     with open(source, orientation=orientation, allow_missing=allow_missing) as handle:
         obs, var, varm = handle.selected(genes, samples)
         with (

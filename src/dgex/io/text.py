@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dgex import progress
-from dgex.errors import DataError, FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError, first
 from dgex.io.base import ExpressionFile, Index
 from dgex.io.checks import reading
 from dgex.io.delimited import is_number, open_output, open_text, parse, text_lines
@@ -100,9 +100,9 @@ class TextWriter(SpooledTextWriter):
         kept = [name for name, values in columns.items() if _describes(name, values[:_HEAD_ROWS])]  # as when read
         lost = [str(name) for name in (*described.columns, *other.columns) if name not in kept or name in other.columns]
         if lost:
-            progress.note(f"a text table cannot keep the metadata {', '.join(lost[:8])}: left out of {path}")
-        first = "gene" if self._rows_are_genes else "sample"
-        header = [first, *kept, *to_text(other.index.to_series())]
+            progress.note(f"a text table cannot keep the metadata {first(lost, 8)}: left out of {path}")
+        corner = "gene" if self._rows_are_genes else "sample"
+        header = [corner, *kept, *to_text(other.index.to_series())]
         self._prefixes = self._joined([to_text(described.index.to_series()), *(columns[name] for name in kept)])
         self._header = self._joined([[field] for field in header])[0]
 

@@ -133,7 +133,7 @@ class Writer(ABC):
         free = shutil.disk_usage(self.path.parent).free
         if size > free:
             raise FileError(
-                f"cannot write {self.path}: it needs {size / 1e9:,.1f} GB, the disk has {free / 1e9:,.1f} GB free"
+                f"cannot write {self.path}: it needs {size / 1e6:,.1f} MB, the disk has {free / 1e6:,.1f} MB free"
             )
 
     def __enter__(self) -> Self:

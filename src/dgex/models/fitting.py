@@ -19,10 +19,11 @@ from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
-from dgex.models.folder import load, registry
+from dgex.models.folder import check_replaceable, load, registry
 from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
 from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
+from dgex.training.checkpoint import DESCRIPTION
 
 __all__ = ["accepted_settings", "train"]
 
@@ -40,7 +41,8 @@ def accepted_settings(method: str) -> dict[str, Any]:
     if method not in registry():
         raise SettingsError(f"unknown method {method!r}; accepted: {', '.join(registry())}")
     signature = inspect.signature(registry()[method].__init__)
-    return {name: p.default for name, p in signature.parameters.items() if name != "self"}
+    named = {name: p for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
+    return {name: p.default for name, p in named.items() if name != "self"}
 
 
 def train(
@@ -97,22 +99,31 @@ def train(
         note(f"{output} is finished already; nothing to do")
         return load(output)
     if output is not None:
-        check_output(output, overwrite)
+        check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
+        check_replaceable(output)
     started = time.perf_counter()
     splits, obs, normalization, name = _read(data, validation)
     model = registry()[method](**settings)
     options: dict[str, Any] = {}
     if method == "dgex" and output is not None:
-        checkpoint = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+        folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
         if overwrite and not resume:
-            shutil.rmtree(checkpoint, ignore_errors=True)
-        options = {"checkpoint_dir": checkpoint, "resume": resume, "checkpoint_every": checkpoint_every}
-        options["history_path"] = checkpoint / "history.jsonl"
+            shutil.rmtree(folder, ignore_errors=True)
+        options = {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
+        options["history_path"] = folder / "history.jsonl"
     elif resume:
         note(f"{method} is fitted in one pass: nothing to resume, starting anew")
     x, y = splits.pop("train")
     note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
-    model.fit(x, y, eval_sets=splits, **options)
+    checkpoint: Path | None = options.get("checkpoint_dir")
+    new = checkpoint is not None and not checkpoint.exists()
+    try:
+        model.fit(x, y, eval_sets=splits, **options)
+    except BaseException as error:
+        # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
+        if checkpoint is not None and new and (isinstance(error, DataError) or not (checkpoint / DESCRIPTION).exists()):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        raise
     model.normalization_ = normalization
     model.metrics_ |= {
         "data": {
@@ -128,7 +139,7 @@ def train(
         note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
     if output is not None:
         model.save(output, overwrite=overwrite)
-        _clear(options.get("checkpoint_dir"), model)
+        _clear(checkpoint, model)
     return model
 
 

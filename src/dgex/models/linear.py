@@ -193,7 +193,7 @@ class Ridge(Linear):
     def _check(self, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         if self.alpha is None:
             held_out(eval_sets, self.kind, "alpha")
-        elif not np.isfinite(self.alpha) or self.alpha <= 0:
+        elif not isinstance(self.alpha, int | float | np.number) or not 0 < self.alpha < np.inf:
             raise SettingsError(f"ridge: found alpha={self.alpha}, accepted: a number above 0 (OLS has no penalty)")
 
     def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:

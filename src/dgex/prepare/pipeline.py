@@ -144,7 +144,10 @@ def prepare(
         _check_target(output, overwrite)
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
     with ExitStack() as stack:
-        work = _read(open_sources(inputs, stack), table, options)
+        sources = open_sources(inputs, stack)
+        if output is not None:
+            check_output(output, overwrite, inputs=[source.path for source in sources if source.path])
+        work = _read(sources, table, options)
     if options.dedup:
         drop_near_duplicates(work, options)
     split_work(work, options)

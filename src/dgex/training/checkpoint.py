@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dgex._version import __version__
-from dgex.atomic import atomic_file, json_dump, os_error
+from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
 from dgex.training.run import Kept, Run
@@ -130,7 +130,7 @@ class Checkpoints:
         self._clean()
 
     def _write(self, file: str, tensors: Mapping[str, Tensor]) -> None:
-        with atomic_file(self.folder / file, overwrite=True) as temporary:
+        with atomic_file(self.folder / file, overwrite=True) as temporary, writing(self.folder / file):
             save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
         self._files.add(file)
 

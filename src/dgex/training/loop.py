@@ -65,6 +65,12 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "monitor_samples", "seed"):
+            value = getattr(self, name)
+            _accept(name, value, isinstance(value, int | np.integer) and not isinstance(value, bool), "a whole number")
+        for name in ("learning_rate", "rate_decay", "min_rate"):
+            value = getattr(self, name)
+            _accept(name, value, isinstance(value, int | float | np.number), "a number")
         for name in ("epochs", "batch_size", "monitor_samples"):
             _accept(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
         rate = self.learning_rate
