@@ -157,8 +157,8 @@ def test_changed_arrays(folder: Path) -> None:
     [
         ({"kind": "oracle"}, "unknown kind 'oracle'"),
         ({"format": 99}, "upgrade dgex"),
-        ({"settings": {"colour": 1}}, "changed or is incomplete"),
-        ({"genes": {}}, "changed or is incomplete"),
+        ({"settings": {"colour": 1}}, "was changed since"),
+        ({"genes": {}}, "was changed since"),
     ],
 )
 def test_a_changed_description(folder: Path, change: dict[str, Any], words: str) -> None:
@@ -167,6 +167,34 @@ def test_a_changed_description(folder: Path, change: dict[str, Any], words: str)
     with pytest.raises(ModelError, match=words) as caught:
         dgex.load(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_genes_changed_places(folder: Path) -> None:
+    path = folder / "model.json"
+    description = json.loads(path.read_text())
+    names = description["genes"]["names"]
+    names[0], names[1] = names[1], names[0]
+    path.write_text(json.dumps(description))
+    with pytest.raises(ModelError, match="was changed since it was saved"):
+        dgex.load(folder)
+
+
+def test_a_description_laid_out_anew_is_the_same(folder: Path) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert dgex.load(folder).kind == "ols"
+
+
+def test_files_of_a_model_can_be_read_by_others(folder: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert len(set(modes.values())) == 1, modes
+
+
+def test_profiles_in_another_order_are_refused() -> None:
+    x, y = frames(*problem())
+    x.index = y.index = pd.Index([f"S{i}" for i in range(len(x))])
+    with pytest.raises(DataError, match="row 0 is S0 in X and S59 in Y"):
+        dgex.OLS().fit(x, y.iloc[::-1])
 
 
 def test_no_model_at_all(tmp_path: Path) -> None:

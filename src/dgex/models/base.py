@@ -94,6 +94,7 @@ class Estimator(BaseEstimator):
         y, y_genes = _matrix(Y, "target", "Y")
         if len(x) != len(y):
             raise DataError(f"X and Y hold different numbers of profiles: found {len(x):,} and {len(y):,}")
+        _check_same_profiles(X, Y)
         if len(x) < 2:
             raise DataError(f"too few training profiles: found {len(x)}, at least 2 are needed")
         self._set_genes(x_genes, y_genes)
@@ -202,6 +203,20 @@ def _matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.DataFr
     if not genes.index.is_unique:
         raise GeneError(f"{what}: gene names repeat: {first(genes.index[genes.index.duplicated()])}")
     return _dense(values, what), genes
+
+
+def _check_same_profiles(X: Matrix, Y: Matrix) -> None:
+    """Refuse X and Y whose profiles have names that differ or stand in another order."""
+    names: list[Any] = [m.obs_names if isinstance(m, ad.AnnData) else getattr(m, "index", None) for m in (X, Y)]
+    if any(n is None or isinstance(n, pd.RangeIndex) for n in names):
+        return
+    one, other = (n.astype(str) for n in names)
+    unequal = np.flatnonzero(one != other)
+    if len(unequal):
+        at = unequal[0]
+        raise DataError(
+            f"X and Y do not hold the same profiles in the same order: row {at} is {one[at]} in X and {other[at]} in Y"
+        )
 
 
 def _dense(values: Any, what: str) -> np.ndarray:

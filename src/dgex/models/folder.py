@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dgex._version import __version__
-from dgex.atomic import atomic_folder, json_dump
+from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator
 from dgex.models.card import card
@@ -56,15 +56,16 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
     """
     if not hasattr(model, "n_features_in_"):
         raise ModelError(f"this {type(model).__name__} is not fitted; there is nothing to save")
-    if overwrite and Path(path).exists() and not (Path(path) / DESCRIPTION).exists() and any(Path(path).iterdir()):
-        raise ModelError(f"{path} is no model folder; it will not be overwritten")
+    check_replaceable(path)
     arrays = {name: np.ascontiguousarray(array) for name, array in model._arrays().items()}
     normalization = None
     if model.normalization_ is not None:
         arrays |= {name: np.ascontiguousarray(array) for name, array in model.normalization_.arrays().items()}
         normalization = model.normalization_.state()
     with atomic_folder(path, overwrite) as folder:
-        save_file(arrays, folder / ARRAYS)
+        with writing(path):
+            save_file(arrays, folder / ARRAYS)
+        readable(folder / ARRAYS)
         description = {
             "format": FORMAT,
             "dgex": __version__,
@@ -80,11 +81,27 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
                 **{str(c): model.genes_[c].astype(str).tolist() for c in model.genes_.columns},
             },
         }
+        description["checksum"] = _checksum(description)
         json_dump(description, folder / DESCRIPTION)
         (folder / CARD).write_text(card(description), "utf-8")
         history = getattr(model, "history_", None)
         if history is not None:
             history.to_json(folder / HISTORY, orient="records", lines=True)
+
+
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Refuse to replace anything but a model folder or an empty one.
+
+    Raises
+    ------
+    ModelError
+        `path` is a file, or a folder that holds something else.
+    """
+    folder = Path(path)
+    if not folder.exists() or (folder / DESCRIPTION).exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise ModelError(f"{path} is no model folder; it will not be overwritten")
 
 
 def load(path: str | os.PathLike[str]) -> Estimator:
@@ -143,7 +160,16 @@ def _description(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder} holds a model of unknown kind {description.get('kind')!r}; known: {', '.join(registry())}"
         )
+    if description.get("checksum") != _checksum(description):
+        raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     return description
+
+
+def _checksum(description: dict[str, Any]) -> str:
+    """SHA-256 over everything else in the description, however it is laid out in the file."""
+    rest = {key: value for key, value in description.items() if key != "checksum"}
+    stored = json.loads(json.dumps(rest, default=plain))  # as the file gives it back
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 def _arrays(folder: Path, expected: str) -> dict[str, np.ndarray]:
