@@ -113,7 +113,7 @@ def test_no_common_genes(model: Any, panel: ad.AnnData) -> None:
 
 def test_own_statistics_undo_a_shift_of_platform(model: Any, panel: ad.AnnData) -> None:
     moved = panel.copy()
-    moved.X = np.asarray(panel.X) * np.float32(2) + np.float32(100)
+    moved.X = np.asarray(panel.X) * np.float32(2) + np.float32(10)
     ours, theirs = (dgex.infer(x, model, standardize="own", block=7) for x in (panel, moved))
     np.testing.assert_allclose(targets_of(ours), targets_of(theirs), atol=2e-2)
     with pytest.raises(DataError, match="no statistics of its own"):
@@ -171,11 +171,40 @@ def test_work_goes_on_where_it_stopped(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["full.h5ad"]
 
 
-def test_a_far_scale_is_told(model: Any, panel: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(inference, "warn", said.append)
     dgex.infer(panel, model)
     assert not said
-    panel.X = np.exp2(np.asarray(panel.X))
+    panel.X = np.asarray(panel.X) + np.float32(10)
     dgex.infer(panel, model)
     assert "far from the training data" in said[0]
+
+
+def test_a_linear_panel_is_refused_or_logged(model: Any, panel: ad.AnnData) -> None:
+    linear = panel.copy()
+    linear.X = np.exp2(np.asarray(panel.X)) - 1
+    with pytest.raises(DataError, match="--log2 auto"):
+        dgex.infer(linear, model)
+    logged = dgex.infer(linear, model, log2="auto")
+    np.testing.assert_allclose(targets_of(logged), targets_of(dgex.infer(panel, model)), atol=1e-3)
+
+
+def test_a_standardised_dataset_is_refused(model: Any, dataset: ad.AnnData) -> None:
+    with pytest.raises(DataError, match="takes values as they were measured"):
+        dgex.infer(dataset, model)
+
+
+def test_too_few_landmarks_are_not_imputed(model: Any, panel: ad.AnnData) -> None:
+    with pytest.raises(GeneError, match="only 9 of 20 landmark genes"):
+        dgex.infer(panel[:, :9].copy(), model, missing="impute")
+
+
+def test_the_input_is_never_overwritten(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    dgex.write(panel, tmp_path / "panel.h5ad")
+    before = (tmp_path / "panel.h5ad").read_bytes()
+    with pytest.raises(DgexError, match="is the file to read"):
+        dgex.infer(tmp_path / "panel.h5ad", model, tmp_path / "panel.h5ad", overwrite=True)
+    with pytest.raises(DgexError, match="is the file to read"):
+        dgex.prepare(tmp_path / "panel.h5ad", tmp_path / "panel.h5ad", overwrite=True)
+    assert (tmp_path / "panel.h5ad").read_bytes() == before

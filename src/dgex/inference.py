@@ -24,11 +24,13 @@ from dgex.genes import align, id_type
 from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import load
+from dgex.prepare.scale import LOG2_LIMIT, to_log2
 from dgex.progress import bar, note, warn
 
 __all__ = ["infer"]
 
 UNITS = ("original", "standardized")
+LEAST = 0.5  # share of the landmark genes that must be there before the others are imputed
 FAR = 2.0  # standard deviations between the panel's and the training means that call for a warning
 
 
@@ -41,7 +43,8 @@ class _Plan:
     carried: np.ndarray  # positions of further genes of the input that are kept
     var: pd.DataFrame
     units: str
-    shift: tuple[np.ndarray, np.ndarray] | None  # the input's own mean and divisor (the paper's rule)
+    shift: tuple[np.ndarray, np.ndarray] | None = None  # the input's own mean and divisor (the paper's rule)
+    log2: bool = False  # log profiles on a linear scale
 
 
 def infer(
@@ -53,6 +56,7 @@ def infer(
     units: str = "original",
     extra: str = "drop",
     missing: str = "error",
+    log2: str = "never",
     standardize: str = "model",
     device: str | None = None,
     resume: bool = False,
@@ -79,6 +83,9 @@ def infer(
         What becomes of further genes of the input.
     missing : {"error", "impute"}
         What becomes of landmark genes that the input lacks: an error, or the training mean.
+    log2 : {"never", "auto"}
+        Take log2(x + 1) of profiles on a linear scale (counts, FPKM, TPM). Without it such an input is refused by
+        models of log2 expression.
     standardize : {"model", "own"}
         Standardise the input with the training statistics frozen in the model, or with its own (the rule of the
         paper for a set from another platform, section 2.1; needs many profiles and another pass).
@@ -103,13 +110,13 @@ def infer(
         NaN or infinity among the landmark values.
     """
     _check(units=(units, UNITS), extra=(extra, ("drop", "carry")), missing=(missing, ("error", "impute")))
-    _check(standardize=(standardize, ("model", "own")))
+    _check(standardize=(standardize, ("model", "own")), log2=(log2, ("never", "auto")))
     if block < 1:
         raise SettingsError(f"block must be at least 1 profile, found {block}")
     if resume and output is None:
         raise SettingsError("resume needs an output file to go on with")
     if output is not None:
-        check_output(output, overwrite)
+        check_output(output, overwrite, inputs=[] if isinstance(source, ad.AnnData) else [source])
         find(Path(output))
     estimator = model if isinstance(model, Estimator) else load(model)
     if device is not None and "device" in estimator.get_params():
@@ -117,6 +124,7 @@ def infer(
     with ExitStack() as stack:
         data = source if isinstance(source, ad.AnnData) else stack.enter_context(io.open(source))
         plan = _plan(estimator, data, units, extra, missing)
+        plan.log2 = log2 == "auto"
         if standardize == "own":
             plan.shift = _own_statistics(plan, data, block)
         uns = _record(estimator, source, plan)
@@ -145,6 +153,12 @@ def _check(**choices: tuple[str, tuple[str, ...]]) -> None:
 
 def _plan(model: Estimator, data: Any, units: str, extra: str, missing: str) -> _Plan:
     landmarks, targets = model.landmark_genes(), model.target_genes()
+    record = data.uns.get("dgex", {})
+    if model.normalization_ is not None and record.get("standardize", "none") != "none" and "split" in data.obs:
+        raise DataError(
+            "the input is a dataset that dgex prepare standardised; infer takes values as they were measured "
+            "(dgex evaluate takes datasets)"
+        )
     found = align(landmarks, data.var)
     total = len(landmarks)
     if found.found == 0:
@@ -159,28 +173,31 @@ def _plan(model: Estimator, data: Any, units: str, extra: str, missing: str) -> 
             f"{len(found.missing):,} of {total:,} landmark genes are missing from the input: {first(found.missing)}; "
             "missing='impute' (--missing impute) takes the training mean for them"
         )
+    if found.found < total * LEAST:
+        raise GeneError(
+            f"only {found.found:,} of {total:,} landmark genes are in the input: too few to infer from, at least "
+            f"{LEAST:.0%} are needed"
+        )
     if found.missing:
         warn(f"{len(found.missing):,} landmark genes are imputed by the training mean: {first(found.missing)}")
     used = set(found.index[found.index >= 0].tolist())
     measured_targets = align(targets, data.var).index
+    measured = set(measured_targets[measured_targets >= 0].tolist()) - used
     carried = np.array([], dtype=np.int64)
     if extra == "carry":
-        known = used | set(measured_targets[measured_targets >= 0].tolist())
-        carried = np.array([i for i in range(len(data.var)) if i not in known], dtype=np.int64)
-    left = len(data.var) - len(used) - len(carried)
+        carried = np.array([i for i in range(len(data.var)) if i not in used | measured], dtype=np.int64)
+    left = len(data.var) - len(used) - len(carried) - len(measured)
     if left:
-        note(
-            f"{left:,} further genes of the input are dropped" + ("" if extra == "carry" else " (extra='carry' keeps)")
-        )
-    if (measured_targets >= 0).any():
-        note(f"{int((measured_targets >= 0).sum()):,} target genes were measured; the result holds inferred values")
+        note(f"{left:,} further genes of the input are dropped; extra='carry' (--extra carry) keeps them")
+    if measured:
+        note(f"{len(measured):,} target genes were measured in the input; the result holds inferred values for them")
     names = data.var.index[carried].astype(str)
     clash = set(names) & set(model.genes_.index)
     kept = pd.DataFrame(index=pd.Index([f"{n}|carried" if n in clash else n for n in names], dtype=str))
     var = pd.concat([model.genes_, kept.assign(role="other")]).fillna("")
     origin = np.where(found.index >= 0, "measured", "imputed").tolist()
     var["origin"] = [*origin, *["inferred"] * len(targets), *["carried"] * len(carried)]
-    return _Plan(model, found.index, carried, var, units, None)
+    return _Plan(model, found.index, carried, var, units)
 
 
 def _own_statistics(plan: _Plan, data: Any, block: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,7 +249,26 @@ def _transformed(plan: _Plan, raw: np.ndarray) -> np.ndarray:
         return raw
     have = plan.source >= 0
     values = raw.copy()
-    values[:, have] = normalization.transform(np.ascontiguousarray(raw[:, have]))
+    values[:, have] = normalization.transform(np.ascontiguousarray(_logged(plan, raw[:, have])))
+    return values
+
+
+def _logged(plan: _Plan, values: np.ndarray) -> np.ndarray:
+    """Log profiles on a linear scale where asked to; refuse them where the model is of log2 expression."""
+    normalization = plan.model.normalization_
+    assert normalization is not None
+    linear = values.max(axis=1, initial=0) > LOG2_LIMIT
+    of_linear = normalization.landmark_mean is not None and normalization.landmark_mean.max() > LOG2_LIMIT
+    if not linear.any() or of_linear or normalization.log2 != "never":
+        return values
+    if plan.log2:
+        values = values.copy()
+        values[linear] = to_log2(values[linear])
+    elif normalization.quantile == "none":  # ranks do not depend on the scale
+        raise DataError(
+            f"the input looks linear (up to {values.max():.4g}) and the model is of log2 expression; "
+            "log2='auto' (--log2 auto) takes log2(x + 1)"
+        )
     return values
 
 
