@@ -16,7 +16,7 @@ __all__ = ["Moments"]
 # Rows multiplied at once: few enough that a float32 sum of products keeps its digits, enough to fill the BLAS.
 ROWS = 4096
 # Target genes that one thread multiplies at once: bounds its working copy to ROWS x TARGETS values.
-TARGETS = 1024
+TARGETS = 512
 # Products of this many terms are not worth starting threads for.
 SMALL = 1e8
 # Products between two steps of the progress bar.
