@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dgex.errors import first
 from dgex.genes import align
 
@@ -105,11 +107,11 @@ def _model(folder: Path) -> dict[str, Any]:
 
 def lines(found: dict[str, Any], indent: int = 0) -> list[str]:
     """Lay a summary out as text, one value a line, nested values indented; what is not known is left out."""
-    known = {str(key): value for key, value in found.items() if value is not None and value != ""}
+    known = {str(key): value for key, value in found.items() if value is not None and not _empty(value)}
     width = max((len(key) for key, value in known.items() if not isinstance(value, dict)), default=0)
     text = []
     for key, value in known.items():
-        name = key.replace("_", " ")
+        name = key if indent else key.replace("_", " ")
         if isinstance(value, dict):
             text += [f"{' ' * indent}{name}", *lines(value, indent + 2)]
         else:
@@ -117,7 +119,13 @@ def lines(found: dict[str, Any], indent: int = 0) -> list[str]:
     return text
 
 
+def _empty(value: Any) -> bool:
+    return isinstance(value, str) and not value
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} values, {' x '.join(f'{n:,}' for n in value.shape)}"
     if isinstance(value, list | tuple):
         return first(value, 6)
     if isinstance(value, bool):
