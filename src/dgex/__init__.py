@@ -13,6 +13,7 @@ from dgex._version import __version__
 
 if TYPE_CHECKING:
     from dgex.datasets.simulate import simulate
+    from dgex.errors import DgexError
     from dgex.evaluation import Evaluation, evaluate
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DGEX": "dgex.models.network",
+    "DgexError": "dgex.errors",
     "Evaluation": "dgex.evaluation",
     "KNNGE": "dgex.models.neighbours",
     "Lasso": "dgex.models.lasso",
@@ -55,6 +57,7 @@ __all__ = [
     "DGEX",
     "KNNGE",
     "OLS",
+    "DgexError",
     "Evaluation",
     "Lasso",
     "Ridge",

@@ -47,7 +47,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## Settings",
         "",
-        *[f"- {key}: {value}" for key, value in description["settings"].items()],
+        *[f"- {key}: {_setting(key, value, description['state'])}" for key, value in description["settings"].items()],
         "",
         "## What was measured",
         "",
@@ -61,6 +61,15 @@ def card(description: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
+    """A setting that was left to be chosen is told with what was chosen."""
+    if value is not None:
+        return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    if isinstance(state.get(key), int | float):
+        return f"{state[key]:.6g}, chosen on validation"
+    return "the paper's rule" if key == "learning_rate" else "none"
 
 
 def _short(value: Any) -> bool:
