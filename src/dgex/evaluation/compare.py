@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -28,8 +28,8 @@ from dgex.progress import bar, warn
 
 __all__ = ["evaluate"]
 
-PathLike = str | os.PathLike[str]
-Models = Mapping[str, Estimator | PathLike] | Sequence[PathLike]
+PathLike: TypeAlias = str | os.PathLike[str]
+Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[PathLike]
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExpressionFile", "Index", "Selection", "Turned", "positions", "size_of"]
 
-Selection = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.Index | None
-Index = slice | np.ndarray  # what a format is asked for: a slice of step 1, or increasing positions
+Selection: TypeAlias = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.Index | None
+Index: TypeAlias = slice | np.ndarray  # what a format is asked for: a slice of step 1, or increasing positions
 
 
 class ExpressionFile(ABC):

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ TIES = ("average", "floor", "dense")
 _CHUNK = 64  # rows a task takes; fixed, so that sums do not depend on the number of threads
 _LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
 
-Rows = np.ndarray | None
+Rows: TypeAlias = np.ndarray | None
 
 
 def default_threads() -> int:
