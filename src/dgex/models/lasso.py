@@ -11,7 +11,7 @@ from dgex.models.base import report_choice
 from dgex.models.lasso_solver import LassoSolver
 from dgex.models.linear import Linear
 from dgex.models.moments import Moments
-from dgex.models.selection import held_out, mean_error
+from dgex.models.selection import check_penalty, held_out, mean_error
 from dgex.progress import bar, note, warn
 
 __all__ = ["Lasso"]
@@ -73,10 +73,7 @@ class Lasso(Linear):
     def _check(self, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         if not 0 < self.tol < 1:
             raise SettingsError(f"lasso: found tol={self.tol}, accepted: a number between 0 and 1")
-        if self.alpha is None:
-            held_out(eval_sets, self.kind, "alpha")
-        elif not isinstance(self.alpha, int | float | np.number) or not 0 < self.alpha < np.inf:
-            raise SettingsError(f"lasso: found alpha={self.alpha}, accepted: a number above 0 (OLS has no penalty)")
+        check_penalty(self.kind, self.alpha, eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         self._check(eval_sets)

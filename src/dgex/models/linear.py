@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from dgex.errors import DataError, SettingsError
+from dgex.errors import DataError
 from dgex.models.base import Estimator, report_choice
 from dgex.models.moments import Moments
-from dgex.models.selection import SCREEN, climb, held_out, mean_error, spread
+from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note
 
 __all__ = ["OLS", "Linear", "Ridge", "RidgePath", "bare_genes"]
@@ -191,10 +191,7 @@ class Ridge(Linear):
         super()._fit(X, Y, eval_sets)
 
     def _check(self, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        if self.alpha is None:
-            held_out(eval_sets, self.kind, "alpha")
-        elif not isinstance(self.alpha, int | float | np.number) or not 0 < self.alpha < np.inf:
-            raise SettingsError(f"ridge: found alpha={self.alpha}, accepted: a number above 0 (OLS has no penalty)")
+        check_penalty(self.kind, self.alpha, eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
         self._check(eval_sets)

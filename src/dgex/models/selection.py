@@ -10,7 +10,7 @@ import numpy as np
 from dgex.errors import SettingsError
 from dgex.metrics import GeneErrors
 
-__all__ = ["BLOCK", "climb", "held_out", "mean_error", "spread"]
+__all__ = ["BLOCK", "check_penalty", "climb", "held_out", "mean_error", "spread"]
 
 # Profiles predicted at once.
 BLOCK = 1024
@@ -36,6 +36,19 @@ def held_out(
             f"accepted: {setting}=a number, or eval_sets={{name: (X, Y)}}"
         )
     return next(iter(eval_sets.values()))
+
+
+def check_penalty(kind: str, alpha: Any, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]] | None) -> None:
+    """Refuse a penalty that is no number above 0, or none without held-out profiles to choose it on.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if alpha is None:
+        held_out(eval_sets, kind, "alpha")
+    elif not isinstance(alpha, int | float | np.number) or not 0 < alpha < np.inf:
+        raise SettingsError(f"{kind}: found alpha={alpha}, accepted: a number above 0 (OLS has no penalty)")
 
 
 def spread(n: int, most: int = SCREEN) -> np.ndarray:
