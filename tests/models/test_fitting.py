@@ -83,6 +83,11 @@ def test_settings_that_are_not_accepted(
         train(dataset, **call)
 
 
+def test_settings_are_refused_before_the_data_are_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="epochs"):
+        train(tmp_path / "not-there.h5ad", "dgex", epochs=0)
+
+
 def test_a_matrix_that_is_no_dataset(compendium: ad.AnnData, dataset: ad.AnnData, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split"):
         train(compendium, "ols", tmp_path / "m")

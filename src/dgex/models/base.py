@@ -58,6 +58,9 @@ class Estimator(BaseEstimator):
     def _predict(self, X: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
+    def _check_settings(self) -> None:
+        """Refuse settings that no data could make right; called before data are read."""
+
     def _arrays(self) -> dict[str, np.ndarray]:
         raise NotImplementedError
 

@@ -102,8 +102,9 @@ def train(
         check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
         check_replaceable(output)
     started = time.perf_counter()
-    splits, obs, normalization, name = _read(data, validation)
     model = registry()[method](**settings)
+    model._check_settings()
+    splits, obs, normalization, name = _read(data, validation)
     options: dict[str, Any] = {}
     if method == "dgex" and output is not None:
         folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")

@@ -263,6 +263,9 @@ class DGEX(Estimator):
 
     # ---- inside
 
+    def _check_settings(self) -> None:
+        self._checked()
+
     def _checked(self) -> tuple[list[int], TrainingSettings, torch.device]:
         hidden = _layers(self.hidden)
         for name, value in {"dropout": self.dropout, "momentum": self.momentum}.items():
