@@ -14,7 +14,17 @@ from typing import Any
 
 from dgex.errors import DgexError, FileError, OutputExistsError
 
-__all__ = ["atomic_file", "atomic_folder", "check_output", "json_dump", "os_error", "plain", "readable", "writing"]
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "check_output",
+    "holds_other",
+    "json_dump",
+    "os_error",
+    "plain",
+    "readable",
+    "writing",
+]
 
 
 def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
@@ -54,6 +64,14 @@ def check_output(
     except OSError as error:
         raise os_error(target, error) from error
     return target
+
+
+def holds_other(path: str | os.PathLike[str], marker: str) -> bool:
+    """Tell whether `path` is a file, or a folder with something in it but not the file `marker` of ours."""
+    folder = Path(path)
+    if not folder.exists() or (folder / marker).exists():
+        return False
+    return not folder.is_dir() or any(folder.iterdir())
 
 
 @contextmanager

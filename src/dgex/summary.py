@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dgex.errors import first
 from dgex.genes import align
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["lines", "summary"]
 
@@ -46,42 +49,35 @@ def summary(
     from dgex import io
 
     found = io.describe(path, orientation=orientation)
-    if genes:
-        from dgex.gene_table import read_gene_table
-
-        table = read_gene_table(list(genes))
-        found["landmarks in the gene table"] = _found(table.frame[table.frame["role"] == "landmark"], path, orientation)
-        found["targets in the gene table"] = _found(table.frame[table.frame["role"] == "target"], path, orientation)
-    if model is not None:
-        from dgex.models.folder import load
-
-        found["landmarks of the model"] = _found(load(model).landmark_genes(), path, orientation)
+    if genes or model is not None:
+        with io.open(path, orientation=orientation) as source:
+            var = source.var
+        for name, wanted in _wanted(genes, model):
+            found[name] = _found(wanted, var)
     return found
 
 
-def _found(wanted: Any, path: str | os.PathLike[str], orientation: str) -> str:
-    from dgex import io
+def _wanted(
+    genes: Sequence[str | os.PathLike[str]] | None, model: str | os.PathLike[str] | None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Genes to look up in a file, by what to call them."""
+    if genes:
+        from dgex.gene_table import read_gene_table
 
-    with io.open(path, orientation=orientation) as source:
-        if "probes" in wanted:
-            alignment = _by_probe(wanted, source.var)
-        else:
-            alignment = align(wanted, source.var)
+        frame = read_gene_table(list(genes)).frame
+        for role in ("landmark", "target"):
+            yield f"{role}s in the gene table", frame[frame["role"] == role]
+    if model is not None:
+        from dgex.models.folder import load
+
+        yield "landmarks of the model", load(model).landmark_genes()
+
+
+def _found(wanted: pd.DataFrame, var: pd.DataFrame) -> str:
+    """Say how many of the wanted genes are there, by which identifiers, and which are missing."""
+    alignment = align(wanted, var)
     text = f"{alignment.found:,} of {len(wanted):,} (by {alignment.matched_by})"
     return text + (f"; missing {first(alignment.missing)}" if alignment.missing else "")
-
-
-def _by_probe(wanted: Any, var: Any) -> Any:
-    """Match by gene identifiers or, where that finds more, by the probes of each gene."""
-    alignment = align(wanted, var)
-    probes = set(var.index.astype(str))
-    have = wanted["probes"].map(lambda ids: not probes.isdisjoint(ids)).to_numpy()
-    if have.sum() <= alignment.found:
-        return alignment
-    from dgex.genes import Alignment
-
-    missing = wanted.index[~have].astype(str).tolist()
-    return Alignment(have.astype("int64") - 1, missing, "probes -> names")
 
 
 def _model(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
-from dgex.atomic import check_output, json_dump
+from dgex.atomic import check_output, holds_other, json_dump
 from dgex.datasets.simulate import simulate
 from dgex.errors import OutputExistsError, SettingsError
 from dgex.evaluation import Evaluation, evaluate
@@ -121,10 +121,9 @@ def demo(
 def _claim(folder: Path, settings: dict[str, Any], overwrite: bool) -> None:
     """Make the folder ours: new, half-done with the same settings, or a finished one to be done again."""
     marker = folder / "demo.json"
-    ours = marker.exists() and marker.read_text("utf-8").strip() != ""
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+    if holds_other(folder, marker.name) or (marker.exists() and not marker.read_text("utf-8").strip()):
         raise OutputExistsError(f"{folder} exists and was not made by dgex demo; give another folder")
-    if ours:
+    if marker.exists():
         import json
 
         same = json.loads(marker.read_text("utf-8")) == settings

@@ -77,11 +77,7 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         settings |= content.get(method, {})
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if settings:
-        from dgex.errors import SettingsError, first
-        from dgex.models.fitting import accepted_settings
+        from dgex.models.fitting import check_settings
 
-        unknown = [key for key in settings if key not in accepted_settings(method)]
-        if unknown:
-            accepted = ", ".join(accepted_settings(method)) or "no settings"
-            raise SettingsError(f"{config}: {method} does not take {first(unknown)}; accepted: {accepted}")
+        check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
     return settings | {key: value for key, value in flags.items() if value is not None}

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
+from dgex.atomic import atomic_file, atomic_folder, check_output, holds_other, json_dump
 from dgex.errors import SettingsError
 from dgex.report.comparison import Comparison
 from dgex.report.figures import save
@@ -122,10 +122,8 @@ class Evaluation:
 
 def check_replaceable(folder: PathLike) -> None:
     """Refuse to replace a file, or a folder that holds something else than an evaluation."""
-    target = Path(folder)
-    ours = (target / "evaluation.json").exists()
-    if target.exists() and not ours and (not target.is_dir() or any(target.iterdir())):
-        raise SettingsError(f"{target} holds no evaluation; it will not be overwritten")
+    if holds_other(folder, "evaluation.json"):
+        raise SettingsError(f"{folder} holds no evaluation; it will not be overwritten")
 
 
 def _described(model: Mapping[str, Any]) -> str:

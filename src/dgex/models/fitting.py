@@ -6,7 +6,7 @@ import inspect
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
 from dgex.training.checkpoint import DESCRIPTION
 
-__all__ = ["accepted_settings", "train"]
+__all__ = ["accepted_settings", "check_settings", "train"]
 
 BLOCK = 4096
 
@@ -43,6 +43,20 @@ def accepted_settings(method: str) -> dict[str, Any]:
     signature = inspect.signature(registry()[method].__init__)
     named = {name: p for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
     return {name: p.default for name, p in named.items() if name != "self"}
+
+
+def check_settings(method: str, settings: Iterable[str]) -> None:
+    """Refuse settings that a method does not take.
+
+    Raises
+    ------
+    SettingsError
+        Names the settings that are unknown and those that are accepted.
+    """
+    known = accepted_settings(method)
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise SettingsError(f"{method} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}")
 
 
 def train(
@@ -91,10 +105,7 @@ def train(
     DataError, GeneError
         The dataset has no roles, no split, too few training profiles or values that are not finite.
     """
-    known = accepted_settings(method)
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        raise SettingsError(f"{method} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}")
+    check_settings(method, settings)
     if output is not None and resume and (Path(output) / "model.json").exists():
         note(f"{output} is finished already; nothing to do")
         return load(output)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dgex._version import __version__
-from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
+from dgex.atomic import atomic_folder, holds_other, json_dump, plain, readable, writing
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator
 from dgex.models.card import card
@@ -97,10 +97,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     ModelError
         `path` is a file, or a folder that holds something else.
     """
-    folder = Path(path)
-    if not folder.exists() or (folder / DESCRIPTION).exists():
-        return
-    if not folder.is_dir() or any(folder.iterdir()):
+    if holds_other(path, DESCRIPTION):
         raise ModelError(f"{path} is no model folder; it will not be overwritten")
 
 
