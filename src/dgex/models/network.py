@@ -16,9 +16,10 @@ from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, Matrix
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
+from dgex.training.learner import make_learner
 from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
-from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.perceptron import Perceptron
 
 __all__ = ["DGEX"]
 
@@ -226,10 +227,10 @@ class DGEX(Estimator):
             identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
             digest = data_digest(X, Y, eval_sets)
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
-        network = Perceptron([X.shape[1], *hidden, Y.shape[1]], self.seed).to(device)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
+        learner = make_learner([X.shape[1], *hidden, Y.shape[1]], device=device, **own)
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(MomentumStep(network, **own), X, Y, eval_sets, settings, **files)
+        result = train(learner, X, Y, eval_sets, settings, **files)
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
+from dgex.training.learner import Learner
 from dgex.training.run import Kept, Run
 
 __all__ = ["Checkpoints", "data_digest"]
@@ -32,17 +33,6 @@ __all__ = ["Checkpoints", "data_digest"]
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
 _SAMPLE = 64 << 20  # bytes of a matrix that its digest covers
-
-
-class Resumable(Protocol):
-    """The part of a learner that a checkpoint needs."""
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def weights(self) -> dict[str, Tensor]: ...
-
-    def velocity(self) -> dict[str, Tensor]: ...
 
 
 class Checkpoints:
@@ -72,7 +62,7 @@ class Checkpoints:
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
         self._files: set[str] = set()
 
-    def start(self, run: Run, learner: Resumable, resume: bool) -> Run:
+    def start(self, run: Run, learner: Learner, resume: bool) -> Run:
         """Return the run to go on with: `run` as it is, or the one of the checkpoint, loaded into `learner`.
 
         Raises
@@ -96,7 +86,7 @@ class Checkpoints:
         note(f"resumed from {self.folder} after epoch {loaded.epoch}")
         return loaded
 
-    def save(self, run: Run, learner: Resumable) -> None:
+    def save(self, run: Run, learner: Learner) -> None:
         """Write the state after an epoch, then remove the one before it.
 
         Raises
@@ -173,12 +163,10 @@ class Checkpoints:
                 "(values, shapes, order or names of the sets) are not those it was made with"
             )
 
-    def _load(self, described: Mapping[str, Any], learner: Resumable) -> Run:
+    def _load(self, described: Mapping[str, Any], learner: Learner) -> Run:
         try:
             state = self._tensors(described["state"], torch.device("cpu"))
-            with torch.no_grad():
-                for name, value in _joined(learner.weights(), learner.velocity()).items():
-                    value.copy_(state[name])
+            learner.load(_part(state, "weights."), _part(state, "velocity."))
             files = {entry["file"] for entry in described["best"].values()}
             weights = {file: self._tensors(file, learner.device) for file in files}
             best = {
@@ -209,6 +197,10 @@ class Checkpoints:
 def _joined(weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> dict[str, Tensor]:
     joined = {f"weights.{name}": value for name, value in weights.items()}
     return joined | {f"velocity.{name}": value for name, value in velocity.items()}
+
+
+def _part(joined: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in joined.items() if name.startswith(prefix)}
 
 
 def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:

@@ -48,6 +48,9 @@ class Batches:
     ) -> None:
         self.X, self.Y = as_tensor(X, device), as_tensor(Y, device)
         self.batch_size, self.seed = batch_size, seed
+        # Gathering into the same two buffers spares the allocator a new pair every step, and a learner may rely on it.
+        self._x = self.X.new_empty(min(batch_size, len(X)), self.X.shape[1])
+        self._y = self.Y.new_empty(len(self._x), self.Y.shape[1])
 
     @property
     def profiles(self) -> int:
@@ -65,15 +68,18 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the batches of `epoch`; a batch is valid until the next one is asked for."""
         order = torch.from_numpy(self.order(epoch)).to(self.X.device)
-        x = self.X.new_empty(min(self.batch_size, self.profiles), self.X.shape[1])
-        y = self.Y.new_empty(len(x), self.Y.shape[1])
         for start in range(0, self.profiles, self.batch_size):
             rows = order[start : start + self.batch_size]
-            # Gathering into the same two buffers spares the allocator a new pair every step.
             yield (
-                torch.index_select(self.X, 0, rows, out=x[: len(rows)]),
-                torch.index_select(self.Y, 0, rows, out=y[: len(rows)]),
+                torch.index_select(self.X, 0, rows, out=self._x[: len(rows)]),
+                torch.index_select(self.Y, 0, rows, out=self._y[: len(rows)]),
             )
+
+    def rows(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Landmark and target genes of the profiles `rows`, on the device."""
+        if len(rows) == self.profiles:
+            return self.X, self.Y
+        return self.X[rows], self.Y[rows]
 
     def sample(self, count: int) -> torch.Tensor:
         """Indices of at most `count` profiles fixed for the whole run, in ascending order."""

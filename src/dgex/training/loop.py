@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,30 +19,14 @@ from dgex.progress import Bar, bar, note, warn
 from dgex.training.checkpoint import Checkpoints
 from dgex.training.history import HistoryLog
 from dgex.training.interrupt import StopRequest
+from dgex.training.learner import Learner
 from dgex.training.loader import Batches, as_tensor
 from dgex.training.run import Kept, Run
 
-__all__ = ["Learner", "Result", "TrainingSettings", "gene_errors", "train"]
+__all__ = ["Result", "TrainingSettings", "gene_errors", "train"]
 
 _BLOCK = 1024  # profiles predicted at once when errors are measured
 Sets = Mapping[str, tuple[Tensor, Tensor]]
-
-
-class Learner(Protocol):
-    """What the loop trains: a network together with its update rule; `MomentumStep` is the paper's."""
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def begin_epoch(self, epoch: int) -> None: ...
-
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor: ...
-
-    def predict(self, x: Tensor) -> Tensor: ...
-
-    def weights(self) -> dict[str, Tensor]: ...
-
-    def velocity(self) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -217,7 +201,7 @@ def _one_epoch(
     epoch, began = run.epoch + 1, time.perf_counter()
     loss = _learn(learner, data, epoch, run.rate, stop, progress)
     trained = time.perf_counter()
-    train_error = gene_errors(learner, data.X, data.Y, monitor).overall
+    train_error = gene_errors(learner, *data.rows(monitor)).overall
     errors = {name: gene_errors(learner, x, y) for name, (x, y) in sets.items()}
     row = {"epoch": epoch, "learning_rate": run.rate, "loss": loss, "train.error": train_error}
     for name, found in errors.items():
@@ -267,17 +251,12 @@ def _check(losses: Tensor, first: int, steps: int, epoch: int, rate: float) -> N
         )
 
 
-def gene_errors(learner: Learner, X: Tensor, Y: Tensor, rows: Tensor | None = None) -> GeneErrors:
-    """Measure the errors of `learner` on X and Y (or on `rows` of them), block by block."""
+def gene_errors(learner: Learner, X: Tensor, Y: Tensor) -> GeneErrors:
+    """Measure the errors of `learner` on X and Y, block by block."""
     errors = GeneErrors(Y.shape[1], correlation=False)
-    count = len(X) if rows is None else len(rows)
-    for start in range(0, count, _BLOCK):
+    for start in range(0, len(X), _BLOCK):
         block = slice(start, start + _BLOCK)
-        if rows is None or count == len(X):
-            x, y = X[block], Y[block]
-        else:
-            x, y = X[rows[block]], Y[rows[block]]
-        errors.update(y, learner.predict(x))
+        errors.update(Y[block], learner.predict(X[block]))
     return errors
 
 

@@ -130,6 +130,13 @@ class MomentumStep:
         """Momentum of each weight and bias, by the same names: not copies."""
         return self._velocity
 
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:
+        """Go on from this state; raises KeyError or RuntimeError where names or shapes do not fit."""
+        for held, given in ((self.weights(), weights), (self._velocity, velocity)):
+            for name, value in held.items():
+                value.copy_(given[name])
+
     def begin_epoch(self, epoch: int) -> None:
         """Turn to the dropout masks of `epoch`."""
         self._generator = torch_stream(self.seed, "dropout", epoch, self.device)
