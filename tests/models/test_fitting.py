@@ -121,8 +121,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatc
     train(dataset_file, "dgex", whole, **settings)
     save, saved = Checkpoints.save, []
 
-    def killed_after_three(self: Any, run: Any, learner: Any) -> None:
-        save(self, run, learner)
+    def killed_after_three(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
         saved.append(run.epoch)
         if len(saved) == 3:
             raise SystemExit(9)

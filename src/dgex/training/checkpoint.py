@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
 from dgex.training.learner import Learner
 from dgex.training.run import Kept, Run
+from dgex.training.snapshots import Snapshots
 
 __all__ = ["Checkpoints", "data_digest"]
 
@@ -61,6 +63,8 @@ class Checkpoints:
         self.folder, self.data, self.every = Path(folder), data, every
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
         self._files: set[str] = set()
+        self._writer: Thread | None = None
+        self._failure: BaseException | None = None
 
     def start(self, run: Run, learner: Learner, resume: bool) -> Run:
         """Return the run to go on with: `run` as it is, or the one of the checkpoint, loaded into `learner`.
@@ -86,22 +90,26 @@ class Checkpoints:
         note(f"resumed from {self.folder} after epoch {loaded.epoch}")
         return loaded
 
-    def save(self, run: Run, learner: Learner) -> None:
-        """Write the state after an epoch, then remove the one before it.
+    def due(self, run: Run, last: bool) -> bool:
+        """Whether the state after this epoch is to be written.
+
+        On a GPU a checkpoint is written beside the training. Where the disk is slower than the epochs, those that
+        end while one is being written are left out.
+        """
+        if last:
+            return True
+        return run.epoch % self.every == 0 and not (self._writer is not None and self._writer.is_alive())
+
+    def save(self, run: Run, learner: Learner, snapshots: Snapshots) -> None:
+        """Write the state after an epoch, then remove the one before it; `finish` waits for what goes on beside.
 
         Raises
         ------
         FileError
             The folder cannot be written; the checkpoint before stays.
         """
-        state = f"state-{run.epoch:05d}.safetensors"
-        self._write(state, _joined(learner.weights(), learner.velocity()))
-        best: dict[str, dict[str, Any]] = {}
-        for name, kept in run.best.items():
-            file = f"best-{kept.epoch:05d}.safetensors"
-            if file not in self._files:
-                self._write(file, kept.weights)
-            best[name] = {"epoch": kept.epoch, "error": kept.error, "sd": kept.sd, "file": file}
+        self.finish()
+        tensors = _joined(learner.weights(), learner.velocity())
         described = {
             "format": FORMAT,
             "dgex": __version__,
@@ -111,12 +119,44 @@ class Checkpoints:
             "epoch": run.epoch,
             "rate": run.rate,
             "train_error": run.train_error,
-            "state": state,
-            "best": best,
-            "history": run.history,
+            "history": list(run.history),
         }
-        json_dump(described, self.folder / DESCRIPTION)
-        self._files = {state, *(entry["file"] for entry in best.values())}
+        best = dict(run.best)
+        if learner.device.type == "cpu":
+            self._put(described, tensors, best)
+            return
+        tensors = snapshots.take(tensors)
+
+        def work() -> None:
+            try:
+                snapshots.wait()
+                self._put(described, tensors, best)
+            except BaseException as error:  # raised again where somebody hears of it
+                self._failure = error
+
+        self._writer = Thread(target=work, name="checkpoint")
+        self._writer.start()
+
+    def finish(self) -> None:
+        """Wait for a checkpoint under way; raises what `save` could not."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _put(self, described: dict[str, Any], tensors: Mapping[str, Tensor], best: Mapping[str, Kept]) -> None:
+        state = f"state-{described['epoch']:05d}.safetensors"
+        self._write(state, tensors)
+        entries: dict[str, dict[str, Any]] = {}
+        for name, kept in best.items():
+            file = f"best-{kept.epoch:05d}.safetensors"
+            if file not in self._files:
+                self._write(file, kept.weights)
+            entries[name] = {"epoch": kept.epoch, "error": kept.error, "sd": kept.sd, "file": file}
+        json_dump(described | {"state": state, "best": entries}, self.folder / DESCRIPTION)
+        self._files = {state, *(entry["file"] for entry in entries.values())}
         self._clean()
 
     def _write(self, file: str, tensors: Mapping[str, Tensor]) -> None:
@@ -165,10 +205,10 @@ class Checkpoints:
 
     def _load(self, described: Mapping[str, Any], learner: Learner) -> Run:
         try:
-            state = self._tensors(described["state"], torch.device("cpu"))
+            state = self._tensors(described["state"])
             learner.load(_part(state, "weights."), _part(state, "velocity."))
             files = {entry["file"] for entry in described["best"].values()}
-            weights = {file: self._tensors(file, learner.device) for file in files}
+            weights = {file: self._tensors(file) for file in files}
             best = {
                 name: Kept(entry["epoch"], entry["error"], entry["sd"], weights[entry["file"]])
                 for name, entry in described["best"].items()
@@ -186,9 +226,9 @@ class Checkpoints:
         self._files = {described["state"], *files}
         return run
 
-    def _tensors(self, file: str, device: torch.device) -> dict[str, Tensor]:
+    def _tensors(self, file: str) -> dict[str, Tensor]:
         try:
-            return load_file(self.folder / file, device=str(device))
+            return load_file(self.folder / file)
         except (OSError, SafetensorError) as error:
             reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
             raise ModelError(f"{self.folder / file}, a part of the checkpoint, {reason}") from error

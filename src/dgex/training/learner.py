@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -18,6 +19,11 @@ class Learner(Protocol):
 
     @property
     def device(self) -> torch.device: ...
+
+    @property
+    def block(self) -> int:
+        """Profiles predicted at once when errors are measured."""
+        ...
 
     def begin_epoch(self, epoch: int) -> None: ...
 
@@ -57,9 +63,13 @@ def make_learner(
     device : torch.device
         Where it is trained.
     precision : str
-        Arithmetic of the matrix products: "float32".
+        Arithmetic of the matrix products: "float32" or "bf16".
     momentum, dropout, rate_scale, seed
         As `MomentumStep` takes them.
     """
     network = Perceptron(sizes, seed).to(device)
+    if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
+        from dgex.training.fused import FusedStep
+
+        return FusedStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed)
     return MomentumStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed)

@@ -22,10 +22,10 @@ from dgex.training.interrupt import StopRequest
 from dgex.training.learner import Learner
 from dgex.training.loader import Batches, as_tensor
 from dgex.training.run import Kept, Run
+from dgex.training.snapshots import Snapshots
 
 __all__ = ["Result", "TrainingSettings", "gene_errors", "train"]
 
-_BLOCK = 1024  # profiles predicted at once when errors are measured
 Sets = Mapping[str, tuple[Tensor, Tensor]]
 
 
@@ -152,7 +152,7 @@ def train(
     data = Batches(X, Y, settings.batch_size, settings.seed, learner.device)
     monitor = data.sample(settings.monitor_samples)
     sets = {n: (as_tensor(x, learner.device), as_tensor(y, learner.device)) for n, (x, y) in eval_sets.items()}
-    run = Run(rate=settings.learning_rate)
+    run, snapshots = Run(rate=settings.learning_rate), Snapshots(learner.device)
     if checkpoints is not None:
         run = checkpoints.start(run, learner, resume)
     stopped = "finished"
@@ -164,11 +164,11 @@ def train(
         progress.advance(run.epoch)
         try:
             while run.epoch < settings.epochs and not _out_of_patience(run, sets, settings):
-                row = _one_epoch(learner, data, monitor, sets, run, settings, stop, progress)
+                row = _one_epoch(learner, data, monitor, sets, run, settings, snapshots, stop, progress)
                 log.append(row)
-                if checkpoints is not None and (run.epoch % checkpoints.every == 0 or run.epoch == settings.epochs):
+                if checkpoints is not None and checkpoints.due(run, run.epoch == settings.epochs):
                     with stop.deferred():
-                        checkpoints.save(run, learner)
+                        checkpoints.save(run, learner, snapshots)
                 progress.text(_text(run, row, sets))
         except KeyboardInterrupt:
             if run.epoch == 0:
@@ -181,9 +181,14 @@ def train(
                 ) from None
             stopped = "diverged"
             warn(f"{error}; training stops, the best epochs so far are kept")
+        finally:
+            if checkpoints is not None:
+                with stop.deferred():
+                    checkpoints.finish()
     if stopped == "finished" and run.epoch < settings.epochs:
         stopped = "patience"
     _tell(stopped, run, settings)
+    snapshots.wait()
     return Result(run.best, Kept(run.epoch, math.nan, math.nan, learner.weights()), run.history, stopped)
 
 
@@ -194,6 +199,7 @@ def _one_epoch(
     sets: Sets,
     run: Run,
     settings: TrainingSettings,
+    snapshots: Snapshots,
     stop: StopRequest,
     progress: Bar,
 ) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def _one_epoch(
     with stop.deferred():  # what belongs to one epoch changes together
         better = [n for n, found in errors.items() if n not in run.best or found.overall < run.best[n].error]
         if better:
-            weights = {name: value.clone() for name, value in learner.weights().items()}
+            weights = snapshots.take(learner.weights())
             for name in better:
                 run.best[name] = Kept(epoch, errors[name].overall, errors[name].overall_std, weights)
         if train_error > run.train_error:  # against the epoch before, not against the best
@@ -254,8 +260,8 @@ def _check(losses: Tensor, first: int, steps: int, epoch: int, rate: float) -> N
 def gene_errors(learner: Learner, X: Tensor, Y: Tensor) -> GeneErrors:
     """Measure the errors of `learner` on X and Y, block by block."""
     errors = GeneErrors(Y.shape[1], correlation=False)
-    for start in range(0, len(X), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for start in range(0, len(X), learner.block):
+        block = slice(start, start + learner.block)
         errors.update(Y[block], learner.predict(X[block]))
     return errors
 
