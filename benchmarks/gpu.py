@@ -79,7 +79,7 @@ def plain(sizes: list[int], batch: int, dropout: float, kind: str) -> Callable[[
 
     if kind != "compiled":
         return step
-    forward = torch.compile(lambda: (network(x).float() - y).square().sum(1).mean(), mode="max-autotune-no-cudagraphs")
+    forward = torch.compile(lambda: (network(x).float() - y).square().sum(1).mean())
     torch.backends.cuda.matmul.allow_tf32 = False
 
     def compiled() -> None:
