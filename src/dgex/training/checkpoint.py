@@ -25,6 +25,7 @@ from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
+from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import Learner
 from dgex.training.run import Kept, Run
 
@@ -48,6 +49,9 @@ class Checkpoints:
         What `data_digest` says of the training and evaluation matrices.
     every : int
         Epochs from one checkpoint to the next.
+    group : Group
+        The processes of the run. Rank 0 alone reads and writes, so that the others need not see the folder, and
+        what is kept is whole, so that a run may go on with another number of ranks.
 
     Raises
     ------
@@ -55,10 +59,17 @@ class Checkpoints:
         `every` is below 1.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], data: str, every: int = 1) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        data: str,
+        every: int = 1,
+        group: Group = ALONE,
+    ) -> None:
         if every < 1:
             raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
-        self.folder, self.data, self.every = Path(folder), data, every
+        self.folder, self.data, self.every, self.group = Path(folder), data, every, group
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
         self._files: set[str] = set()
 
@@ -72,16 +83,9 @@ class Checkpoints:
         ModelError
             The checkpoint is of other data, settings or version, or damaged.
         """
-        if not (self.folder / DESCRIPTION).exists():
-            if resume:
-                note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
+        described = self.group.from_first(lambda: self._found(resume))
+        if described is None:
             return run
-        if not resume:
-            raise OutputExistsError(
-                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
-            )
-        described = self._read()
-        self._compare(described)
         loaded = self._load(described, learner)
         note(f"resumed from {self.folder} after epoch {loaded.epoch}")
         return loaded
@@ -94,8 +98,10 @@ class Checkpoints:
         FileError
             The folder cannot be written; the checkpoint before stays.
         """
-        state = f"state-{run.epoch:05d}.safetensors"
-        self._write(state, _joined(learner.weights(), learner.velocity()))
+        state, tensors = f"state-{run.epoch:05d}.safetensors", _joined(learner.weights(), learner.velocity())
+        if not self.group.first:  # which has helped rank 0 to the whole tensors
+            return
+        self._write(state, tensors)
         best: dict[str, dict[str, Any]] = {}
         for name, kept in run.best.items():
             file = f"best-{kept.epoch:05d}.safetensors"
@@ -134,6 +140,20 @@ class Checkpoints:
                     except OSError as error:
                         raise os_error(path, error) from error
 
+    def _found(self, resume: bool) -> dict[str, Any] | None:
+        """What the folder's checkpoint says of itself, if there is one and it may be continued."""
+        if not (self.folder / DESCRIPTION).exists():
+            if resume:
+                note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
+            return None
+        if not resume:
+            raise OutputExistsError(
+                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
+            )
+        described = self._read()
+        self._compare(described)
+        return described
+
     def _read(self) -> dict[str, Any]:
         path = self.folder / DESCRIPTION
         try:
@@ -168,7 +188,8 @@ class Checkpoints:
             state = self._tensors(described["state"], torch.device("cpu"))
             learner.load(_part(state, "weights."), _part(state, "velocity."))
             files = {entry["file"] for entry in described["best"].values()}
-            weights = {file: self._tensors(file, learner.device) for file in files}
+            device = learner.device if self.group.divides == "profiles" else torch.device("cpu")
+            weights = {file: self._tensors(file, device) for file in files}
             best = {
                 name: Kept(entry["epoch"], entry["error"], entry["sd"], weights[entry["file"]])
                 for name, entry in described["best"].items()
@@ -187,6 +208,8 @@ class Checkpoints:
         return run
 
     def _tensors(self, file: str, device: torch.device) -> dict[str, Tensor]:
+        if not self.group.first:
+            return {}
         try:
             return load_file(self.folder / file, device=str(device))
         except (OSError, SafetensorError) as error:
