@@ -1,8 +1,8 @@
 """Whole training runs on a GPU at the paper's size, on the simulated compendium; needs CUDA. Prints JSON.
 
-    python benchmarks/train_run.py run                      # 200 epochs of 943 -> 9000 x 3 -> 9520, four evaluation sets
-    python benchmarks/train_run.py faithful --epochs 40     # bfloat16 beside the plain eager float32 loop
-    python benchmarks/train_run.py grid --epochs 4          # the paper's 27 networks by their steady epochs
+    python benchmarks/train_run.py run                      # 200 epochs of 943 -> 9000 x 3 -> 9520, four sets
+    python benchmarks/train_run.py faithful --epochs 40 # bfloat16 beside the plain eager float32 loop
+    python benchmarks/train_run.py grid --epochs 4      # the paper's 27 networks by their steady epochs
 
 `run` checkpoints as `dgex train` does. `faithful` gives both the same data, starting weights and order of batches.
 `grid` measures some epochs of every network and extrapolates to 200; the first epoch, which compiles, is left out.

@@ -112,6 +112,17 @@ class GeneErrors:
         self._sums = new if self._sums is None else [old + more for old, more in zip(self._sums, new)]
         self.n += int(true.shape[0])
 
+    def sums(self) -> np.ndarray:
+        """Sums over profiles of the absolute and of the squared error, float64 of shape (2, genes), as a copy."""
+        return np.stack(self._results(0, 1)) if self.n else np.zeros((2, self.n_genes))
+
+    @classmethod
+    def of_sums(cls, n: int, sums: np.ndarray) -> GeneErrors:
+        """Errors, without correlations, over `n` profiles whose `sums` were gathered elsewhere."""
+        errors = cls(sums.shape[1], correlation=False)
+        errors.n, errors._sums = n, list(sums)
+        return errors
+
     def merge(self, other: GeneErrors) -> GeneErrors:
         """Add the profiles another instance has seen (another process, another file) and return self.
 

@@ -78,7 +78,8 @@ class PlainLearner:
                 x = x * self._masks(layer, len(x), x.shape[1])
         return x @ weights[f"layers.{self.depth - 1}.weight"].T + weights[f"layers.{self.depth - 1}.bias"]
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
+        assert rows in (None, len(x)), "the plain loop is one process"
         weights = {name: value.requires_grad_() for name, value in self._weights.items()}
         loss = (self._forward(x, weights, dropout=True) - y).square().sum()
         gradients = torch.autograd.grad(loss / len(x), list(weights.values()))

@@ -40,7 +40,7 @@ class Scripted:
     def begin_epoch(self, epoch: int) -> None:
         self.offset.fill_(self.offsets[epoch - 1])
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         self.steps += 1
         self.rates.append(rate)
         return torch.tensor(self.losses.get(self.steps, 1.0))
@@ -132,7 +132,7 @@ class Interrupted(Scripted):
         super().__init__(offsets)
         self.at, self.times, self.ended = at, times, 0
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         loss = super().step(x, y, rate)
         if self.steps == self.at:
             for _ in range(self.times):

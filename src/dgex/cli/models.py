@@ -10,6 +10,7 @@ import typer
 
 from dgex.cli.arguments import merge_settings, numbers, words
 from dgex.cli.data import Overwrite
+from dgex.progress import speaks
 
 __all__ = ["evaluate", "infer", "train"]
 
@@ -44,6 +45,14 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    shard: Annotated[
+        bool | None,
+        typer.Option(
+            "--shard/--no-shard",
+            help="Under torchrun: divide the layers, not the batches; by what fits unless told.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
@@ -63,6 +72,8 @@ def train(
 
     Examples: `dgex train data.h5ad models/ridge --method ridge` and
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
+
+    On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
     """
     flags = {
         "hidden": numbers(hidden, "--hidden") if hidden is not None else None,
@@ -74,12 +85,15 @@ def train(
         "patience": patience,
         "seed": seed,
         "device": device,
+        "shard": shard,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }
     settings = merge_settings(config, method, flags)
     from dgex.models.fitting import train as run
 
+    if method != "dgex":
+        _alone(method)
     run(
         data,
         method,
@@ -90,7 +104,19 @@ def train(
         checkpoint_every=checkpoint_every,
         **settings,
     )
-    print(model)
+    if speaks():
+        print(model)
+
+
+def _alone(method: str) -> None:
+    """Refuse several processes for a method that would do the same work in each."""
+    from dgex.errors import SettingsError
+    from dgex.training.distributed import processes
+
+    if processes() > 1:
+        raise SettingsError(
+            f"{method} does not spread over processes: found {processes()}, accepted 1 (dgex train without torchrun)"
+        )
 
 
 def evaluate(

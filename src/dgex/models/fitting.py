@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
 from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
 from dgex.training.checkpoint import DESCRIPTION
+from dgex.training.distributed import ALONE, Group, join
 
 __all__ = ["accepted_settings", "check_settings", "train"]
 
@@ -96,7 +98,8 @@ def train(
     Returns
     -------
     Estimator
-        Fitted, with `normalization_` frozen from the dataset and `metrics_` measured on the validation sets.
+        Fitted, with `normalization_` frozen from the dataset and `metrics_` measured on the validation sets. Where
+        torchrun runs several processes, a network is trained by all together and rank 0 alone returns it whole.
 
     Raises
     ------
@@ -106,29 +109,50 @@ def train(
         The dataset has no roles, no split, too few training profiles or values that are not finite.
     """
     check_settings(method, settings)
-    if output is not None and resume and (Path(output) / "model.json").exists():
-        note(f"{output} is finished already; nothing to do")
-        return load(output)
-    if output is not None:
-        check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
-        check_replaceable(output)
-    started = time.perf_counter()
     model = registry()[method](**settings)
+    with join(settings.get("device", "auto")) if method == "dgex" else nullcontext(ALONE) as group:
+        if output is not None and group.from_first(lambda: _finished(output, data, overwrite, resume)):
+            note(f"{output} is finished already; nothing to do")
+            return load(output) if group.first else model
+        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, group)
+
+
+def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool) -> bool:
+    """Whether the model was trained already; where it was not, make sure that it may be written."""
+    if resume and (Path(output) / "model.json").exists():
+        return True
+    check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
+    check_replaceable(output)
+    return False
+
+
+def _train(
+    model: Estimator,
+    data: str | os.PathLike[str] | ad.AnnData,
+    output: str | os.PathLike[str] | None,
+    validation: Sequence[str],
+    overwrite: bool,
+    resume: bool,
+    checkpoint_every: int,
+    group: Group,
+) -> Estimator:
+    """Train `model`; of several processes rank 0 alone measures and saves the result."""
+    started, method = time.perf_counter(), model.kind
     model._check_settings()
     splits, obs, normalization, name = _read(data, validation)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"group": group} if method == "dgex" else {}
     if method == "dgex" and output is not None:
         folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
-        if overwrite and not resume:
+        if overwrite and not resume and group.first:
             shutil.rmtree(folder, ignore_errors=True)
-        options = {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
+        options |= {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
         options["history_path"] = folder / "history.jsonl"
     elif resume:
         note(f"{method} is fitted in one pass: nothing to resume, starting anew")
     x, y = splits.pop("train")
     note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
     checkpoint: Path | None = options.get("checkpoint_dir")
-    new = checkpoint is not None and not checkpoint.exists()
+    new = checkpoint is not None and not checkpoint.exists() and group.first
     try:
         model.fit(x, y, eval_sets=splits, **options)
     except BaseException as error:
@@ -136,6 +160,8 @@ def train(
         if checkpoint is not None and new and (isinstance(error, DataError) or not (checkpoint / DESCRIPTION).exists()):
             shutil.rmtree(checkpoint, ignore_errors=True)
         raise
+    if not group.first:
+        return model
     model.normalization_ = normalization
     model.metrics_ |= {
         "data": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -16,16 +17,18 @@ from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, Matrix
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
+from dgex.training.distributed import Group, join
 from dgex.training.learner import make_learner
 from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
 from dgex.training.perceptron import Perceptron
+from dgex.training.sharded import divided
 
 __all__ = ["DGEX"]
 
 _BLOCK = 1024  # profiles predicted at once
 # What may change when a run is resumed: how long and where, not what is learned.
-_NOT_IDENTITY = {"epochs", "device", "patience"}
+_NOT_IDENTITY = {"epochs", "device", "patience", "shard"}
 Weights = dict[str, np.ndarray]
 
 
@@ -66,6 +69,9 @@ class DGEX(Estimator):
         "cpu", "cuda", or "auto": a CUDA device where there is one.
     precision : str
         Arithmetic of training and prediction: "float32".
+    shard : bool, optional
+        Over several processes (torchrun): True divides the units of every layer among them, False the profiles of
+        every batch. None divides the profiles unless the network would not fit a CUDA device.
 
     Attributes
     ----------
@@ -94,6 +100,12 @@ class DGEX(Estimator):
         Go on from `checkpoint_dir`. More epochs than before may be asked for, other settings may not.
     history_path : path
         The learning curve as JSON lines, one flushed each epoch.
+    group : dgex.training.distributed.Group
+        The processes that train together. None asks torchrun: all the processes it started, each of which calls
+        `fit` with the same data and settings. `ALONE` trains in this process only.
+
+    Over several processes the batches stay as they are, and so does the result, to rounding. Rank 0 alone writes files
+    and holds the fitted weights: save there, and load elsewhere what was saved.
 
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
@@ -159,6 +171,7 @@ class DGEX(Estimator):
         seed: int = 0,
         device: str = "auto",
         precision: str = "float32",
+        shard: bool | None = None,
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -174,6 +187,7 @@ class DGEX(Estimator):
         self.seed = seed
         self.device = device
         self.precision = precision
+        self.shard = shard
 
     def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
         """Infer the target genes, in blocks.
@@ -212,6 +226,19 @@ class DGEX(Estimator):
         Y: np.ndarray,
         eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
         *,
+        group: Group | None = None,
+        **options: Any,
+    ) -> None:
+        with join(self.device) if group is None else nullcontext(group) as together:
+            self._fit_together(X, Y, eval_sets, together, **options)
+
+    def _fit_together(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
+        group: Group,
+        *,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
         resume: bool = False,
@@ -221,16 +248,21 @@ class DGEX(Estimator):
         hidden, settings, device = self._checked()
         if resume and checkpoint_dir is None:
             raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
+        identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
+        identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
+        digest = data_digest(X, Y, eval_sets) if checkpoint_dir is not None or group.size > 1 else ""
+        kept = {"checkpoints": checkpoint_dir is not None and checkpoint_every, "resume": resume}
+        how = {"epochs": self.epochs, "patience": self.patience, "shard": self.shard, **kept}
+        group.agree({"the data": digest[:12], **identity, **how})
+        sizes = [X.shape[1], *hidden, Y.shape[1]]
+        group = divided(group, sizes, settings.batch_size, self.shard)
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
+        learner = make_learner(sizes, device=group.device or device, group=group, **own)
         checkpoints = None
         if checkpoint_dir is not None:
-            identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
-            identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
-            digest = data_digest(X, Y, eval_sets)
-            checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        learner = make_learner([X.shape[1], *hidden, Y.shape[1]], device=device, **own)
+            checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every, group)
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(learner, X, Y, eval_sets, settings, **files)
+        result = train(learner, X, Y, eval_sets, settings, group=group, **files)
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -319,6 +351,8 @@ class DGEX(Estimator):
         key = (epoch, str(device))
         if key not in self._networks:
             weights = self.weights_[epoch]
+            if not weights:
+                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
             network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
             self._networks = {key: network}  # one at a time: a large network is gigabytes
         return self._networks[key]

@@ -26,6 +26,7 @@ from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
+from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import Learner
 from dgex.training.run import Kept, Run
 from dgex.training.snapshots import Snapshots
@@ -50,6 +51,9 @@ class Checkpoints:
         What `data_digest` says of the training and evaluation matrices.
     every : int
         Epochs from one checkpoint to the next.
+    group : Group
+        The processes of the run. Rank 0 alone reads and writes, so that the others need not see the folder, and
+        what is kept is whole, so that a run may go on with another number of ranks.
 
     Raises
     ------
@@ -57,10 +61,17 @@ class Checkpoints:
         `every` is below 1.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], data: str, every: int = 1) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        data: str,
+        every: int = 1,
+        group: Group = ALONE,
+    ) -> None:
         if every < 1:
             raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
-        self.folder, self.data, self.every = Path(folder), data, every
+        self.folder, self.data, self.every, self.group = Path(folder), data, every, group
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
         self._files: set[str] = set()
         self._writer: Thread | None = None
@@ -76,16 +87,9 @@ class Checkpoints:
         ModelError
             The checkpoint is of other data, settings or version, or damaged.
         """
-        if not (self.folder / DESCRIPTION).exists():
-            if resume:
-                note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
+        described = self.group.from_first(lambda: self._found(resume))
+        if described is None:
             return run
-        if not resume:
-            raise OutputExistsError(
-                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
-            )
-        described = self._read()
-        self._compare(described)
         loaded = self._load(described, learner)
         note(f"resumed from {self.folder} after epoch {loaded.epoch}")
         return loaded
@@ -96,9 +100,9 @@ class Checkpoints:
         On a GPU a checkpoint is written beside the training. Where the disk is slower than the epochs, those that
         end while one is being written are left out.
         """
-        if last:
-            return True
-        return run.epoch % self.every == 0 and not (self._writer is not None and self._writer.is_alive())
+        if last or run.epoch % self.every:
+            return last
+        return self.group.from_first(lambda: self._writer is None or not self._writer.is_alive())
 
     def save(self, run: Run, learner: Learner, snapshots: Snapshots) -> None:
         """Write the state after an epoch, then remove the one before it; `finish` waits for what goes on beside.
@@ -110,6 +114,8 @@ class Checkpoints:
         """
         self.finish()
         tensors = _joined(learner.weights(), learner.velocity())
+        if not self.group.first:  # which has helped rank 0 to the whole tensors
+            return
         described = {
             "format": FORMAT,
             "dgex": __version__,
@@ -174,6 +180,20 @@ class Checkpoints:
                     except OSError as error:
                         raise os_error(path, error) from error
 
+    def _found(self, resume: bool) -> dict[str, Any] | None:
+        """What the folder's checkpoint says of itself, if there is one and it may be continued."""
+        if not (self.folder / DESCRIPTION).exists():
+            if resume:
+                note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
+            return None
+        if not resume:
+            raise OutputExistsError(
+                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
+            )
+        described = self._read()
+        self._compare(described)
+        return described
+
     def _read(self) -> dict[str, Any]:
         path = self.folder / DESCRIPTION
         try:
@@ -227,6 +247,8 @@ class Checkpoints:
         return run
 
     def _tensors(self, file: str) -> dict[str, Tensor]:
+        if not self.group.first:
+            return {}
         try:
             return load_file(self.folder / file)
         except (OSError, SafetensorError) as error:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dgex.training import kernels
+from dgex.training.distributed import ALONE, Group, Handle
 from dgex.training.kernels import joined, padded, split
 from dgex.training.perceptron import Perceptron
 from dgex.training.seeds import torch_seed
@@ -60,9 +61,9 @@ class FusedStep:
     ----------
     network : Perceptron
         Gives starting weights and the device; it is not changed.
-    momentum, dropout, rate_scale, seed
-        As `MomentumStep` takes them. Dropout masks come from a stream of their own (Philox counters of the
-        epoch's seed, step, layer and unit), not from that of `MomentumStep`.
+    momentum, dropout, rate_scale, seed, group
+        As `MomentumStep` takes them; processes add their gradients up in bfloat16. Dropout masks come from a stream
+        of their own (Philox counters of the epoch's seed, step, layer and unit), not from that of `MomentumStep`.
     """
 
     block = 8192  # profiles predicted at once
@@ -75,7 +76,9 @@ class FusedStep:
         dropout: float = 0.0,
         rate_scale: float = 3.0,
         seed: int = 0,
+        group: Group = ALONE,
     ) -> None:
+        self.group = group
         self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         weights = network.state_dict()
         self.device = weights["layers.0.weight"].device
@@ -85,7 +88,7 @@ class FusedStep:
         self._state = torch.zeros(2, dtype=torch.int64, device=self.device)
         self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
         self._factor = torch.zeros(1, device=self.device)
-        self._told: tuple[int, float] | None = None
+        self._told: tuple[int, int, float] | None = None
         self._buffers: _Buffers | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self.begin_epoch(1)
@@ -127,18 +130,19 @@ class FusedStep:
         """Predict targets [profiles, targets], float32, without dropout."""
         return forward([(layer.high, layer.bias) for layer in self._layers], x)[:, : self._layers[-1].outputs]
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         """Update the weights on a batch; as `MomentumStep.step`.
 
         Batches are best given in the same place: the step is captured for the place of the largest one.
         """
+        rows = len(x) if rows is None else rows
         if self._buffers is None or not self._buffers.fit(x, y):
             self._graph = None
-            self._buffers = _Buffers(self._layers, x, y)
-            self._tell(len(x), rate)
+            self._buffers = _Buffers(self._layers, x, y, self.group)
+            self._tell(len(x), rows, rate)
             self._run(self._buffers)  # the first step compiles the kernels; the second is captured
             return self._buffers.loss
-        self._tell(len(x), rate)
+        self._tell(len(x), rows, rate)
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
@@ -146,12 +150,12 @@ class FusedStep:
         self._graph.replay()
         return self._buffers.loss
 
-    def _tell(self, count: int, rate: float) -> None:
+    def _tell(self, count: int, rows: int, rate: float) -> None:
         """Put what changes from batch to batch where the graph reads it."""
-        if self._told != (count, rate):
+        if self._told != (count, rows, rate):
             self._count.fill_(count)
-            self._factor.fill_(-rate * 2.0 / count)
-            self._told = (count, rate)
+            self._factor.fill_(-rate * 2.0 / rows)
+            self._told = (count, rows, rate)
 
     @torch.no_grad()
     def _run(self, at: _Buffers) -> None:
@@ -159,7 +163,7 @@ class FusedStep:
         kernels.load_inputs(at.x, at.units[0])
         for depth, layer in enumerate(self._layers[:-1]):
             torch.mm(at.units[depth], layer.high.t(), out=at.units[depth + 1])
-            kernels.activate(at.units[depth + 1], layer.bias, self._state, depth, self.dropout)
+            kernels.activate(at.units[depth + 1], layer.bias, self._state, depth, self.dropout, at.first_row)
         last = self._layers[-1]
         torch.mm(at.units[-1], last.high.t(), out=at.predicted)
         kernels.residual(at.predicted, last.bias, at.y, at.delta[-1], at.partial, self._state, self._count)
@@ -169,27 +173,43 @@ class FusedStep:
                 torch.mm(at.delta[depth], self._layers[depth].high, out=at.delta[depth - 1])
                 kernels.back(at.delta[depth - 1], at.units[depth], self.dropout)
             self._update(depth, at)
+        for depth, handles in at.sums:
+            for handle in handles:
+                handle.wait()
+            self._apply(depth, at)
+        at.sums.clear()
 
     def _update(self, depth: int, at: _Buffers) -> None:
+        """Move a layer, or begin to add its gradient up over the processes."""
         layer, delta, inputs = self._layers[depth], at.delta[depth], at.units[depth]
-        scale = 1.0 if depth == 0 else self.rate_scale
-        weights = layer.high, layer.low, layer.velocity
-        if at.gradient is None:
-            biases = layer.bias, layer.bias_velocity
-            kernels.update(delta, inputs, *weights, *biases, self._factor, self.momentum, scale)
+        if not at.gradients:
+            weights = layer.high, layer.low, layer.velocity, layer.bias, layer.bias_velocity
+            kernels.update(delta, inputs, *weights, self._factor, self.momentum, self._scale(depth))
             return
-        gradient = at.gradient[: layer.high.numel()].view_as(layer.high)
+        gradient, bias_gradient = at.gradients[depth]
         torch.mm(delta.t(), inputs, out=gradient)
-        kernels.apply(gradient, *weights, self._factor, self.momentum, scale)
-        layer.bias_velocity.mul_(self.momentum).addcmul_(delta.sum(0, dtype=torch.float32), self._factor)
+        torch.sum(delta, 0, dtype=torch.float32, out=bias_gradient)
+        if self.group.size == 1:
+            self._apply(depth, at)
+        else:
+            at.sums.append((depth, [self.group.sum_async(gradient), self.group.sum_async(bias_gradient)]))
+
+    def _apply(self, depth: int, at: _Buffers) -> None:
+        layer, (gradient, bias_gradient) = self._layers[depth], at.gradients[depth]
+        weights = layer.high, layer.low, layer.velocity
+        kernels.apply(gradient, *weights, self._factor, self.momentum, self._scale(depth))
+        layer.bias_velocity.mul_(self.momentum).addcmul_(bias_gradient, self._factor)
         layer.bias.add_(layer.bias_velocity)
+
+    def _scale(self, depth: int) -> float:
+        return 1.0 if depth == 0 else self.rate_scale
 
 
 class _Buffers:
     """Everything between the layers, for batches of one size at one place."""
 
-    def __init__(self, layers: list[_Layer], x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
+    def __init__(self, layers: list[_Layer], x: Tensor, y: Tensor, group: Group) -> None:
+        self.x, self.y, self.first_row = x, y, group.rank * len(x)
         widths = [layers[0].high.shape[1], *(len(layer.high) for layer in layers)]
 
         def empty(width: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -200,13 +220,22 @@ class _Buffers:
         self.predicted = empty(widths[-1])
         self.partial = empty(-(-widths[-1] // 1024), torch.float32)
         self.loss = torch.zeros((), device=x.device)
-        self.gradient: Tensor | None = None
-        if len(x) > _FUSED_ROWS or not kernels.can_update(x.device):
-            largest = max(layer.high.numel() for layer in layers)
-            self.gradient = torch.empty(largest, dtype=torch.bfloat16, device=x.device)
+        self.gradients: list[tuple[Tensor, Tensor]] = []
+        self.sums: list[tuple[int, list[Handle]]] = []
+        if group.size > 1 or len(x) > _FUSED_ROWS or not kernels.can_update(x.device):
+            sizes = [layer.high.numel() for layer in layers]
+            # What travels between processes needs room for every layer, otherwise one is used after the other.
+            room = sum(sizes) if group.size > 1 else max(sizes)
+            memory, at = torch.empty(room, dtype=torch.bfloat16, device=x.device), 0
+            for layer, size in zip(layers, sizes):
+                weights = memory[at : at + size].view_as(layer.high)
+                self.gradients.append((weights, torch.empty_like(layer.bias)))
+                at += size if group.size > 1 else 0
 
     def fit(self, x: Tensor, y: Tensor) -> bool:
         """Whether a batch lies in the place of these buffers and is no larger."""
+        if not len(x):  # a process without a share of a short batch
+            return True
         same = x.data_ptr() == self.x.data_ptr() and y.data_ptr() == self.y.data_ptr()
         return same and len(x) <= len(self.x)
 

@@ -16,10 +16,17 @@ class StopRequest:
     """While active, the first Ctrl-C only sets `requested`; a second one raises KeyboardInterrupt at once.
 
     Outside the main thread, or where somebody else handles SIGINT already, nothing is changed.
+
+    Parameters
+    ----------
+    patient : bool
+        Let a second Ctrl-C do no more than the first. One process of several must not leave the others waiting, and
+        torchrun passes on a Ctrl-C that the terminal has sent to all of them already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.requested = False
+        self._patient = patient
         self._deferred = False
         self._before: Any = None
 
@@ -45,6 +52,6 @@ class StopRequest:
             self._deferred = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and not self._deferred:
+        if self.requested and not self._deferred and not self._patient:
             raise KeyboardInterrupt
         self.requested = True

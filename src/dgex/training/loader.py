@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from dgex.training.distributed import ALONE, Group
 from dgex.training.seeds import numpy_stream
 
 __all__ = ["Batches", "as_tensor"]
@@ -36,6 +37,8 @@ class Batches:
         Seed of the orders.
     device : torch.device or str
         Where batches are wanted.
+    group : Group
+        Processes that share each batch: `epoch` yields this one's profiles of it.
     """
 
     def __init__(
@@ -45,9 +48,10 @@ class Batches:
         batch_size: int,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        group: Group = ALONE,
     ) -> None:
         self.X, self.Y = as_tensor(X, device), as_tensor(Y, device)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self._group = batch_size, seed, group
         # Gathering into the same two buffers spares the allocator a new pair every step, and a learner may rely on it.
         self._x = self.X.new_empty(min(batch_size, len(X)), self.X.shape[1])
         self._y = self.Y.new_empty(len(self._x), self.Y.shape[1])
@@ -61,6 +65,10 @@ class Batches:
         """Number of batches an epoch."""
         return -(-self.profiles // self.batch_size)
 
+    def size(self, batch: int) -> int:
+        """Number of profiles, over all processes, in the batch of this number."""
+        return min(self.batch_size, self.profiles - batch * self.batch_size)
+
     def order(self, epoch: int) -> np.ndarray:
         """Permutation of the profiles in `epoch`."""
         return numpy_stream(self.seed, "order", epoch).permutation(self.profiles)
@@ -70,6 +78,7 @@ class Batches:
         order = torch.from_numpy(self.order(epoch)).to(self.X.device)
         for start in range(0, self.profiles, self.batch_size):
             rows = order[start : start + self.batch_size]
+            rows = rows[self._group.share(len(rows))]
             yield (
                 torch.index_select(self.X, 0, rows, out=self._x[: len(rows)]),
                 torch.index_select(self.Y, 0, rows, out=self._y[: len(rows)]),
