@@ -14,18 +14,21 @@ import torch
 
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, Matrix
+from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
 from dgex.training.learner import make_learner
 from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.memory import Needs, choose_placement, predicting
 from dgex.training.perceptron import Perceptron
+from dgex.training.streams import PLACEMENTS
 
 __all__ = ["DGEX"]
 
 _BLOCK = 1024  # profiles predicted at once
 # What may change when a run is resumed: how long and where, not what is learned.
-_NOT_IDENTITY = {"epochs", "device", "patience"}
+_NOT_IDENTITY = {"epochs", "device", "patience", "placement"}
 Weights = dict[str, np.ndarray]
 
 
@@ -63,17 +66,23 @@ class DGEX(Estimator):
     seed : int
         Decides starting weights, order of batches, dropout and the fixed training samples.
     device : str
-        "cpu", "cuda", or "auto": a CUDA device where there is one.
+        "cpu", "cuda", "cuda:N", or "auto": a CUDA device where there is one.
     precision : str
         Arithmetic of training and prediction: "float32".
+    placement : str
+        Where the matrices are while it trains: on the "device"; in host "memory", from where each batch is moved
+        while the step before runs (the same batches, so the same result); on "disk", from where they are read in
+        blocks of consecutive profiles, in another order of batches (see `dgex.training.streams.FromDisk`). "auto"
+        takes the first that has room; disk only where a memory map is larger than the host's memory.
 
     Attributes
     ----------
     history_ : DataFrame
         One row an epoch: `epoch`, `learning_rate`, `loss` (mean over profiles of the squared error summed
         over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
-        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and `profiles_per_s`
-        of the learning alone.
+        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
+        alone `profiles_per_s` and `share_of_ceiling` (shortest possible time, by the rates measured on this device,
+        over the time it took; only where steps are long enough to mean anything).
     best_ : dict
         `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
     stopped_ : str
@@ -94,6 +103,8 @@ class DGEX(Estimator):
         Go on from `checkpoint_dir`. More epochs than before may be asked for, other settings may not.
     history_path : path
         The learning curve as JSON lines, one flushed each epoch.
+    tensorboard_dir : path
+        The same numbers as TensorBoard scalars; needs the extra `[tensorboard]`.
 
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
@@ -159,6 +170,7 @@ class DGEX(Estimator):
         seed: int = 0,
         device: str = "auto",
         precision: str = "float32",
+        placement: str = "auto",
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -174,6 +186,7 @@ class DGEX(Estimator):
         self.seed = seed
         self.device = device
         self.precision = precision
+        self.placement = placement
 
     def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
         """Infer the target genes, in blocks.
@@ -216,21 +229,31 @@ class DGEX(Estimator):
         checkpoint_every: int = 1,
         resume: bool = False,
         history_path: str | os.PathLike[str] | None = None,
+        tensorboard_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         began = time.perf_counter()
         hidden, settings, device = self._checked()
         if resume and checkpoint_dir is None:
             raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
+        sizes = [X.shape[1], *hidden, Y.shape[1]]
+        needs = Needs(tuple(sizes), min(self.batch_size, len(X)), self.precision, len(eval_sets))
+        needs.require(device)
+        matrices = [X, Y, *(matrix for pair in eval_sets.values() for matrix in pair)]
+        placement = choose_placement(self.placement, matrices, device, needs)
         checkpoints = None
         if checkpoint_dir is not None:
             identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
             identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
+            identity["order"] = "blocks (placement disk)" if placement == "disk" else "whole"
             digest = data_digest(X, Y, eval_sets)
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
         own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        learner = make_learner([X.shape[1], *hidden, Y.shape[1]], device=device, **own)
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(learner, X, Y, eval_sets, settings, **files)
+        files["tensorboard_dir"] = tensorboard_dir
+        with needs.watched(device):
+            learner = make_learner(sizes, device=device, **own)
+            floor = self._floor(needs, learner.device)
+            result = train(learner, X, Y, eval_sets, settings, placement=placement, floor=floor, **files)
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -264,6 +287,16 @@ class DGEX(Estimator):
 
     # ---- inside
 
+    def _floor(self, needs: Needs, device: torch.device) -> float | None:
+        """Shortest possible seconds a step on this device, where a step is long enough to ask."""
+        if not worth_measuring(needs.sizes, needs.batch_size):
+            return None
+        try:
+            ceiling = measured_ceiling(device, self.precision, torch.get_num_threads())
+        except torch.cuda.OutOfMemoryError:  # a GPU that has just room for the network
+            return None
+        return floor_seconds(needs.sizes, needs.batch_size, self.precision, ceiling, device.type)
+
     def _check_settings(self) -> None:
         self._checked()
 
@@ -276,6 +309,8 @@ class DGEX(Estimator):
             raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
         if self.precision != "float32":
             raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
+        if self.placement != "auto" and self.placement not in PLACEMENTS:
+            raise SettingsError(f"placement: found {self.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
         rate = self.learning_rate
         settings = TrainingSettings(
             learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
@@ -306,9 +341,9 @@ class DGEX(Estimator):
 
     def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
         device = pick_device(self.device)
-        network = self._network(epoch, device)
         predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), predicting(device):
+            network = self._network(epoch, device)
             for start in range(0, len(X), _BLOCK):
                 block = as_tensor(X[start : start + _BLOCK], device)
                 as_tensor(predicted[start : start + _BLOCK]).copy_(network(block))

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,17 +17,19 @@ from torch import Tensor
 from dgex.errors import DataError, SettingsError
 from dgex.metrics import GeneErrors
 from dgex.progress import Bar, bar, note, warn
+from dgex.training.board import ScalarBoard
 from dgex.training.checkpoint import Checkpoints
-from dgex.training.history import HistoryLog
+from dgex.training.history import HistoryLog, epoch_text
 from dgex.training.interrupt import StopRequest
 from dgex.training.learner import Learner
-from dgex.training.loader import Batches, as_tensor
+from dgex.training.loader import Batches, Rows
 from dgex.training.run import Kept, Run
+from dgex.training.streams import make_batches
 
 __all__ = ["Result", "TrainingSettings", "gene_errors", "train"]
 
 _BLOCK = 1024  # profiles predicted at once when errors are measured
-Sets = Mapping[str, tuple[Tensor, Tensor]]
+Sets = Mapping[str, tuple[Tensor | Rows, Tensor | Rows]]
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,10 @@ def train(
     eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
     settings: TrainingSettings,
     *,
+    placement: str = "device",
+    floor: float | None = None,
     history_path: str | os.PathLike[str] | None = None,
+    tensorboard_dir: str | os.PathLike[str] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> Result:
@@ -122,8 +128,14 @@ def train(
         The best epoch is kept for each; `settings.patience` looks at the first.
     settings : TrainingSettings
         The schedule.
+    placement : str
+        Where the matrices are: on the "device", in "memory" or on "disk"; see `dgex.training.memory`.
+    floor : float, optional
+        Shortest possible seconds a step; its share of the time that steps take is told and logged.
     history_path : path, optional
         JSON lines, one an epoch, each on disk as soon as its epoch is done.
+    tensorboard_dir : path, optional
+        The same as TensorBoard scalars.
     checkpoints : Checkpoints, optional
         Where the whole state goes after an epoch.
     resume : bool
@@ -149,27 +161,30 @@ def train(
     """
     if settings.patience is not None and not eval_sets:
         raise SettingsError(f"patience: found {settings.patience} without an evaluation set to look at")
-    data = Batches(X, Y, settings.batch_size, settings.seed, learner.device)
+    data = make_batches(X, Y, settings.batch_size, settings.seed, learner.device, placement)
     monitor = data.sample(settings.monitor_samples)
-    sets = {n: (as_tensor(x, learner.device), as_tensor(y, learner.device)) for n, (x, y) in eval_sets.items()}
+    sets = {name: (data.place(x), data.place(y)) for name, (x, y) in eval_sets.items()}
     run = Run(rate=settings.learning_rate)
     if checkpoints is not None:
         run = checkpoints.start(run, learner, resume)
     stopped = "finished"
     with (
         HistoryLog(history_path, run.history, overwrite=resume) as log,
+        ScalarBoard(tensorboard_dir, run.epoch + 1) as board,
         bar(settings.epochs, "training") as progress,
         StopRequest() as stop,
     ):
         progress.advance(run.epoch)
         try:
             while run.epoch < settings.epochs and not _out_of_patience(run, sets, settings):
-                row = _one_epoch(learner, data, monitor, sets, run, settings, stop, progress)
+                row = _one_epoch(learner, data, monitor, sets, run, settings, floor, stop, progress)
                 log.append(row)
+                board.append(row)
                 if checkpoints is not None and (run.epoch % checkpoints.every == 0 or run.epoch == settings.epochs):
                     with stop.deferred():
                         checkpoints.save(run, learner)
-                progress.text(_text(run, row, sets))
+                best = {name: kept.error for name, kept in run.best.items()}
+                progress.text(epoch_text(run.history, best, settings.epochs))
         except KeyboardInterrupt:
             if run.epoch == 0:
                 raise
@@ -194,6 +209,7 @@ def _one_epoch(
     sets: Sets,
     run: Run,
     settings: TrainingSettings,
+    floor: float | None,
     stop: StopRequest,
     progress: Bar,
 ) -> dict[str, Any]:
@@ -211,6 +227,8 @@ def _one_epoch(
             raise _Diverged(f"{name} became {value} in epoch {epoch} with learning rate {run.rate:g}")
     row["seconds"] = time.perf_counter() - began
     row["profiles_per_s"] = data.profiles / (trained - began)
+    if floor is not None:  # of full batches, a shorter one counted as a part of one
+        row["share_of_ceiling"] = floor * data.profiles / min(data.batch_size, data.profiles) / (trained - began)
     with stop.deferred():  # what belongs to one epoch changes together
         better = [n for n, found in errors.items() if n not in run.best or found.overall < run.best[n].error]
         if better:
@@ -230,13 +248,14 @@ def _learn(learner: Learner, data: Batches, epoch: int, rate: float, stop: StopR
     steps = len(data)
     losses = torch.zeros(steps, dtype=torch.float64, device=learner.device)
     waits = learner.device.type != "cpu"  # looking at a loss would make a GPU wait: there, once an epoch
-    for step, (x, y) in enumerate(data.epoch(epoch)):
-        losses[step] = learner.step(x, y, rate)
-        if not waits:
-            _check(losses[: step + 1], step, steps, epoch, rate)
-        progress.advance(1 / steps)
-        if stop.requested:
-            raise KeyboardInterrupt
+    with closing(data.epoch(epoch)) as batches:  # a thread that reads ahead ends here, whatever happens
+        for step, (x, y) in enumerate(batches):
+            losses[step] = learner.step(x, y, rate)
+            if not waits:
+                _check(losses[: step + 1], step, steps, epoch, rate)
+            progress.advance(1 / steps)
+            if stop.requested:
+                raise KeyboardInterrupt
     _check(losses, 0, steps, epoch, rate)
     return float(losses.sum()) / data.profiles
 
@@ -251,7 +270,7 @@ def _check(losses: Tensor, first: int, steps: int, epoch: int, rate: float) -> N
         )
 
 
-def gene_errors(learner: Learner, X: Tensor, Y: Tensor) -> GeneErrors:
+def gene_errors(learner: Learner, X: Tensor | Rows, Y: Tensor | Rows) -> GeneErrors:
     """Measure the errors of `learner` on X and Y, block by block."""
     errors = GeneErrors(Y.shape[1], correlation=False)
     for start in range(0, len(X), _BLOCK):
@@ -271,12 +290,9 @@ def _worth_keeping(run: Run, sets: Sets) -> bool:
     if not run.best:
         return False
     name, (_, y) = next(iter(sets.items()))
-    return run.best[name].error < float(y.abs().mean(dtype=torch.float64))
-
-
-def _text(run: Run, row: dict[str, Any], sets: Iterable[str]) -> str:
-    errors = [f"{name} {row[f'{name}.error']:.4f} (best {run.best[name].error:.4f})" for name in sets]
-    return "  ".join([f"epoch {run.epoch}", f"train {row['train.error']:.4f}", *errors])
+    blocks = (y[start : start + _BLOCK] for start in range(0, len(y), _BLOCK))
+    total = sum(float(block.abs().sum(dtype=torch.float64)) for block in blocks)
+    return run.best[name].error < total / (len(y) * y.shape[1])
 
 
 def _tell(stopped: str, run: Run, settings: TrainingSettings) -> None:
