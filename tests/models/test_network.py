@@ -146,12 +146,59 @@ def test_a_checkpointed_run_resumes_and_logs(tmp_path: Path) -> None:
         ({"rate_scale": 0.0}, "rate_scale: found 0.0"),
         ({"precision": "float16"}, "precision: found 'float16'"),
         ({"device": "tpu"}, "device: found 'tpu'"),
+        ({"placement": "moon"}, "placement: found 'moon', accepted auto, device, memory, disk"),
         ({"epochs": 0}, "epochs: found 0"),
     ],
 )
 def test_settings_outside_what_is_accepted(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         DGEX(**SMALL | setting).fit(*problem(20))
+
+
+def test_placement_changes_the_result_only_from_disk(fitted: DGEX, tmp_path: Path) -> None:
+    X = problem(10, seed=9)[0]
+    from_memory = clone(fitted).set_params(placement="memory").fit(*problem(), sets())
+    np.testing.assert_array_equal(from_memory.predict(X), fitted.predict(X))
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c"}
+    large = problem(600)  # more than a block
+    from_disk, whole = (clone(fitted).set_params(placement=kind, epochs=2) for kind in ("disk", "memory"))
+    losses = from_disk.fit(*large, sets(), **options).history_["loss"]
+    assert (losses != whole.fit(*large, sets()).history_["loss"]).all()
+    with pytest.raises(ModelError, match=r"order: checkpoint blocks \(placement disk\), now whole"):
+        clone(whole).fit(*large, sets(), **options, resume=True)
+
+
+def test_memory_maps_are_trained_on_where_they_are(fitted: DGEX, tmp_path: Path) -> None:
+    maps = []
+    for number, matrix in enumerate(problem()):
+        matrix.tofile(tmp_path / str(number))
+        maps.append(np.memmap(tmp_path / str(number), np.float32, "r", shape=matrix.shape))
+    again = clone(fitted).fit(*maps, sets())
+    X = problem(10, seed=9)[0]
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    assert again.fingerprint_ == fitted.fingerprint_
+    on_disk = [clone(fitted).set_params(placement="disk").fit(*pair, sets()) for pair in (maps, problem())]
+    np.testing.assert_array_equal(on_disk[0].predict(X), on_disk[1].predict(X))
+
+
+def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dgex.models import network
+    from dgex.training import memory
+
+    monkeypatch.setattr(network, "pick_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 300 << 20)
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c", "history_path": tmp_path / "h.jsonl"}
+    with pytest.raises(SettingsError, match=r"network 5-40000-6 .* on cuda:0, where 0\.3 GiB are free; .* --hidden"):
+        DGEX(**SMALL | {"hidden": (40000,)}).fit(*problem(20), sets(), **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_learning_curve_has_the_share_where_steps_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.models import network
+
+    monkeypatch.setattr(network, "worth_measuring", lambda *args: True)
+    history = DGEX(**SMALL).fit(*problem(50)).history_
+    assert (history["share_of_ceiling"] > 0).all()
 
 
 def test_resume_needs_a_folder() -> None:

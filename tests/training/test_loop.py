@@ -172,8 +172,19 @@ def test_history_on_disk_is_the_history_returned(tmp_path: Path) -> None:
     result = train(learner, X, Y, sets, TrainingSettings(0.01, epochs=3, batch_size=16), history_path=path)
     assert read_history(path) == result.history
     assert [row["epoch"] for row in result.history] == [1, 2, 3]
-    keys = "epoch learning_rate loss train.error GEO-va.error GEO-va.sd seconds profiles_per_s"
-    assert list(result.history[0]) == keys.split()
+    keys = ["epoch", "learning_rate", "loss", "train.error", "GEO-va.error", "GEO-va.sd", "seconds", "profiles_per_s"]
+    assert list(result.history[0]) == keys
+    timed = train(learner, X, Y, sets, TrainingSettings(0.01, epochs=1, batch_size=16), floor=1e-9)
+    assert list(timed.history[0]) == [*keys, "share_of_ceiling"]
+
+
+@pytest.mark.parametrize("batch_size", [20, 30, 200])
+def test_the_share_of_the_ceiling_is_the_floor_of_all_steps_over_the_time_of_learning(batch_size: int) -> None:
+    X, Y = problem(60)
+    learner = MomentumStep(Perceptron([4, 8, 3]))
+    row = train(learner, X, Y, {}, TrainingSettings(0.01, epochs=1, batch_size=batch_size), floor=1e-5).history[0]
+    seconds = 60 / row["profiles_per_s"]
+    assert row["share_of_ceiling"] == pytest.approx(1e-5 * math.ceil(60 / batch_size) / seconds)
 
 
 def test_loss_is_a_mean_over_profiles_whatever_the_last_batch() -> None:

@@ -44,7 +44,7 @@ def train(
         typer.Option(help="Stop after so many epochs without a better validation error.", rich_help_panel=NETWORK),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=NETWORK)] = None,
     shard: Annotated[
         bool | None,
         typer.Option(
@@ -53,12 +53,19 @@ def train(
             rich_help_panel=NETWORK,
         ),
     ] = None,
+    placement: Annotated[
+        str | None,
+        typer.Option(help="Where the profiles are: device, memory, disk or auto.", rich_help_panel=NETWORK),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
     checkpoint_every: Annotated[
         int, typer.Option(help="Epochs between two checkpoints.", min=1, rich_help_panel=NETWORK)
     ] = 1,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=NETWORK)
+    ] = None,
     alpha: Annotated[
         float | None, typer.Option(help="The penalty; chosen on validation unless told.", rich_help_panel=PENALTY)
     ] = None,
@@ -86,6 +93,7 @@ def train(
         "seed": seed,
         "device": device,
         "shard": shard,
+        "placement": placement,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }
@@ -102,6 +110,7 @@ def train(
         overwrite=overwrite,
         resume=resume,
         checkpoint_every=checkpoint_every,
+        tensorboard=tensorboard,
         **settings,
     )
     if speaks():
@@ -171,7 +180,7 @@ def infer(
         typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
     ] = "model",
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto (networks).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,

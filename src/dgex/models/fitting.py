@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,20 @@ from dgex.errors import DataError, SettingsError, first
 from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
 from dgex.models.folder import check_replaceable, load, registry
+from dgex.models.spooled import SpooledRows, identity_of
 from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
 from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
-from dgex.training.checkpoint import DESCRIPTION
+from dgex.training.board import check_tensorboard
+from dgex.training.checkpoint import DESCRIPTION, refuse_existing
 from dgex.training.distributed import ALONE, Group, join
+from dgex.training.mapped import release
+from dgex.training.memory import fits_host
 
 __all__ = ["accepted_settings", "check_settings", "train"]
 
 BLOCK = 4096
+ROLES = "landmarks", "targets"
 
 
 def accepted_settings(method: str) -> dict[str, Any]:
@@ -70,6 +75,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
+    tensorboard: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Estimator:
     """Train one model on the training profiles of a dataset.
@@ -77,7 +83,9 @@ def train(
     Parameters
     ----------
     data : path or AnnData
-        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read.
+        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What takes more than
+        0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
+        for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
     method : str
         `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
     output : path, optional
@@ -92,6 +100,9 @@ def train(
         Go on from `OUTPUT.checkpoint`; a finished model of the same kind is loaded and returned as it is.
     checkpoint_every : int
         Epochs between two checkpoints of a network.
+    tensorboard : path, optional
+        Folder of a network's learning curve as TensorBoard scalars: in a folder of it that is named after `output`,
+        so that runs lie side by side.
     **settings
         Settings of the estimator, see `accepted_settings`.
 
@@ -114,7 +125,7 @@ def train(
         if output is not None and group.from_first(lambda: _finished(output, data, overwrite, resume)):
             note(f"{output} is finished already; nothing to do")
             return load(output) if group.first else model
-        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, group)
+        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, tensorboard, group)
 
 
 def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool) -> bool:
@@ -134,12 +145,12 @@ def _train(
     overwrite: bool,
     resume: bool,
     checkpoint_every: int,
+    tensorboard: str | os.PathLike[str] | None,
     group: Group,
 ) -> Estimator:
     """Train `model`; of several processes rank 0 alone measures and saves the result."""
     started, method = time.perf_counter(), model.kind
     model._check_settings()
-    splits, obs, normalization, name = _read(data, validation)
     options: dict[str, Any] = {"group": group} if method == "dgex" else {}
     if method == "dgex" and output is not None:
         folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
@@ -147,32 +158,44 @@ def _train(
             shutil.rmtree(folder, ignore_errors=True)
         options |= {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
         options["history_path"] = folder / "history.jsonl"
+        if not resume:
+            group.from_first(lambda: refuse_existing(folder))
     elif resume:
         note(f"{method} is fitted in one pass: nothing to resume, starting anew")
-    x, y = splits.pop("train")
-    note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+    if tensorboard is not None:
+        if method != "dgex":
+            raise SettingsError(f"tensorboard: {method} has no learning curve; accepted for dgex only")
+        check_tensorboard()
+        options["tensorboard_dir"] = Path(tensorboard) / (Path(output).name if output is not None else "")
     checkpoint: Path | None = options.get("checkpoint_dir")
     new = checkpoint is not None and not checkpoint.exists() and group.first
-    try:
-        model.fit(x, y, eval_sets=splits, **options)
-    except BaseException as error:
-        # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
-        if checkpoint is not None and new and (isinstance(error, DataError) or not (checkpoint / DESCRIPTION).exists()):
-            shutil.rmtree(checkpoint, ignore_errors=True)
-        raise
-    if not group.first:
-        return model
-    model.normalization_ = normalization
-    model.metrics_ |= {
-        "data": {
-            "name": name,
-            "training_profiles": len(x.X),
-            "validation_sets": ", ".join(splits) or "none",
-            **_counted(obs),
-        },
-        "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
-        "seconds": round(time.perf_counter() - started, 3),
-    }
+    with ExitStack() as stack:
+        try:
+            placement = getattr(model, "placement", "auto")
+            spool_folder = checkpoint / "rows" if checkpoint is not None and group.first else None
+            splits, obs, normalization, name = _read(data, validation, placement, spool_folder, stack)
+            x, y = splits.pop("train")
+            note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+            model.fit(x, y, eval_sets=splits, **options)
+        except BaseException as error:
+            # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
+            lost = isinstance(error, DataError) or checkpoint is None or not (checkpoint / DESCRIPTION).exists()
+            if checkpoint is not None and new and lost:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+        if not group.first:
+            return model
+        model.normalization_ = normalization
+        model.metrics_ |= {
+            "data": {
+                "name": name,
+                "training_profiles": len(x.X),
+                "validation_sets": ", ".join(splits) or "none",
+                **_counted(obs),
+            },
+            "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
+            "seconds": round(time.perf_counter() - started, 3),
+        }
     for label, values in model.metrics_["sets"].items():
         note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
     if output is not None:
@@ -182,7 +205,11 @@ def _train(
 
 
 def _read(
-    data: str | os.PathLike[str] | ad.AnnData, validation: Sequence[str]
+    data: str | os.PathLike[str] | ad.AnnData,
+    validation: Sequence[str],
+    placement: str,
+    spool_folder: Path | None,
+    stack: ExitStack,
 ) -> tuple[dict[str, tuple[ad.AnnData, ad.AnnData]], pd.DataFrame, Normalization, str]:
     """Read the training rows and the validation sets, landmark and target genes apart: one copy of each."""
     if isinstance(data, ad.AnnData):
@@ -191,7 +218,18 @@ def _read(
         return splits, data.obs, Normalization.from_dataset(data), "in memory"
     with io.open(data) as source:
         check_dataset(source)
-        splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
+        parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
+        masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
+        size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
+        spool = None
+        if placement == "disk" or (placement != "memory" and not fits_host(size)):
+            identity = identity_of(Path(data), source.obs, source.var, parts | dict(zip(ROLES, masks)))
+            spool = stack.enter_context(SpooledRows(spool_folder, identity, size))
+            said = "are there already" if spool.complete else "are written"
+            note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {said} in {spool.folder}")
+        splits = {s: _from_file(source, index, s, masks, spool) for s, index in parts.items()}
+        if spool is not None:
+            spool.finish()
         return splits, source.obs, Normalization.from_dataset(source), Path(data).name
 
 
@@ -215,19 +253,30 @@ def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.An
     return parts[0], parts[1]
 
 
-def _from_file(source: Any, index: np.ndarray, label: str) -> tuple[ad.AnnData, ad.AnnData]:
-    masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
-    matrices = [np.empty((len(index), len(mask)), dtype=np.float32) for mask in masks]
+def _from_file(
+    source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], spool: SpooledRows | None
+) -> tuple[ad.AnnData, ad.AnnData]:
+    shapes = [(len(index), len(mask)) for mask in masks]
+    if spool is None:
+        matrices = [np.empty(shape, dtype=np.float32) for shape in shapes]
+    else:
+        matrices = [spool.matrix(f"{label}.{role}", shape) for role, shape in zip(ROLES, shapes)]
+    if spool is None or not spool.complete:
+        _fill(source, index, label, masks, matrices)
+    obs = source.obs.iloc[index][[]]
+    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
+    return x, y
+
+
+def _fill(source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], matrices: list[np.ndarray]) -> None:
     at = 0
     with bar(len(index), f"reading {label}") as progress:
         for _, block in source.iter_blocks(BLOCK, samples=index):
             for matrix, mask in zip(matrices, masks):
                 matrix[at : at + len(block)] = block[:, mask]
+                release(matrix)
             at += len(block)
             progress.advance(len(block))
-    obs = source.obs.iloc[index][[]]
-    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
-    return x, y
 
 
 def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:

@@ -15,20 +15,23 @@ import torch
 
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, Matrix
+from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
 from dgex.training.distributed import Group, join
 from dgex.training.learner import make_learner
 from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.memory import Needs, choose_placement, predicting
 from dgex.training.perceptron import Perceptron
 from dgex.training.sharded import divided
+from dgex.training.streams import PLACEMENTS
 
 __all__ = ["DGEX"]
 
 _BLOCK = 1024  # profiles predicted at once
 # What may change when a run is resumed: how long and where, not what is learned.
-_NOT_IDENTITY = {"epochs", "device", "patience", "shard"}
+_NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard"}
 Weights = dict[str, np.ndarray]
 
 
@@ -66,20 +69,26 @@ class DGEX(Estimator):
     seed : int
         Decides starting weights, order of batches, dropout and the fixed training samples.
     device : str
-        "cpu", "cuda", or "auto": a CUDA device where there is one.
+        "cpu", "cuda", "cuda:N", or "auto": a CUDA device where there is one.
     precision : str
         Arithmetic of training and prediction: "float32".
     shard : bool, optional
         Over several processes (torchrun): True divides the units of every layer among them, False the profiles of
         every batch. None divides the profiles unless the network would not fit a CUDA device.
+    placement : str
+        Where the matrices are while it trains: on the "device"; in host "memory", from where each batch is moved
+        while the step before runs (the same batches, so the same result); on "disk", from where they are read in
+        blocks of consecutive profiles, in another order of batches (see `dgex.training.streams.FromDisk`). "auto"
+        takes the first that has room; disk only where a memory map is larger than the host's memory.
 
     Attributes
     ----------
     history_ : DataFrame
         One row an epoch: `epoch`, `learning_rate`, `loss` (mean over profiles of the squared error summed
         over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
-        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and `profiles_per_s`
-        of the learning alone.
+        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
+        alone `profiles_per_s` and `share_of_ceiling` (shortest possible time, by the rates measured on this device,
+        over the time it took; only where steps are long enough to mean anything).
     best_ : dict
         `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
     stopped_ : str
@@ -100,6 +109,8 @@ class DGEX(Estimator):
         Go on from `checkpoint_dir`. More epochs than before may be asked for, other settings may not.
     history_path : path
         The learning curve as JSON lines, one flushed each epoch.
+    tensorboard_dir : path
+        The same numbers as TensorBoard scalars; needs the extra `[tensorboard]`.
     group : dgex.training.distributed.Group
         The processes that train together. None asks torchrun: all the processes it started, each of which calls
         `fit` with the same data and settings. `ALONE` trains in this process only.
@@ -172,6 +183,7 @@ class DGEX(Estimator):
         device: str = "auto",
         precision: str = "float32",
         shard: bool | None = None,
+        placement: str = "auto",
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -188,6 +200,7 @@ class DGEX(Estimator):
         self.device = device
         self.precision = precision
         self.shard = shard
+        self.placement = placement
 
     def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
         """Infer the target genes, in blocks.
@@ -243,6 +256,7 @@ class DGEX(Estimator):
         checkpoint_every: int = 1,
         resume: bool = False,
         history_path: str | os.PathLike[str] | None = None,
+        tensorboard_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         began = time.perf_counter()
         hidden, settings, device = self._checked()
@@ -254,15 +268,25 @@ class DGEX(Estimator):
         kept = {"checkpoints": checkpoint_dir is not None and checkpoint_every, "resume": resume}
         how = {"epochs": self.epochs, "patience": self.patience, "shard": self.shard, **kept}
         group.agree({"the data": digest[:12], **identity, **how})
+        device = group.device or device
         sizes = [X.shape[1], *hidden, Y.shape[1]]
         group = divided(group, sizes, settings.batch_size, self.shard)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        learner = make_learner(sizes, device=group.device or device, group=group, **own)
+        needs = Needs(tuple(sizes), min(self.batch_size, len(X)), self.precision, len(eval_sets))
+        if group.divides == "profiles":
+            needs.require(device)
+        matrices = [X, Y, *(matrix for pair in eval_sets.values() for matrix in pair)]
+        placement = choose_placement(self.placement, matrices, device, needs)
+        identity["order"] = "blocks (placement disk)" if placement == "disk" else "whole"
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every, group)
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(learner, X, Y, eval_sets, settings, group=group, **files)
+        files["tensorboard_dir"] = tensorboard_dir
+        with needs.watched(device):
+            learner = make_learner(sizes, device=device, group=group, **own)
+            floor = self._floor(needs, learner.device)
+            result = train(learner, X, Y, eval_sets, settings, placement=placement, floor=floor, group=group, **files)
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -296,6 +320,16 @@ class DGEX(Estimator):
 
     # ---- inside
 
+    def _floor(self, needs: Needs, device: torch.device) -> float | None:
+        """Shortest possible seconds a step on this device, where a step is long enough to ask."""
+        if not worth_measuring(needs.sizes, needs.batch_size):
+            return None
+        try:
+            ceiling = measured_ceiling(device, self.precision, torch.get_num_threads())
+        except torch.cuda.OutOfMemoryError:  # a GPU that has just room for the network
+            return None
+        return floor_seconds(needs.sizes, needs.batch_size, self.precision, ceiling, device.type)
+
     def _check_settings(self) -> None:
         self._checked()
 
@@ -308,6 +342,8 @@ class DGEX(Estimator):
             raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
         if self.precision != "float32":
             raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
+        if self.placement != "auto" and self.placement not in PLACEMENTS:
+            raise SettingsError(f"placement: found {self.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
         rate = self.learning_rate
         settings = TrainingSettings(
             learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
@@ -338,9 +374,9 @@ class DGEX(Estimator):
 
     def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
         device = pick_device(self.device)
-        network = self._network(epoch, device)
         predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), predicting(device):
+            network = self._network(epoch, device)
             for start in range(0, len(X), _BLOCK):
                 block = as_tensor(X[start : start + _BLOCK], device)
                 as_tensor(predicted[start : start + _BLOCK]).copy_(network(block))

@@ -28,10 +28,11 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
 from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import Learner
+from dgex.training.mapped import release
 from dgex.training.run import Kept, Run
 from dgex.training.snapshots import Snapshots
 
-__all__ = ["Checkpoints", "data_digest"]
+__all__ = ["Checkpoints", "data_digest", "refuse_existing"]
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
@@ -265,6 +266,20 @@ def _part(joined: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in joined.items() if name.startswith(prefix)}
 
 
+def refuse_existing(folder: Path) -> None:
+    """Refuse a folder that holds a checkpoint already.
+
+    Raises
+    ------
+    OutputExistsError
+        Says how to go on with it.
+    """
+    if (folder / DESCRIPTION).exists():
+        raise OutputExistsError(
+            f"{folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
+        )
+
+
 def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
     """SHA-256 over names, shapes and values; of a matrix above 64 MiB, over rows spread evenly through it."""
     digest = hashlib.sha256()
@@ -274,4 +289,5 @@ def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.n
             step = max(1, -(-matrix.nbytes // _SAMPLE))
             for row in matrix[::step]:
                 digest.update(np.ascontiguousarray(row).data)
+            release(matrix)
     return digest.hexdigest()

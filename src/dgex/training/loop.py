@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,19 +17,21 @@ from torch import Tensor
 from dgex.errors import DataError, SettingsError
 from dgex.metrics import GeneErrors
 from dgex.progress import Bar, bar, note, warn
+from dgex.training.board import ScalarBoard
 from dgex.training.checkpoint import Checkpoints
 from dgex.training.distributed import ALONE, Group
-from dgex.training.history import HistoryLog
+from dgex.training.history import HistoryLog, epoch_text
 from dgex.training.interrupt import StopRequest
 from dgex.training.learner import Learner
-from dgex.training.loader import Batches, as_tensor
+from dgex.training.loader import Batches, Rows
 from dgex.training.run import Kept, Run
 from dgex.training.snapshots import Snapshots
+from dgex.training.streams import make_batches
 
 __all__ = ["Result", "TrainingSettings", "gene_errors", "train"]
 
 _ASK_EVERY = 16  # steps between two questions to the other processes whether one of them was told to stop
-Sets = Mapping[str, tuple[Tensor, Tensor]]
+Sets = Mapping[str, tuple[Tensor | Rows, Tensor | Rows]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ def train(
     eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
     settings: TrainingSettings,
     *,
+    placement: str = "device",
+    floor: float | None = None,
     history_path: str | os.PathLike[str] | None = None,
+    tensorboard_dir: str | os.PathLike[str] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     group: Group = ALONE,
@@ -125,8 +131,14 @@ def train(
         The best epoch is kept for each; `settings.patience` looks at the first.
     settings : TrainingSettings
         The schedule.
+    placement : str
+        Where the matrices are: on the "device", in "memory" or on "disk"; see `dgex.training.memory`.
+    floor : float, optional
+        Shortest possible seconds a step; its share of the time that steps take is told and logged.
     history_path : path, optional
         JSON lines, one an epoch, each on disk as soon as its epoch is done.
+    tensorboard_dir : path, optional
+        The same as TensorBoard scalars.
     checkpoints : Checkpoints, optional
         Where the whole state goes after an epoch.
     resume : bool
@@ -157,19 +169,20 @@ def train(
     """
     if settings.patience is not None and not eval_sets:
         raise SettingsError(f"patience: found {settings.patience} without an evaluation set to look at")
-    data = Batches(X, group.targets(Y), settings.batch_size, settings.seed, learner.device, group)
+    data = make_batches(X, group.targets(Y), settings.batch_size, settings.seed, learner.device, placement, group)
     monitor = data.sample(settings.monitor_samples)
     monitor = monitor[group.share(len(monitor))]
     sets = {}
     for name, (x, y) in eval_sets.items():
         share = group.share(len(x))
-        sets[name] = (as_tensor(x[share], learner.device), as_tensor(group.targets(y[share]), learner.device))
+        sets[name] = data.place(x[share]), data.place(group.targets(y[share]))
     run, snapshots = Run(rate=settings.learning_rate), Snapshots(learner.device)
     if checkpoints is not None:
         run = checkpoints.start(run, learner, resume)
     saved, stopped = run.epoch, "finished"
     with (
         HistoryLog(history_path if group.first else None, run.history, overwrite=resume) as log,
+        ScalarBoard(tensorboard_dir if group.first else None, run.epoch + 1) as board,
         bar(settings.epochs, "training") as progress,
         StopRequest(patient=group.size > 1) as stop,
     ):
@@ -177,13 +190,15 @@ def train(
         try:
             while run.epoch < settings.epochs and not _out_of_patience(run, sets, settings):
                 group.moment = _moment(run.epoch + 1, saved, checkpoints)
-                row = _one_epoch(learner, data, monitor, sets, run, settings, snapshots, stop, progress, group)
+                row = _one_epoch(learner, data, monitor, sets, run, settings, floor, snapshots, stop, progress, group)
                 log.append(row)
+                board.append(row)
                 if checkpoints is not None and checkpoints.due(run, run.epoch == settings.epochs):
                     with stop.deferred():
                         checkpoints.save(run, learner, snapshots)
                     saved = run.epoch
-                progress.text(_text(run, row, sets))
+                best = {name: kept.error for name, kept in run.best.items()}
+                progress.text(epoch_text(run.history, best, settings.epochs))
         except KeyboardInterrupt:
             if run.epoch == 0:
                 raise
@@ -213,6 +228,7 @@ def _one_epoch(
     sets: Sets,
     run: Run,
     settings: TrainingSettings,
+    floor: float | None,
     snapshots: Snapshots,
     stop: StopRequest,
     progress: Bar,
@@ -229,6 +245,8 @@ def _one_epoch(
             raise _Diverged(f"{name} became {value} in epoch {epoch} with learning rate {run.rate:g}")
     row["seconds"] = time.perf_counter() - began
     row["profiles_per_s"] = data.profiles / (trained - began)
+    if floor is not None:  # of full batches, a shorter one counted as a part of one
+        row["share_of_ceiling"] = floor * data.profiles / min(data.batch_size, data.profiles) / (trained - began)
     with stop.deferred():  # what belongs to one epoch changes together
         better = [name for name in sets if name not in run.best or row[f"{name}.error"] < run.best[name].error]
         if better:
@@ -274,14 +292,15 @@ def _learn(
     losses = torch.zeros(steps, dtype=torch.float64, device=learner.device)
     # Looking at a loss would make a GPU or the other processes wait: there, once an epoch.
     waits = learner.device.type != "cpu" or group.size > 1
-    for step, (x, y) in enumerate(data.epoch(epoch)):
-        losses[step] = learner.step(x, y, rate, data.size(step))
-        if not waits:
-            _check(losses[: step + 1], step, steps, epoch, rate)
-        progress.advance(1 / steps)
-        asked = group.size == 1 or (step + 1) % _ASK_EVERY == 0 or step + 1 == steps
-        if asked and group.any(stop.requested):
-            raise KeyboardInterrupt
+    with closing(data.epoch(epoch)) as batches:  # a thread that reads ahead ends here, whatever happens
+        for step, (x, y) in enumerate(batches):
+            losses[step] = learner.step(x, y, rate, data.size(step))
+            if not waits:
+                _check(losses[: step + 1], step, steps, epoch, rate)
+            progress.advance(1 / steps)
+            asked = group.size == 1 or (step + 1) % _ASK_EVERY == 0 or step + 1 == steps
+            if asked and group.any(stop.requested):
+                raise KeyboardInterrupt
     group.sum_(losses)
     _check(losses, 0, steps, epoch, rate)
     return float(losses.sum()) / data.profiles
@@ -297,7 +316,7 @@ def _check(losses: Tensor, first: int, steps: int, epoch: int, rate: float) -> N
         )
 
 
-def gene_errors(learner: Learner, X: Tensor, Y: Tensor) -> GeneErrors:
+def gene_errors(learner: Learner, X: Tensor | Rows, Y: Tensor | Rows) -> GeneErrors:
     """Measure the errors of `learner` on X and Y, block by block."""
     errors = GeneErrors(Y.shape[1], correlation=False)
     for start in range(0, len(X), learner.block):
@@ -317,7 +336,8 @@ def _worth_keeping(run: Run, sets: Sets, group: Group) -> bool:
     if not run.best:
         return False
     name, (_, y) = next(iter(sets.items()))
-    totals = group.gather((float(y.abs().sum(dtype=torch.float64)), y.numel()))
+    blocks = (y[start : start + 1024] for start in range(0, len(y), 1024))
+    totals = group.gather((sum(float(block.abs().sum(dtype=torch.float64)) for block in blocks), len(y) * y.shape[1]))
     total, count = (sum(part) for part in zip(*totals))
     return run.best[name].error < total / count
 
@@ -329,11 +349,6 @@ def _moment(epoch: int, saved: int, checkpoints: Checkpoints | None) -> str:
     if not saved:
         return f"in epoch {epoch}; no checkpoint was due yet: the run starts anew"
     return f"in epoch {epoch}; the checkpoint in {checkpoints.folder} is whole: --resume (resume=True) goes on from it"
-
-
-def _text(run: Run, row: dict[str, Any], sets: Iterable[str]) -> str:
-    errors = [f"{name} {row[f'{name}.error']:.4f} (best {run.best[name].error:.4f})" for name in sets]
-    return "  ".join([f"epoch {run.epoch}", f"train {row['train.error']:.4f}", *errors])
 
 
 def _tell(stopped: str, run: Run, settings: TrainingSettings) -> None:
