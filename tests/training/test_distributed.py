@@ -42,10 +42,11 @@ def problem(profiles: int = 50, seed: int = 0, dtype: str = "float64") -> Pair:
 
 def learner(group: Group, dtype: str = "float64", dropout: float = 0.3) -> MomentumStep:
     kind = getattr(torch, dtype)
+    device = group.device or torch.device("cpu")
     own = {"dropout": dropout, "seed": 1, "group": group}
     if group.divides == "units":
-        return ShardedStep(SIZES, device=torch.device("cpu"), dtype=kind, **own)
-    return MomentumStep(Perceptron(SIZES, seed=1).to(kind), **own)
+        return ShardedStep(SIZES, device=device, dtype=kind, **own)
+    return MomentumStep(Perceptron(SIZES, seed=1).to(device, kind), **own)
 
 
 def run(
@@ -123,6 +124,27 @@ def test_any_number_of_processes_gives_the_weights_of_one(size: int, case: tuple
         assert not any(kept.weights for kept in other.best.values())
 
 
+def two_gpus() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("divides", ["profiles", "units"])
+def test_two_gpus_learn_what_the_cpu_learns(divides: str) -> None:
+    two_gpus()
+    found = values(2, without_dropout, divides, device="cuda")[0]
+    check_same(found, run(ALONE, dropout=0.0), 1e-9)
+
+
+def without_dropout(group: Group, divides: str) -> Result:
+    """Dropout of a GPU is another stream than the CPU's."""
+    result = run(group, divides, dropout=0.0)
+    for kept in (result.last, *result.best.values()):
+        kept.weights.update({name: value.cpu() for name, value in kept.weights.items()})
+    return result
+
+
 def test_one_rank_divides_units_alone() -> None:
     check_same(run(ALONE, "units"), run(ALONE), 1e-12)
 
@@ -144,17 +166,25 @@ def finish(group: Group, divides: str, folder: Path) -> Result:
     return run(group, divides, folder=folder, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("size", "device"), [(3, "cpu"), pytest.param(2, "cuda", marks=pytest.mark.gpu)], ids=["cpu", "cuda"]
+)
 @pytest.mark.parametrize("divides", ["profiles", "units"])
-def test_a_killed_rank_ends_the_others_with_one_line_and_a_checkpoint(tmp_path: Path, divides: str) -> None:
-    first, killed, third = together(3, killed_in_the_third_epoch, divides, tmp_path)
+def test_a_killed_rank_ends_the_others_with_one_line_and_a_checkpoint(
+    tmp_path: Path, divides: str, size: int, device: str
+) -> None:
+    if device == "cuda":
+        two_gpus()
+    first, killed, *others = together(size, killed_in_the_third_epoch, divides, tmp_path, device=device)
     assert killed.exitcode == -signal.SIGKILL
-    for other in (first, third):
+    for other in (first, *others):
         assert isinstance(other.error, RankError)
         words = str(other.error)
-        assert words.startswith("another rank of the 3 was lost in epoch 3; the checkpoint in ")
+        assert words.startswith(f"another rank of the {size} was lost in epoch 3; the checkpoint in ")
         assert "--resume" in words
         assert "\n" not in words
-    check_same(run(ALONE, folder=tmp_path, resume=True), run(ALONE), 1e-10)
+    if device == "cpu":
+        check_same(run(ALONE, folder=tmp_path, resume=True), run(ALONE), 1e-10)
 
 
 def killed_in_the_third_epoch(group: Group, divides: str, folder: Path) -> None:

@@ -30,13 +30,14 @@ class Ended:
     exitcode: int = 0
 
 
-def together(size: int, function: Callable[..., Any], *args: Any) -> list[Ended]:
+def together(size: int, function: Callable[..., Any], *args: Any, device: str = "cpu") -> list[Ended]:
     """Call `function(group, *args)` in `size` processes and tell how each of them ended."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     processes, ends = [], []
     for rank in range(size):
         end, theirs = CONTEXT.Pipe(duplex=False)
-        process = CONTEXT.Process(target=_process, args=(theirs, store.port, rank, size, function, args), daemon=True)
+        told = (theirs, device, store.port, rank, size, function, args)
+        process = CONTEXT.Process(target=_process, args=told, daemon=True)
         process.start()
         theirs.close()
         processes.append(process)
@@ -60,9 +61,9 @@ def together(size: int, function: Callable[..., Any], *args: Any) -> list[Ended]
     return ended
 
 
-def values(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+def values(size: int, function: Callable[..., Any], *args: Any, **options: Any) -> list[Any]:
     """What `function` returned in each process, none of which may fail."""
-    ended = together(size, function, *args)
+    ended = together(size, function, *args, **options)
     for one in ended:
         if one.error is not None:
             raise one.error
@@ -70,13 +71,15 @@ def values(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
     return [one.value for one in ended]
 
 
-def _process(end: Connection, port: int, rank: int, size: int, function: Callable[..., Any], args: tuple) -> None:
+def _process(
+    end: Connection, device: str, port: int, rank: int, size: int, function: Callable[..., Any], args: tuple
+) -> None:
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
     told |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": True}  # the store is not rank 0's to open
     os.environ.update({name: str(value) for name, value in told.items()})
     found = Ended()
     try:
-        with join("cpu") as group:
+        with join(device) as group:
             found.value = function(group, *args)
     except (DgexError, KeyboardInterrupt) as error:
         found.error = error
