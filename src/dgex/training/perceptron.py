@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from dgex.training.products import make_products
 from dgex.training.seeds import torch_stream
 
 __all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask"]
@@ -91,7 +92,8 @@ class MomentumStep:
     (torch.optim.SGD scales the whole buffer by the new rate).
 
     Gradients are written out by hand, so that the matrix product which makes a gradient adds it to the
-    velocity on the way (one `addmm_`) and no gradient is ever stored.
+    velocity on the way (one `addmm_`) and no gradient is ever stored; in bf16 it is stored in blocks that stay in
+    the processor's cache.
 
     Parameters
     ----------
@@ -101,6 +103,15 @@ class MomentumStep:
         See above; dropout acts on the outputs of hidden layers.
     seed : int
         Seed of the dropout masks.
+    precision : str
+        Arithmetic of the matrix products: "float32" (the network's own type), "tf32" (float32 whose factors a CUDA
+        device rounds to 10 bits; the same as float32 on the CPU) or "bf16" (factors and results rounded to 8 bits).
+        Weights and momentum stay float32.
+
+    Raises
+    ------
+    SettingsError
+        Another precision.
     """
 
     def __init__(
@@ -111,8 +122,10 @@ class MomentumStep:
         dropout: float = 0.0,
         rate_scale: float = 3.0,
         seed: int = 0,
+        precision: str = "float32",
     ) -> None:
         self.network = network.requires_grad_(False)
+        self._products = make_products(network, precision)
         self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         self._velocity = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
         self.begin_epoch(1)
@@ -136,6 +149,7 @@ class MomentumStep:
         for held, given in ((self.weights(), weights), (self._velocity, velocity)):
             for name, value in held.items():
                 value.copy_(given[name])
+        self._products.refresh()
 
     def begin_epoch(self, epoch: int) -> None:
         """Turn to the dropout masks of `epoch`."""
@@ -144,7 +158,7 @@ class MomentumStep:
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
         """Predict targets, without dropout."""
-        return self.network(x)
+        return self._products.predict(x)
 
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
@@ -162,15 +176,19 @@ class MomentumStep:
         Tensor
             Squared error summed over the batch and the targets, before the update; nobody waits for it here.
         """
+        with self._products.active():
+            return self._step(x, y, rate)
+
+    def _step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
         inputs, units, masks = self._forward(x)
-        delta = torch.addmm(self.network.bias(-1), inputs[-1], self.network.weight(-1).t()).sub_(y)
+        delta = self._products.affine(len(units), inputs[-1]).sub_(y)
         loss = torch.dot(delta.view(-1), delta.view(-1))
         # d cost / d prediction is delta * 2 / profiles; the factor rides on the rate instead of on the matrix.
         rate = rate * 2.0 / len(x)
-        for depth in range(len(self.network.layers) - 1, -1, -1):
+        for depth in range(len(units), -1, -1):
             below = None
             if depth > 0:  # before this layer's weights move
-                below = delta @ self.network.weight(depth)
+                below = self._products.back(depth, delta)
                 if self.dropout:
                     below.mul_(masks[depth - 1])
                 below = torch.ops.aten.tanh_backward(below, units[depth - 1])
@@ -180,22 +198,21 @@ class MomentumStep:
         return loss
 
     def _forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Inputs of every layer, outputs of the hidden layers before dropout, and the masks."""
-        inputs, units, masks = [x], [], []
+        """Factors of every layer, outputs of the hidden layers before dropout, and the masks."""
+        inputs, units, masks = [self._products.factor(x)], [], []
         for depth in range(len(self.network.layers) - 1):
-            unit = torch.addmm(self.network.bias(depth), inputs[-1], self.network.weight(depth).t()).tanh_()
+            unit = self._products.affine(depth, inputs[-1]).tanh_()
             units.append(unit)
             if self.dropout:
                 masks.append(draw_mask(len(unit), unit.shape[1], self.dropout, self._generator))
                 unit = unit * masks[-1]
-            inputs.append(unit)
+            inputs.append(self._products.factor(unit))
         return inputs, units, masks
 
     def _update(self, depth: int, inputs: Tensor, delta: Tensor, rate: float) -> None:
         scale = 1.0 if depth == 0 else self.rate_scale
         velocity = self._velocity[f"layers.{depth}.weight"]
-        velocity.addmm_(delta.t(), inputs, beta=self.momentum, alpha=-rate * scale)
-        self.network.weight(depth).add_(velocity)
+        self._products.descend(depth, velocity, delta, inputs, self.momentum, rate * scale)
         velocity = self._velocity[f"layers.{depth}.bias"]
         velocity.mul_(self.momentum).sub_(delta.sum(0), alpha=rate)
         self.network.bias(depth).add_(velocity)
