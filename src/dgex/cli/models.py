@@ -44,6 +44,10 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Matrix products: float32, tf32, bf16 or auto.", rich_help_panel=NETWORK),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
@@ -74,6 +78,7 @@ def train(
         "patience": patience,
         "seed": seed,
         "device": device,
+        "precision": precision,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }

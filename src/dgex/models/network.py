@@ -17,13 +17,12 @@ from dgex.models.base import Estimator, Matrix
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
 from dgex.training.learner import make_learner
-from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
-from dgex.training.perceptron import Perceptron
+from dgex.training.prediction import Predictor
+from dgex.training.tuning import Arithmetic, check_precision, using_threads
 
 __all__ = ["DGEX"]
 
-_BLOCK = 1024  # profiles predicted at once
 # What may change when a run is resumed: how long and where, not what is learned.
 _NOT_IDENTITY = {"epochs", "device", "patience"}
 Weights = dict[str, np.ndarray]
@@ -65,7 +64,10 @@ class DGEX(Estimator):
     device : str
         "cpu", "cuda", or "auto": a CUDA device where there is one.
     precision : str
-        Arithmetic of training and prediction: "float32".
+        Arithmetic of the matrix products in training and prediction: "float32", "tf32" (float32 whose factors a
+        CUDA device rounds to 10 bits) or "bf16" (factors of 8 bits, sums in float32; weights, momentum and all else
+        stay float32). "auto" is float32 for small networks; for large ones bf16 on a CUDA device, and on a CPU whose
+        processor has instructions for it (AMX, AVX512-BF16) where a short trial finds it faster and as accurate.
 
     Attributes
     ----------
@@ -78,6 +80,8 @@ class DGEX(Estimator):
         `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
     stopped_ : str
         "finished", "patience", "interrupted" (Ctrl-C) or "diverged".
+    precision_ : str
+        The precision that training used.
     interrupted_ : bool
         Whether the run was stopped by Ctrl-C; what is kept are the best epochs until then.
 
@@ -158,7 +162,7 @@ class DGEX(Estimator):
         patience: int | None = None,
         seed: int = 0,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -227,10 +231,17 @@ class DGEX(Estimator):
             identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
             digest = data_digest(X, Y, eval_sets)
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        learner = make_learner([X.shape[1], *hidden, Y.shape[1]], device=device, **own)
+        sizes = [X.shape[1], *hidden, Y.shape[1]]
+        recorded = checkpoints.recorded_arithmetic() if checkpoints is not None and resume else None
+        chosen = Arithmetic.choose(self.precision, device, sizes, settings.batch_size, recorded)
+        if checkpoints is not None:
+            checkpoints.arithmetic = chosen.record()
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(learner, X, Y, eval_sets, settings, **files)
+        with using_threads(chosen.threads):
+            learner = make_learner(sizes, device=device, precision=chosen.precision, **own)
+            result = train(learner, X, Y, eval_sets, settings, **files)
+        self.precision_ = chosen.precision
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -246,11 +257,13 @@ class DGEX(Estimator):
         }
 
     def _state(self) -> dict[str, Any]:
-        return {"best": self.best_, "stopped": self.stopped_, "history": self.history_.to_dict("records")}
+        state = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
+        return state | {"history": self.history_.to_dict("records")}
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         self.best_, self.stopped_ = state["best"], state["stopped"]
         self.interrupted_ = self.stopped_ == "interrupted"
+        self.precision_ = state.get("precision", "float32")  # not recorded before there was a choice
         self.history_ = pd.DataFrame(state["history"])
         default = self._default_epoch()
         self.weights_: dict[int, Weights] = {}
@@ -258,7 +271,7 @@ class DGEX(Estimator):
             prefix = "" if epoch == default else f"epoch-{epoch}."
             names = [name for name in arrays if name.startswith(f"{prefix}layers.")]
             self.weights_[epoch] = {name.removeprefix(prefix): arrays[name] for name in names}
-        self._networks: dict[tuple[int, str], Perceptron] = {}
+        self._predictors: dict[tuple[int, str, str], Predictor] = {}
         for weights in self.weights_.values():
             _check_shapes(weights, self.n_features_in_, self.n_targets_)
 
@@ -274,8 +287,7 @@ class DGEX(Estimator):
                 raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
         if not self.rate_scale > 0:
             raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
-        if self.precision != "float32":
-            raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
+        check_precision(self.precision)
         rate = self.learning_rate
         settings = TrainingSettings(
             learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
@@ -292,7 +304,7 @@ class DGEX(Estimator):
         self.weights_ = {
             k.epoch: {name: value.cpu().numpy() for name, value in k.weights.items()} for k in kept.values()
         }
-        self._networks = {}
+        self._predictors = {}
         self.stopped_, self.interrupted_ = result.stopped, result.interrupted
         self.history_ = pd.DataFrame(result.history)
         row = result.history[self._default_epoch() - 1]
@@ -305,23 +317,13 @@ class DGEX(Estimator):
         return next(iter(self.best_.values()))["epoch"]
 
     def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
+        """Predict with the weights of `epoch`; what predicts is kept for the next block."""
         device = pick_device(self.device)
-        network = self._network(epoch, device)
-        predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(X), _BLOCK):
-                block = as_tensor(X[start : start + _BLOCK], device)
-                as_tensor(predicted[start : start + _BLOCK]).copy_(network(block))
-        return predicted
-
-    def _network(self, epoch: int, device: torch.device) -> Perceptron:
-        """The network with the weights of `epoch` on `device`, kept for the next block."""
-        key = (epoch, str(device))
-        if key not in self._networks:
-            weights = self.weights_[epoch]
-            network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
-            self._networks = {key: network}  # one at a time: a large network is gigabytes
-        return self._networks[key]
+        key = (epoch, str(device), self.precision)
+        if key not in self._predictors:
+            self._predictors = {}  # one at a time: a large network is gigabytes
+            self._predictors[key] = Predictor(self.weights_[epoch], device, self.precision)
+        return self._predictors[key](X)
 
 
 def _layers(hidden: Sequence[int] | int) -> list[int]:

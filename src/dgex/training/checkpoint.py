@@ -49,6 +49,11 @@ class Checkpoints:
     every : int
         Epochs from one checkpoint to the next.
 
+    Attributes
+    ----------
+    arithmetic : dict
+        What the run computes with, see `dgex.training.tuning.Arithmetic`; recorded but not compared.
+
     Raises
     ------
     SettingsError
@@ -60,7 +65,18 @@ class Checkpoints:
             raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
         self.folder, self.data, self.every = Path(folder), data, every
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
+        self.arithmetic: dict[str, Any] = {}
         self._files: set[str] = set()
+
+    def recorded_arithmetic(self) -> dict[str, Any]:
+        """What the run in the folder was computed with; empty where there is none, or none was recorded.
+
+        Raises
+        ------
+        ModelError
+            The checkpoint is damaged or of another version.
+        """
+        return self._read().get("arithmetic", {}) if (self.folder / DESCRIPTION).exists() else {}
 
     def start(self, run: Run, learner: Learner, resume: bool) -> Run:
         """Return the run to go on with: `run` as it is, or the one of the checkpoint, loaded into `learner`.
@@ -107,6 +123,7 @@ class Checkpoints:
             "dgex": __version__,
             "torch": torch.__version__,
             "settings": self.settings,
+            "arithmetic": self.arithmetic,
             "data": self.data,
             "epoch": run.epoch,
             "rate": run.rate,

@@ -57,9 +57,10 @@ def make_learner(
     device : torch.device
         Where it is trained.
     precision : str
-        Arithmetic of the matrix products: "float32".
+        Arithmetic of the matrix products, as `MomentumStep` takes it.
     momentum, dropout, rate_scale, seed
         As `MomentumStep` takes them.
     """
     network = Perceptron(sizes, seed).to(device)
-    return MomentumStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed)
+    own = {"momentum": momentum, "dropout": dropout, "rate_scale": rate_scale}
+    return MomentumStep(network, **own, seed=seed, precision=precision)
