@@ -22,10 +22,9 @@ def drawn(rows: int, columns: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("elements", [1, 7, 1 << 20])
-def test_small_whole_numbers_are_exact_in_any_blocks(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
+def test_small_whole_numbers_are_exact_in_any_pieces(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     """No hidden layer, whole numbers and rates that are powers of two: every factor and product fits into 8 bits."""
-    monkeypatch.setattr(products, "_GRADIENT", elements)
-    monkeypatch.setattr(products, "_PIECE", max(1, elements // 3))
+    monkeypatch.setattr(products, "_PIECE", elements)
     x, y = whole_numbers(4, 6, seed=0), whole_numbers(4, 5, seed=1)
     learners = []
     for precision in ("bf16", "float32"):

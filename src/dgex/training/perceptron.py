@@ -92,8 +92,7 @@ class MomentumStep:
     (torch.optim.SGD scales the whole buffer by the new rate).
 
     Gradients are written out by hand, so that the matrix product which makes a gradient adds it to the
-    velocity on the way (one `addmm_`) and no gradient is ever stored; in bf16 it is stored in blocks that stay in
-    the processor's cache.
+    velocity on the way (one `addmm_`) and no gradient is ever stored; in bf16 that of one layer is.
 
     Parameters
     ----------

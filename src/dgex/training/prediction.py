@@ -15,6 +15,8 @@ from dgex.training.tuning import agrees, bf16_instructions, pick_threads, resolv
 
 __all__ = ["Predictor"]
 
+_LONG = 1 << 36  # profiles times weights: a good part of a second
+
 _BLOCK = 512  # profiles at once: enough for the matrix products, few enough for what is between them to stay cached
 
 
@@ -51,7 +53,7 @@ class Predictor:
             found = "bf16" if fits else "float32"
         self.device, self.precision, self.targets = device, found, sizes[-1]
         self._products = make_products(network, found)
-        self._threads = pick_threads(sizes, _BLOCK, found) if on_cpu else None
+        self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
 
     @torch.inference_mode()
     def __call__(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -70,11 +72,17 @@ class Predictor:
             `out`.
         """
         predicted = np.empty((len(X), self.targets), dtype=np.float32) if out is None else out
-        with using_threads(self._threads):
+        with using_threads(self._threads(len(X))):
             for start in range(0, len(X), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 as_tensor(predicted[block]).copy_(self._predict(as_tensor(X[block], self.device)))
         return predicted
+
+    def _threads(self, profiles: int) -> int | None:
+        """A choice for this call, where it is long enough to be worth a look at the machine."""
+        if self.device.type != "cpu" or profiles * self._weights < _LONG:
+            return None
+        return pick_threads(self._sizes, _BLOCK, self.precision)
 
     def _predict(self, x: Tensor) -> Tensor:
         if len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "Bf16Products", "Products", "make_products"]
 
 PRECISIONS = ("float32", "tf32", "bf16")
-_GRADIENT = 9 << 20  # elements of a gradient made at once on the CPU: they stay in the last cache
-_PIECE = 1 << 19  # elements of weights and velocity updated at once on the CPU: they stay in the second
+_PIECE = 1 << 21  # weights updated at once on the CPU: few enough to stay in the cache from one operation to the next
 
 
 def make_products(network: Perceptron, precision: str) -> Products:
@@ -108,30 +107,25 @@ class Bf16Products(Products):
         self, depth: int, velocity: Tensor, delta: Tensor, inputs: Tensor, momentum: float, rate: float
     ) -> None:
         # With the rate in delta, the gradient is added in the pass that updates velocity, weights and their copy.
-        weight, copy, scaled = self.network.weight(depth), self._copies[depth], self.factor(delta * -rate).t()
-        for rows in _blocks(weight, _GRADIENT):
-            part = scaled[rows]
-            gradient = torch.mm(part, inputs, out=self._room(len(part), inputs.shape[1]))
-            for piece in _blocks(gradient, _PIECE):
-                held = velocity[rows][piece]
-                torch.add(gradient[piece], held, alpha=momentum, out=held)
-                copy[rows][piece].copy_(weight[rows][piece].add_(held))
+        weight, copy = self.network.weight(depth), self._copies[depth]
+        gradient = torch.mm(self.factor(delta * -rate).t(), inputs, out=self._room(copy))
+        for rows in _pieces(weight):
+            held = velocity[rows]
+            torch.add(gradient[rows], held, alpha=momentum, out=held)
+            copy[rows].copy_(weight[rows].add_(held))
 
-    def _room(self, rows: int, columns: int) -> Tensor:
+    def _room(self, copy: Tensor) -> Tensor:
         """Memory for a gradient, the same for all layers: fresh pages would cost as much as the product."""
         if self._gradient is None:
-            copies = self._copies
-            size = max(c[next(_blocks(c, _GRADIENT))].numel() for c in copies)
-            self._gradient = copies[0].new_empty(size)
-        return self._gradient[: rows * columns].view(rows, columns)
+            self._gradient = copy.new_empty(max(c.numel() for c in self._copies))
+        return self._gradient[: copy.numel()].view(copy.shape)
 
 
-def _blocks(matrix: Tensor, elements: int) -> Iterator[slice]:
-    """Slices over the rows of `matrix` of about so many elements each; all rows at once but on the CPU."""
-    total = len(matrix)
-    count = 1 if matrix.device.type != "cpu" else max(1, -(-matrix.numel() // elements))
-    rows = -(-total // count)
-    for start in range(0, total, rows):
+def _pieces(matrix: Tensor) -> Iterator[slice]:
+    """Slices over the rows of `matrix`; all rows at once but on the CPU."""
+    count = -(-matrix.numel() // _PIECE) if matrix.device.type == "cpu" else 1
+    rows = -(-len(matrix) // count)
+    for start in range(0, len(matrix), rows):
         yield slice(start, start + rows)
 
 

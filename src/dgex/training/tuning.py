@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -25,8 +26,10 @@ from dgex.training.products import PRECISIONS, make_products
 
 __all__ = ["Arithmetic", "agrees", "bf16_instructions", "check_precision", "pick_threads", "resolve", "using_threads"]
 
-GAIN = 1.1  # what is chosen instead of the usual must be so many times faster
+GAIN = 1.1  # bf16 must be so many times as fast as float32
+STALL = 1.5  # and fewer threads as fast as all: those that wait for a core lose far more, and a run keeps its choice
 TOLERANCE = 0.02  # root mean square of what bf16 changes, relative to the predictions; 0.003 to 0.006 is usual
+RENEWED = 60.0
 _LARGE = 1 << 20  # weights; the products of smaller networks take no time worth a measurement
 _WIDTH, _ROWS, _ROUNDS = 1024, 200, 3  # of the network, the batch and the rounds that are measured: about 0.1 s
 
@@ -162,15 +165,16 @@ def bf16_instructions() -> bool:
 
 
 def pick_threads(sizes: Sequence[int], batch: int, precision: str) -> int:
-    """Number of threads that trains such a network fastest on the CPU as it is now.
+    """Number of threads that serves such a network best on the CPU as it is now.
 
     A thread that must share its core with another program makes all others wait. So half as many are tried, a
-    quarter and so on, as long as fewer are faster. What the user set (`OMP_NUM_THREADS`, `MKL_NUM_THREADS`,
-    `torch.set_num_threads`) is kept, and small networks are not measured.
+    quarter and so on, as long as fewer are `STALL` times as fast. What the user set (`OMP_NUM_THREADS`,
+    `MKL_NUM_THREADS`, `torch.set_num_threads`) is kept, and small networks are not measured. The machine is looked at
+    again after `RENEWED` seconds.
     """
     if not _is_large(sizes) or torch.get_num_threads() == 1 or _set_by_user():
         return torch.get_num_threads()
-    return _fastest(*_small(sizes, batch), precision, torch.get_num_threads())
+    return _fastest(*_small(sizes, batch), precision, torch.get_num_threads(), int(time.monotonic() / RENEWED))
 
 
 @contextmanager
@@ -209,34 +213,34 @@ def _trial(sizes: tuple[int, ...], batch: int, precision: str, predicting: bool)
     return (lambda: learner.predict(x)) if predicting else (lambda: learner.step(x, y, 1e-6))
 
 
-def _seconds(trials: Sequence[Callable[[], Any]]) -> list[float]:
-    """Seconds of each over all rounds, taken in turns after a first round that does not count."""
-    spent = [0.0] * len(trials)
-    for round_ in range(_ROUNDS + 1):
-        for number, trial in enumerate(trials):
-            began = time.perf_counter()
-            trial()
-            if round_:
-                spent[number] += time.perf_counter() - began
-    return spent
+def _seconds(trials: Sequence[Callable[[], Any]], threads: Sequence[int]) -> list[list[float]]:
+    """Seconds of each round of each trial in so many threads, in turns, after a first round that does not count."""
+    spent: list[list[float]] = [[] for _ in trials]
+    for _ in range(_ROUNDS + 1):
+        for trial, count, taken in zip(trials, threads, spent):
+            with using_threads(count):
+                began = time.perf_counter()
+                trial()
+                taken.append(time.perf_counter() - began)
+    return [taken[1:] for taken in spent]
 
 
 @cache
 def _pays(sizes: tuple[int, ...], batch: int, predicting: bool) -> bool:
-    plain, rounded = _seconds([_trial(sizes, batch, p, predicting) for p in ("float32", "bf16")])
+    # The fastest round of one thread: other programs on the machine hardly change it, and so not the choice.
+    trials = [_trial(sizes, batch, precision, predicting) for precision in ("float32", "bf16")]
+    plain, rounded = map(min, _seconds(trials, (1, 1)))
     return rounded * GAIN <= plain and agrees(Perceptron(sizes).requires_grad_(False))
 
 
 @cache
-def _fastest(sizes: tuple[int, ...], batch: int, precision: str, most: int) -> int:
-    trial = _trial(sizes, batch, precision, False)
-    best, least, count = most, _seconds([trial])[0], most // 2
-    while count:
-        with using_threads(count):
-            spent = _seconds([trial])[0]
-        if spent * GAIN > least:
+def _fastest(sizes: tuple[int, ...], batch: int, precision: str, most: int, period: int) -> int:
+    trial, best = _trial(sizes, batch, precision, False), most
+    while best > 1:  # the median: what matters here is how the machine is, other programs included
+        all_, half = map(median, _seconds((trial, trial), (best, best // 2)))
+        if half * STALL > all_:
             break
-        best, least, count = count, spent, count // 2
+        best //= 2
     return best
 
 
