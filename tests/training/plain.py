@@ -28,6 +28,7 @@ class PlainLearner:
     """
 
     block = 1024
+    live_weights = True
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from dgex.training import memory
 from dgex.training.memory import Needs, choose_placement, fits_host, host_memory
 
 GPU = torch.device("cuda:0")
-PAPER = Needs((943, 9000, 9000, 9000, 9520), 200, kept=4)
+PAPER = Needs((943, 9000, 9000, 9000, 9520), 200)
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
@@ -27,12 +27,10 @@ def host(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 def test_needs_hold_the_weights_and_grow_with_everything() -> None:
     weights = 943 * 9000 + 2 * 9000 * 9000 + 9000 * 9520 + 3 * 9000 + 9520
-    assert PAPER.bytes > weights * (8 + 4 * 4)
+    assert PAPER.bytes > weights * (8 + 4)
     larger = [
-        Needs((943, 9000, 9001, 9000, 9520), 200, kept=4),
-        Needs(PAPER.sizes, 201, kept=4),
-        Needs(PAPER.sizes, 200, "bf16", kept=4),
-        Needs(PAPER.sizes, 200, kept=5),
+        Needs((943, 9000, 9001, 9000, 9520), 200),
+        Needs(PAPER.sizes, 201),
     ]
     assert all(other.bytes > PAPER.bytes for other in larger)
 
@@ -42,7 +40,7 @@ def test_needs_hold_the_weights_and_grow_with_everything() -> None:
 def test_what_is_proposed_fits_and_the_next_larger_does_not(
     monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], share: float
 ) -> None:
-    needs = Needs(sizes, 4000, kept=2)
+    needs = Needs(sizes, 4000)
     room = int(share * needs.bytes)
     free(monkeypatch, room)
     with pytest.raises(SettingsError, match=r"needs about .* GiB on cuda:0, where .* GiB are free; ") as found:
@@ -53,7 +51,7 @@ def test_what_is_proposed_fits_and_the_next_larger_does_not(
     first, *hidden, last = sizes
 
     def size(hidden: list[int], last: int = last, batch: int = 4000) -> int:
-        return Needs((first, *hidden, last), batch, kept=2).bytes
+        return Needs((first, *hidden, last), batch).bytes
 
     proposals = dict(re.findall(r"--([a-z-]+) (\d+(?:,\d+)*)", said))
     if "hidden" in proposals:

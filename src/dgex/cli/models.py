@@ -57,6 +57,10 @@ def train(
         str | None,
         typer.Option(help="Where the profiles are: device, memory, disk or auto.", rich_help_panel=NETWORK),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Matrix products: float32, tf32, bf16 or auto.", rich_help_panel=NETWORK),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
@@ -94,6 +98,7 @@ def train(
         "device": device,
         "shard": shard,
         "placement": placement,
+        "precision": precision,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }

@@ -20,16 +20,15 @@ from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.device import pick_device
 from dgex.training.distributed import Group, join
 from dgex.training.learner import make_learner
-from dgex.training.loader import as_tensor
 from dgex.training.loop import Result, TrainingSettings, train
 from dgex.training.memory import Needs, choose_placement, predicting
-from dgex.training.perceptron import Perceptron
+from dgex.training.prediction import Predictor
 from dgex.training.sharded import divided
 from dgex.training.streams import PLACEMENTS
+from dgex.training.tuning import Arithmetic, check_precision, using_threads
 
 __all__ = ["DGEX"]
 
-_BLOCK = 1024  # profiles predicted at once
 # What may change when a run is resumed: how long and where, not what is learned.
 _NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard"}
 Weights = dict[str, np.ndarray]
@@ -71,7 +70,10 @@ class DGEX(Estimator):
     device : str
         "cpu", "cuda", "cuda:N", or "auto": a CUDA device where there is one.
     precision : str
-        Arithmetic of training and prediction: "float32".
+        Arithmetic of the matrix products in training and prediction: "float32", "tf32" (float32 whose factors a
+        CUDA device rounds to 10 bits) or "bf16" (factors of 8 bits, sums in float32; weights, momentum and all else
+        stay float32). "auto" is float32 for small networks; for large ones bf16 on a CUDA device, and on a CPU whose
+        processor has instructions for it (AMX, AVX512-BF16) where a short trial finds it faster and as accurate.
     shard : bool, optional
         Over several processes (torchrun): True divides the units of every layer among them, False the profiles of
         every batch. None divides the profiles unless the network would not fit a CUDA device.
@@ -93,6 +95,8 @@ class DGEX(Estimator):
         `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
     stopped_ : str
         "finished", "patience", "interrupted" (Ctrl-C) or "diverged".
+    precision_ : str
+        The precision that training used.
     interrupted_ : bool
         Whether the run was stopped by Ctrl-C; what is kept are the best epochs until then.
 
@@ -181,7 +185,7 @@ class DGEX(Estimator):
         patience: int | None = None,
         seed: int = 0,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         shard: bool | None = None,
         placement: str = "auto",
     ) -> None:
@@ -271,7 +275,7 @@ class DGEX(Estimator):
         device = group.device or device
         sizes = [X.shape[1], *hidden, Y.shape[1]]
         group = divided(group, sizes, settings.batch_size, self.shard)
-        needs = Needs(tuple(sizes), min(self.batch_size, len(X)), self.precision, len(eval_sets))
+        needs = Needs(tuple(sizes), min(self.batch_size, len(X)))
         if group.divides == "profiles":
             needs.require(device)
         matrices = [X, Y, *(matrix for pair in eval_sets.values() for matrix in pair)]
@@ -280,13 +284,17 @@ class DGEX(Estimator):
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every, group)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
+        chosen = group.from_first(lambda: self._arithmetic(device, sizes, checkpoints if resume else None))
+        if checkpoints is not None:
+            checkpoints.arithmetic = chosen.record()
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
         files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
         files["tensorboard_dir"] = tensorboard_dir
-        with needs.watched(device):
-            learner = make_learner(sizes, device=device, group=group, **own)
-            floor = self._floor(needs, learner.device)
+        with needs.watched(device), using_threads(chosen.threads):
+            learner = make_learner(sizes, device=device, precision=chosen.precision, group=group, **own)
+            floor = self._floor(needs, chosen.precision, learner.device)
             result = train(learner, X, Y, eval_sets, settings, placement=placement, floor=floor, group=group, **files)
+        self.precision_ = chosen.precision
         self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
@@ -302,11 +310,13 @@ class DGEX(Estimator):
         }
 
     def _state(self) -> dict[str, Any]:
-        return {"best": self.best_, "stopped": self.stopped_, "history": self.history_.to_dict("records")}
+        state = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
+        return state | {"history": self.history_.to_dict("records")}
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         self.best_, self.stopped_ = state["best"], state["stopped"]
         self.interrupted_ = self.stopped_ == "interrupted"
+        self.precision_ = state.get("precision", "float32")  # not recorded before there was a choice
         self.history_ = pd.DataFrame(state["history"])
         default = self._default_epoch()
         self.weights_: dict[int, Weights] = {}
@@ -314,21 +324,26 @@ class DGEX(Estimator):
             prefix = "" if epoch == default else f"epoch-{epoch}."
             names = [name for name in arrays if name.startswith(f"{prefix}layers.")]
             self.weights_[epoch] = {name.removeprefix(prefix): arrays[name] for name in names}
-        self._networks: dict[tuple[int, str], Perceptron] = {}
+        self._predictors: dict[tuple[int, str, str], Predictor] = {}
         for weights in self.weights_.values():
             _check_shapes(weights, self.n_features_in_, self.n_targets_)
 
     # ---- inside
 
-    def _floor(self, needs: Needs, device: torch.device) -> float | None:
+    def _arithmetic(self, device: torch.device, sizes: list[int], resumed: Checkpoints | None) -> Arithmetic:
+        """What to compute with: as the checkpoint that the run goes on from, or as suits the machine."""
+        recorded = None if resumed is None else resumed.recorded_arithmetic()
+        return Arithmetic.choose(self.precision, device, sizes, self.batch_size, recorded)
+
+    def _floor(self, needs: Needs, precision: str, device: torch.device) -> float | None:
         """Shortest possible seconds a step on this device, where a step is long enough to ask."""
         if not worth_measuring(needs.sizes, needs.batch_size):
             return None
         try:
-            ceiling = measured_ceiling(device, self.precision, torch.get_num_threads())
+            ceiling = measured_ceiling(device, precision, torch.get_num_threads())
         except torch.cuda.OutOfMemoryError:  # a GPU that has just room for the network
             return None
-        return floor_seconds(needs.sizes, needs.batch_size, self.precision, ceiling, device.type)
+        return floor_seconds(needs.sizes, needs.batch_size, precision, ceiling, device.type)
 
     def _check_settings(self) -> None:
         self._checked()
@@ -340,8 +355,7 @@ class DGEX(Estimator):
                 raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
         if not self.rate_scale > 0:
             raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
-        if self.precision != "float32":
-            raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
+        check_precision(self.precision)
         if self.placement != "auto" and self.placement not in PLACEMENTS:
             raise SettingsError(f"placement: found {self.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
         rate = self.learning_rate
@@ -360,7 +374,7 @@ class DGEX(Estimator):
         self.weights_ = {
             k.epoch: {name: value.cpu().numpy() for name, value in k.weights.items()} for k in kept.values()
         }
-        self._networks = {}
+        self._predictors = {}
         self.stopped_, self.interrupted_ = result.stopped, result.interrupted
         self.history_ = pd.DataFrame(result.history)
         row = result.history[self._default_epoch() - 1]
@@ -373,25 +387,16 @@ class DGEX(Estimator):
         return next(iter(self.best_.values()))["epoch"]
 
     def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
+        """Predict with the weights of `epoch`; what predicts is kept for the next block."""
         device = pick_device(self.device)
-        predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
-        with torch.inference_mode(), predicting(device):
-            network = self._network(epoch, device)
-            for start in range(0, len(X), _BLOCK):
-                block = as_tensor(X[start : start + _BLOCK], device)
-                as_tensor(predicted[start : start + _BLOCK]).copy_(network(block))
-        return predicted
-
-    def _network(self, epoch: int, device: torch.device) -> Perceptron:
-        """The network with the weights of `epoch` on `device`, kept for the next block."""
-        key = (epoch, str(device))
-        if key not in self._networks:
-            weights = self.weights_[epoch]
-            if not weights:
-                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
-            network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
-            self._networks = {key: network}  # one at a time: a large network is gigabytes
-        return self._networks[key]
+        key = (epoch, str(device), self.precision)
+        with predicting(device):
+            if key not in self._predictors:
+                if not self.weights_[epoch]:
+                    raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
+                self._predictors = {}  # one at a time: a large network is gigabytes
+                self._predictors[key] = Predictor(self.weights_[epoch], device, self.precision)
+            return self._predictors[key](X)
 
 
 def _layers(hidden: Sequence[int] | int) -> list[int]:

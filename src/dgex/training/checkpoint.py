@@ -56,6 +56,11 @@ class Checkpoints:
         The processes of the run. Rank 0 alone reads and writes, so that the others need not see the folder, and
         what is kept is whole, so that a run may go on with another number of ranks.
 
+    Attributes
+    ----------
+    arithmetic : dict
+        What the run computes with, see `dgex.training.tuning.Arithmetic`; recorded but not compared.
+
     Raises
     ------
     SettingsError
@@ -74,9 +79,20 @@ class Checkpoints:
             raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
         self.folder, self.data, self.every, self.group = Path(folder), data, every, group
         self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
+        self.arithmetic: dict[str, Any] = {}
         self._files: set[str] = set()
         self._writer: Thread | None = None
         self._failure: BaseException | None = None
+
+    def recorded_arithmetic(self) -> dict[str, Any]:
+        """What the run in the folder was computed with; empty where there is none, or none was recorded.
+
+        Raises
+        ------
+        ModelError
+            The checkpoint is damaged or of another version.
+        """
+        return self._read().get("arithmetic", {}) if (self.folder / DESCRIPTION).exists() else {}
 
     def start(self, run: Run, learner: Learner, resume: bool) -> Run:
         """Return the run to go on with: `run` as it is, or the one of the checkpoint, loaded into `learner`.
@@ -114,7 +130,8 @@ class Checkpoints:
             The folder cannot be written; the checkpoint before stays.
         """
         self.finish()
-        tensors = _joined(learner.weights(), learner.velocity())
+        copied = [kept.weights for kept in run.best.values() if kept.epoch == run.epoch]
+        weights, velocity = copied[0] if copied else learner.weights(), learner.velocity()
         if not self.group.first:  # which has helped rank 0 to the whole tensors
             return
         described = {
@@ -122,6 +139,7 @@ class Checkpoints:
             "dgex": __version__,
             "torch": torch.__version__,
             "settings": self.settings,
+            "arithmetic": self.arithmetic,
             "data": self.data,
             "epoch": run.epoch,
             "rate": run.rate,
@@ -130,9 +148,10 @@ class Checkpoints:
         }
         best = dict(run.best)
         if learner.device.type == "cpu":
-            self._put(described, tensors, best)
+            self._put(described, _joined(weights, velocity), best)
             return
-        tensors = snapshots.take(tensors)
+        weights = weights if copied else snapshots.take(weights, learner.live_weights)
+        tensors = _joined(weights, snapshots.take(velocity, live=True))
 
         def work() -> None:
             try:

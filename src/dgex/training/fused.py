@@ -67,6 +67,7 @@ class FusedStep:
     """
 
     block = 8192  # profiles predicted at once
+    live_weights = False
 
     def __init__(
         self,
@@ -95,7 +96,9 @@ class FusedStep:
 
     def weights(self) -> dict[str, Tensor]:
         """Weights and biases by name, float32: copies."""
-        return self._named(lambda layer: layer.cut(joined(layer.high, layer.low)), lambda layer: layer.bias.clone())
+        return self._named(
+            lambda layer: joined(*map(layer.cut, (layer.high, layer.low))), lambda layer: layer.bias.clone()
+        )
 
     def velocity(self) -> dict[str, Tensor]:
         """Momentum of each weight and bias, by the same names: views."""

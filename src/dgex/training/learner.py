@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,11 @@ class Learner(Protocol):
     @property
     def block(self) -> int:
         """Profiles predicted at once when errors are measured."""
+        ...
+
+    @property
+    def live_weights(self) -> bool:
+        """Whether `weights` gives the network's own tensors, which the next step changes."""
         ...
 
     def begin_epoch(self, epoch: int) -> None: ...
@@ -75,20 +80,25 @@ def make_learner(
     device : torch.device
         Where it is trained.
     precision : str
-        Arithmetic of the matrix products: "float32" or "bf16".
+        Arithmetic of the matrix products, as `MomentumStep` takes it.
     momentum, dropout, rate_scale, seed
         As `MomentumStep` takes them.
     group : Group
         Processes that train it together; whether they divide the profiles of a batch or the units of each layer is
         the group's.
     """
+    own: dict[str, Any] = {
+        "momentum": momentum,
+        "dropout": dropout,
+        "rate_scale": rate_scale,
+        "seed": seed,
+        "group": group,
+    }
     if group.divides == "units":
-        return ShardedStep(
-            sizes, device=device, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed, group=group
-        )
+        return ShardedStep(sizes, device=device, precision=precision, **own)
     network = Perceptron(sizes, seed).to(device)
     if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
         from dgex.training.fused import FusedStep
 
-        return FusedStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed, group=group)
-    return MomentumStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed, group=group)
+        return FusedStep(network, **own)
+    return MomentumStep(network, precision=precision, **own)

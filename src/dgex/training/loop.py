@@ -251,7 +251,7 @@ def _one_epoch(
         better = [name for name in sets if name not in run.best or row[f"{name}.error"] < run.best[name].error]
         if better:
             held = learner.weights()  # by all ranks, for the first
-            weights = snapshots.take(held) if group.first else {}
+            weights = snapshots.take(held, learner.live_weights) if group.first else {}
             for name in better:
                 run.best[name] = Kept(epoch, row[f"{name}.error"], row[f"{name}.sd"], weights)
         if row["train.error"] > run.train_error:  # against the epoch before, not against the best

@@ -19,7 +19,7 @@ from dgex.training.mapped import map_of
 __all__ = ["Needs", "choose_placement", "fits_host", "free_memory", "host_memory", "predicting"]
 
 HOST_SHARE = 0.6  # of the host's memory that matrices may take; the rest is for the network and everybody else
-_BLOCK = 1024  # profiles that are evaluated at once
+_BLOCK = 8192  # profiles that are evaluated at once
 _DOUBLES = 1 << 24  # elements of a float64 working copy while errors are measured
 
 
@@ -78,34 +78,27 @@ class Needs:
         Landmark genes, units of each hidden layer, target genes.
     batch_size : int
         Profiles a step.
-    precision : str
-        "bf16" has copies of the weights of 2 bytes each.
-    kept : int
-        Evaluation sets: the weights of the best epoch of each are kept.
     """
 
     sizes: tuple[int, ...]
     batch_size: int
-    precision: str = "float32"
-    kept: int = 1
 
     @property
     def bytes(self) -> int:
         """An estimate, rather too high than too low.
 
-        Of each weight 8 bytes (float32 with its momentum), 4 for each best epoch kept, and 2 where products are
-        bf16. Of a batch, in float32: inputs and targets twice (one pair waits), of each hidden layer five matrices
-        (units, mask, inputs of the next layer, two of the error signal), of the targets three. Errors are measured
-        on 1,024 profiles at a time: two layers that follow each other in float32, and four float64 matrices of
-        2^24 values at most. A tenth and 256 MiB are added for what allocators and libraries take.
+        Of each weight 8 bytes (float32 with its momentum) and 4 for a copy on its way to the host, or for bfloat16
+        and a gradient. Of a batch, in float32: inputs and targets twice (one pair waits), of each hidden layer five
+        matrices (units, mask, inputs of the next layer, two of the error signal), of the targets three. Errors are
+        measured on 8,192 profiles at a time: two layers that follow each other in float32, and four float64 matrices
+        of 2^24 values at most. A tenth and 256 MiB are added for what allocators and libraries take.
         """
         sizes = self.sizes
         weights = sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
-        each = 8 + 4 * self.kept + (2 if self.precision == "bf16" else 0)
         batch = 4 * self.batch_size * (2 * (sizes[0] + sizes[-1]) + 5 * sum(sizes[1:-1]) + 3 * sizes[-1])
         widest = max(inputs + outputs for inputs, outputs in pairwise(sizes))
         measuring = 4 * _BLOCK * (widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
-        return int(1.1 * (each * weights + batch + measuring)) + (256 << 20)
+        return int(1.1 * (12 * weights + batch + measuring)) + (256 << 20)
 
     def require(self, device: torch.device) -> None:
         """Refuse a network that a CUDA device has no room to train, before anything is put there.

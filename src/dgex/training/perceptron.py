@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dgex.training.distributed import ALONE, Group, Handle
+from dgex.training.products import make_products
 from dgex.training.seeds import torch_stream
 
 __all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers"]
@@ -111,7 +112,7 @@ class MomentumStep:
     (torch.optim.SGD scales the whole buffer by the new rate).
 
     Gradients are written out by hand, so that the matrix product which makes a gradient adds it to the
-    velocity on the way (one `addmm_`) and no gradient is ever stored.
+    velocity on the way (one `addmm_`) and no gradient is ever stored; in bf16 that of one layer is.
 
     Parameters
     ----------
@@ -121,9 +122,18 @@ class MomentumStep:
         See above; dropout acts on the outputs of hidden layers.
     seed : int
         Seed of the dropout masks.
+    precision : str
+        Arithmetic of the matrix products: "float32" (the network's own type), "tf32" (float32 whose factors a CUDA
+        device rounds to 10 bits; the same as float32 on the CPU) or "bf16" (factors and results rounded to 8 bits).
+        Weights and momentum stay float32.
     group : Group
         Processes that share each batch: every one of them steps on its own profiles and ends with the same weights
         as one process on the whole batch, to rounding.
+
+    Raises
+    ------
+    SettingsError
+        Another precision.
 
     Notes
     -----
@@ -140,12 +150,14 @@ class MomentumStep:
         dropout: float = 0.0,
         rate_scale: float = 3.0,
         seed: int = 0,
+        precision: str = "float32",
         group: Group = ALONE,
     ) -> None:
         self.network = network.requires_grad_(False)
+        self._products = make_products(network, precision)
         self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         self.group = group
-        self._summing: list[tuple[Tensor, Tensor, Handle]] = []
+        self._summing: list[tuple[int, list[Handle]]] = []
         self._velocity = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
         self.begin_epoch(1)
 
@@ -153,6 +165,8 @@ class MomentumStep:
     def device(self) -> torch.device:
         """Where the weights lie."""
         return self.network.weight(0).device
+
+    live_weights = True
 
     @property
     def block(self) -> int:
@@ -175,6 +189,7 @@ class MomentumStep:
                 if self.group.first:
                     value.copy_(given[name])
                 self.group.broadcast_(value)
+        self._products.refresh()
 
     def begin_epoch(self, epoch: int) -> None:
         """Turn to the dropout masks of `epoch`."""
@@ -183,7 +198,7 @@ class MomentumStep:
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
         """Predict targets, without dropout."""
-        return self.network(x)
+        return self._products.predict(x)
 
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
@@ -203,38 +218,43 @@ class MomentumStep:
         Tensor
             Squared error summed over x and y, before the update; nobody waits for it here.
         """
-        rows = len(x) if rows is None else rows
+        with self._products.active():
+            return self._step(x, y, rate, len(x) if rows is None else rows)
+
+    def _step(self, x: Tensor, y: Tensor, rate: float, rows: int) -> Tensor:
         inputs, units, masks = self._forward(x, rows)
-        delta = torch.addmm(self.network.bias(-1), inputs[-1], self.network.weight(-1).t()).sub_(y)
+        delta = self._products.affine(len(units), inputs[-1]).sub_(y)
         loss = torch.dot(delta.view(-1), delta.view(-1))
         # d cost / d prediction is delta * 2 / profiles; the factor rides on the rate instead of on the matrix.
         rate = rate * 2.0 / rows
-        for depth in range(len(self.network.layers) - 1, -1, -1):
+        for depth in range(len(units), -1, -1):
             below = None
             if depth > 0:  # before this layer's weights move
-                below = self._own(delta @ self.network.weight(depth))
+                below = self._own(self._products.back(depth, delta))
                 if self.dropout:
                     below.mul_(masks[depth - 1])
                 below = torch.ops.aten.tanh_backward(below, units[depth - 1])
             self._update(depth, inputs[depth], delta, rate)
             if below is not None:
                 delta = below
-        for parameter, velocity, handle in self._summing:
-            handle.wait()
-            parameter.add_(velocity)
+        for depth, handles in self._summing:
+            for handle in handles:
+                handle.wait()
+            self._products.move(depth, self._velocity[f"layers.{depth}.weight"])
+            self.network.bias(depth).add_(self._velocity[f"layers.{depth}.bias"])
         self._summing.clear()
         return loss
 
     def _forward(self, x: Tensor, rows: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Inputs of every layer, outputs of the hidden layers before dropout, and the masks."""
-        inputs, units, masks = [x], [], []
+        """Factors of every layer, outputs of the hidden layers before dropout, and the masks."""
+        inputs, units, masks = [self._products.factor(x)], [], []
         for depth in range(len(self.network.layers) - 1):
-            unit = torch.addmm(self.network.bias(depth), inputs[-1], self.network.weight(depth).t()).tanh_()
+            unit = self._products.affine(depth, inputs[-1]).tanh_()
             units.append(unit)
             if self.dropout:
                 masks.append(self._mask(depth, rows))
                 unit = unit * masks[-1]
-            inputs.append(self._whole(unit, depth))
+            inputs.append(self._products.factor(self._whole(unit, depth)))
         return inputs, units, masks
 
     # What a learner that holds only a part of the units does otherwise.
@@ -255,20 +275,12 @@ class MomentumStep:
     def _update(self, depth: int, inputs: Tensor, delta: Tensor, rate: float) -> None:
         scale = 1.0 if depth == 0 else self.rate_scale
         velocity = self._velocity[f"layers.{depth}.weight"]
-        velocity.addmm_(delta.t(), inputs, beta=self._beta, alpha=-rate * scale)
-        self._move(self.network.weight(depth), velocity)
-        velocity = self._velocity[f"layers.{depth}.bias"]
-        velocity.mul_(self._beta).sub_(delta.sum(0), alpha=rate)
-        self._move(self.network.bias(depth), velocity)
-
-    @property
-    def _beta(self) -> float:
-        """Momentum, or this process's portion of it."""
-        return self.momentum if self.group.divides == "units" else self.momentum / self.group.size
-
-    def _move(self, parameter: Tensor, velocity: Tensor) -> None:
-        """Add the velocity to the parameter: at once, or when the sum over processes has come."""
-        if self.group.size == 1 or self.group.divides == "units":
-            parameter.add_(velocity)
+        summed = self.group.size > 1 and self.group.divides == "profiles"
+        beta = self.momentum / self.group.size if summed else self.momentum
+        self._products.descend(depth, velocity, delta, inputs, beta, rate * scale, move=not summed)
+        bias_velocity = self._velocity[f"layers.{depth}.bias"].mul_(beta).sub_(delta.sum(0), alpha=rate)
+        if summed:
+            handles = [self.group.sum_async(velocity), self.group.sum_async(bias_velocity)]
+            self._summing.append((depth, handles))
         else:
-            self._summing.append((parameter, velocity, self.group.sum_async(velocity)))
+            self.network.bias(depth).add_(bias_velocity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ class ShardedStep(MomentumStep):
         Landmark genes, units of each hidden layer, target genes, of the whole network.
     device : torch.device
         Where this process computes.
-    momentum, dropout, rate_scale, seed
+    momentum, dropout, rate_scale, seed, precision
         As `MomentumStep` takes them.
     group : Group
         The processes; it divides units.
@@ -52,6 +53,7 @@ class ShardedStep(MomentumStep):
         dropout: float = 0.0,
         rate_scale: float = 3.0,
         seed: int = 0,
+        precision: str = "float32",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._units = list(sizes[1:])
@@ -60,7 +62,10 @@ class ShardedStep(MomentumStep):
             part = group.part(len(bias))
             layers.append((weight[part].to(device, dtype, copy=True), bias[part].to(device, dtype, copy=True)))
         network = Perceptron.of_layers(layers)
-        super().__init__(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed, group=group)
+        own: dict[str, Any] = {"momentum": momentum, "dropout": dropout, "rate_scale": rate_scale, "seed": seed}
+        super().__init__(network, **own, precision=precision, group=group)
+
+    live_weights = False
 
     def weights(self) -> dict[str, Tensor]:
         """Whole weights and biases by name, copied to the CPU of rank 0; nothing on other ranks."""
@@ -85,6 +90,7 @@ class ShardedStep(MomentumStep):
                     self.group.broadcast_(piece)
                     if rank == self.group.rank:
                         own.copy_(piece)
+        self._products.refresh()
 
     def _by_name(self) -> list[int]:
         """Units of each weight and bias in the order of their names."""
@@ -107,10 +113,10 @@ class ShardedStep(MomentumStep):
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
         """Predict the target genes of this process, without dropout; all processes predict the same profiles."""
-        *hidden, last = self.network.layers
-        for depth, layer in enumerate(hidden):
-            x = self._whole(layer(x).tanh_(), depth)
-        return last(x)
+        with self._products.active():
+            for depth in range(len(self._units) - 1):
+                x = self._whole(self._products.affine(depth, self._products.factor(x)).tanh_(), depth)
+            return self._products.affine(len(self._units) - 1, self._products.factor(x))
 
     def _mask(self, depth: int, rows: int) -> Tensor:
         units = self._units[depth]
