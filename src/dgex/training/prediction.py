@@ -17,7 +17,8 @@ __all__ = ["Predictor"]
 
 _LONG = 1 << 36  # profiles times weights: a good part of a second
 
-_BLOCK = 512  # profiles at once: enough for the matrix products, few enough for what is between them to stay cached
+# Profiles at once: enough for the matrix products, few enough for what is between them to stay in the cache.
+_BLOCKS = {"float32": 1024, "tf32": 1024, "bf16": 512}
 
 
 class Predictor:
@@ -46,12 +47,13 @@ class Predictor:
     def __init__(self, weights: Mapping[str, np.ndarray], device: torch.device, precision: str = "auto") -> None:
         network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
         sizes = [network.weight(0).shape[1], *(len(network.bias(d)) for d in range(len(network.layers)))]
-        found = resolve(precision, device, sizes, _BLOCK, predicting=True)
+        found = resolve(precision, device, sizes, predicting=True)
         on_cpu = device.type == "cpu"
         if found == "bf16" and on_cpu:
             fits = agrees(network) if precision == "auto" else bf16_instructions()
             found = "bf16" if fits else "float32"
         self.device, self.precision, self.targets = device, found, sizes[-1]
+        self._block = _BLOCKS[found]
         self._products = make_products(network, found)
         self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
 
@@ -72,19 +74,22 @@ class Predictor:
             `out`.
         """
         predicted = np.empty((len(X), self.targets), dtype=np.float32) if out is None else out
+        blocks = [slice(start, start + self._block) for start in range(0, len(X), self._block)]
         with using_threads(self._threads(len(X))):
-            for start in range(0, len(X), _BLOCK):
-                block = slice(start, start + _BLOCK)
-                as_tensor(predicted[block]).copy_(self._predict(as_tensor(X[block], self.device)))
+            for block in blocks:
+                self._predict(as_tensor(X[block], self.device), as_tensor(predicted[block]))
         return predicted
 
     def _threads(self, profiles: int) -> int | None:
         """A choice for this call, where it is long enough to be worth a look at the machine."""
         if self.device.type != "cpu" or profiles * self._weights < _LONG:
             return None
-        return pick_threads(self._sizes, _BLOCK, self.precision)
+        return pick_threads(self._sizes, self._block, self.precision)
 
-    def _predict(self, x: Tensor) -> Tensor:
-        if len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order
-            return self._products.predict(x.expand(2, -1))[:1]
-        return self._products.predict(x)
+    def _predict(self, x: Tensor, out: Tensor) -> None:
+        if self.device.type != "cpu":
+            out.copy_(self._products.predict(x))
+        elif len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order
+            out.copy_(self._products.predict(x.expand(2, -1))[:1])
+        else:
+            self._products.predict(x, out)
