@@ -81,7 +81,8 @@ class Needs:
     precision : str
         "bf16" has copies of the weights of 2 bytes each.
     kept : int
-        Evaluation sets: the weights of the best epoch of each are kept.
+        Evaluation sets. Where there are any, the weights of a best epoch are copied on the device before they go to
+        host memory.
     """
 
     sizes: tuple[int, ...]
@@ -93,7 +94,7 @@ class Needs:
     def bytes(self) -> int:
         """An estimate, rather too high than too low.
 
-        Of each weight 8 bytes (float32 with its momentum), 4 for each best epoch kept, and 2 where products are
+        Of each weight 8 bytes (float32 with its momentum), 4 for the copy of a best epoch, and 2 where products are
         bf16. Of a batch, in float32: inputs and targets twice (one pair waits), of each hidden layer five matrices
         (units, mask, inputs of the next layer, two of the error signal), of the targets three. Errors are measured
         on 1,024 profiles at a time: two layers that follow each other in float32, and four float64 matrices of
@@ -101,7 +102,7 @@ class Needs:
         """
         sizes = self.sizes
         weights = sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
-        each = 8 + 4 * self.kept + (2 if self.precision == "bf16" else 0)
+        each = 8 + 4 * min(1, self.kept) + (2 if self.precision == "bf16" else 0)
         batch = 4 * self.batch_size * (2 * (sizes[0] + sizes[-1]) + 5 * sum(sizes[1:-1]) + 3 * sizes[-1])
         widest = max(inputs + outputs for inputs, outputs in pairwise(sizes))
         measuring = 4 * _BLOCK * (widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
