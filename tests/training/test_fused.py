@@ -34,7 +34,7 @@ def starting(sizes: list[int], seed: int = 1) -> Perceptron:
 def learner(sizes: list[int], dropout: float = 0.0, seed: int = 3) -> Any:
     from dgex.training.fused import FusedStep
 
-    return FusedStep(starting(sizes).to("cuda"), dropout=dropout, seed=seed)
+    return FusedStep(starting(sizes), torch.device("cuda", 0), dropout=dropout, seed=seed)
 
 
 def compendium(profiles: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +180,7 @@ def test_a_pipeline_of_blocks_predicts_every_row(precision: str, monkeypatch: py
     predictor = prediction.Predictor(
         {name: value.numpy() for name, value in network.state_dict().items()}, torch.device("cuda"), precision
     )
-    monkeypatch.setattr(pipeline.stream_through, "__defaults__", (64,))
+    monkeypatch.setattr(pipeline.stream_through, "__defaults__", (64, 3, 4))
     X = np.random.default_rng(0).standard_normal((64 * 7 + 5, 30)).astype(np.float32)
     out = np.full((len(X) + 2, 77), np.nan, np.float32)
     predictor(X, out[1:-1])

@@ -60,7 +60,9 @@ class FusedStep:
     Parameters
     ----------
     network : Perceptron
-        Gives starting weights and the device; it is not changed.
+        Gives the starting weights, from wherever it is; it is not changed.
+    device : torch.device
+        The CUDA device to train on.
     momentum, dropout, rate_scale, seed, group
         As `MomentumStep` takes them; processes add their gradients up in bfloat16. Dropout masks come from a stream
         of their own (Philox counters of the epoch's seed, step, layer and unit), not from that of `MomentumStep`.
@@ -72,6 +74,7 @@ class FusedStep:
     def __init__(
         self,
         network: Perceptron,
+        device: torch.device,
         *,
         momentum: float = 0.5,
         dropout: float = 0.0,
@@ -79,10 +82,9 @@ class FusedStep:
         seed: int = 0,
         group: Group = ALONE,
     ) -> None:
-        self.group = group
+        self.device, self.group = device, group
         self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         weights = network.state_dict()
-        self.device = weights["layers.0.weight"].device
         shapes = [weights[f"layers.{depth}.weight"].shape for depth in range(len(weights) // 2)]
         self._layers = [_Layer.empty(outputs, inputs, self.device) for outputs, inputs in shapes]
         self.load(weights, {})

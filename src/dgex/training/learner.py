@@ -96,9 +96,9 @@ def make_learner(
     }
     if group.divides == "units":
         return ShardedStep(sizes, device=device, precision=precision, **own)
-    network = Perceptron(sizes, seed).to(device)
+    network = Perceptron(sizes, seed)
     if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
         from dgex.training.fused import FusedStep
 
-        return FusedStep(network, **own)
-    return MomentumStep(network, precision=precision, **own)
+        return FusedStep(network, device, **own)
+    return MomentumStep(network.to(device), precision=precision, **own)

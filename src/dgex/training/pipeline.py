@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.training.loader import as_tensor
-
 __all__ = ["stream_through"]
-
-_SLOTS = 3  # blocks under way: one comes in, one is computed, one goes out
 
 
 class _Slot:
@@ -24,21 +21,27 @@ class _Slot:
         self.x = torch.empty(block, landmarks, device=device)
         self.y_host = torch.empty(block, targets, pin_memory=True)
         self.arrived, self.computed, self.left = (torch.cuda.Event() for _ in range(3))
-        self.emptied: Future[None] | None = None
+        self.emptied: list[Future[None]] = []
 
     def ready(self) -> None:
         """Wait until the block before has left the buffers."""
-        if self.emptied is not None:
-            self.emptied.result()
+        for part in self.emptied:
+            part.result()
 
 
 def stream_through(
-    forward: Callable[[Tensor], Tensor], X: np.ndarray, out: np.ndarray, device: torch.device, block: int = 4096
+    forward: Callable[[Tensor], Tensor],
+    X: np.ndarray,
+    out: np.ndarray,
+    device: torch.device,
+    block: int = 4096,
+    slots: int = 3,
+    writers: int = 8,
 ) -> np.ndarray:
     """Predict the rows of X into the rows of `out`.
 
-    Three blocks are under way at a time, each on its own leg: to the device, through `forward`, back into
-    pinned memory and from there, by a thread of its own, into `out`.
+    Several blocks are under way at a time, each on its own leg: to the device, through `forward`, back into
+    pinned memory and from there, by threads of their own, into `out`.
 
     Parameters
     ----------
@@ -51,6 +54,10 @@ def stream_through(
         A CUDA device.
     block : int
         Profiles a block.
+    slots : int
+        Blocks under way.
+    writers : int
+        Threads that copy into `out`, each its part of a block: numpy's copies write past the cache, torch's do not.
 
     Returns
     -------
@@ -58,15 +65,15 @@ def stream_through(
         `out`.
     """
     block = max(1, min(block, len(X)))
-    slots = [_Slot(block, X.shape[1], out.shape[1], device) for _ in range(min(_SLOTS, -(-len(X) // block)))]
+    ring = [_Slot(block, X.shape[1], out.shape[1], device) for _ in range(min(slots, -(-len(X) // block)))]
     incoming, outgoing = torch.cuda.Stream(device), torch.cuda.Stream(device)
     current = torch.cuda.current_stream(device)
-    with ThreadPoolExecutor(1) as writer, torch.inference_mode():
+    with ThreadPoolExecutor(writers) as pool, torch.inference_mode():
         for number, start in enumerate(range(0, len(X), block)):
-            slot, rows = slots[number % len(slots)], slice(start, min(start + block, len(X)))
+            slot, rows = ring[number % len(ring)], slice(start, min(start + block, len(X)))
             count = rows.stop - rows.start
             slot.ready()
-            slot.x_host[:count].copy_(as_tensor(X[rows]))
+            np.copyto(slot.x_host.numpy()[:count], X[rows])
             with torch.cuda.stream(incoming):
                 incoming.wait_event(slot.computed)  # the device's copy of X is free again
                 slot.x[:count].copy_(slot.x_host[:count], non_blocking=True)
@@ -79,12 +86,15 @@ def stream_through(
                 slot.y_host[:count].copy_(predicted, non_blocking=True)
                 predicted.record_stream(outgoing)
                 slot.left.record(outgoing)
-            slot.emptied = writer.submit(_empty, slot, out[rows])
-        for slot in slots:
+            parts = np.linspace(0, count, min(writers, count) + 1).astype(int)
+            slot.emptied = [
+                pool.submit(_empty, slot, out[rows], slice(first, last)) for first, last in pairwise(parts.tolist())
+            ]
+        for slot in ring:
             slot.ready()
     return out
 
 
-def _empty(slot: _Slot, rows: np.ndarray) -> None:
+def _empty(slot: _Slot, rows: np.ndarray, part: slice) -> None:
     slot.left.synchronize()
-    torch.from_numpy(rows).copy_(slot.y_host[: len(rows)])
+    np.copyto(rows[part], slot.y_host.numpy()[: len(rows)][part])
