@@ -44,6 +44,14 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    target_parts: Annotated[
+        int | None,
+        typer.Option(help="Networks that share the target genes; 1 for all jointly.", rich_help_panel=NETWORK),
+    ] = None,
+    partition: Annotated[
+        Literal["random", "cluster"] | None,
+        typer.Option(help="Parts drawn at random, or of similar genes.", rich_help_panel=NETWORK),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
@@ -74,6 +82,8 @@ def train(
         "patience": patience,
         "seed": seed,
         "device": device,
+        "target_parts": target_parts,
+        "partition": partition,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }

@@ -176,7 +176,9 @@ class Estimator(BaseEstimator):
                     f"{first(found.missing)}"
                 )
             values = matrix.X if isinstance(matrix, ad.AnnData) else matrix.to_numpy()
-            return _dense(values[:, found.index], what)
+            if not np.array_equal(found.index, np.arange(values.shape[1])):  # else no copy is needed
+                values = values[:, found.index]
+            return _dense(values, what)
         values = _dense(matrix, what)
         if values.shape[1] != len(wanted):
             raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")

@@ -133,7 +133,7 @@ def train(
         model.fit(x, y, eval_sets=splits, **options)
     except BaseException as error:
         # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
-        if checkpoint is not None and new and (isinstance(error, DataError) or not (checkpoint / DESCRIPTION).exists()):
+        if checkpoint is not None and new and (isinstance(error, DataError) or not any(checkpoint.rglob(DESCRIPTION))):
             shutil.rmtree(checkpoint, ignore_errors=True)
         raise
     model.normalization_ = normalization

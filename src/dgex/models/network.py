@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
-from dgex.errors import ModelError, SettingsError
+from dgex.errors import ModelError, SettingsError, first
 from dgex.models.base import Estimator, Matrix
-from dgex.training.checkpoint import Checkpoints, data_digest
+from dgex.models.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.training.device import pick_device
-from dgex.training.learner import make_learner
 from dgex.training.loader import as_tensor
-from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.loop import TrainingSettings
+from dgex.training.partition import PARTITIONS
+from dgex.training.parts import Files, Part, Recipe, train_parts
 from dgex.training.perceptron import Perceptron
 
 __all__ = ["DGEX"]
 
 _BLOCK = 1024  # profiles predicted at once
-# What may change when a run is resumed: how long and where, not what is learned.
-_NOT_IDENTITY = {"epochs", "device", "patience"}
-Weights = dict[str, np.ndarray]
+_STOPPED = ("finished", "patience", "diverged", "interrupted")  # what one part met tells of the whole, last first
+# What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
+_NOT_IDENTITY = {"epochs", "device", "patience", "target_parts", "partition"}
 
 
 class DGEX(Estimator):
@@ -66,6 +65,12 @@ class DGEX(Estimator):
         "cpu", "cuda", or "auto": a CUDA device where there is one.
     precision : str
         Arithmetic of training and prediction: "float32".
+    target_parts : int
+        Number of networks that share the targets out between them, each trained alone as if its targets were all
+        there are, with the same seed. The paper trained two halves because one GPU could not hold all.
+    partition : str
+        How they are shared out: "random", in equal parts drawn from the seed, or "cluster", in equal parts of
+        genes whose training profiles are alike (the paper's outlook).
 
     Attributes
     ----------
@@ -73,11 +78,17 @@ class DGEX(Estimator):
         One row an epoch: `epoch`, `learning_rate`, `loss` (mean over profiles of the squared error summed
         over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
         samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and `profiles_per_s`
-        of the learning alone.
+        of the learning alone. With several target parts a first column `part`, counted from 1, and one row an
+        epoch and part, whose errors are over the part's genes.
     best_ : dict
-        `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
+        `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets. With several
+        target parts each keeps its own best epoch: `epoch` is their list, `error` and `sd` are over all genes.
+    parts_ : list of Part
+        The networks: each with its `targets` (positions among the target genes), `best`, `weights`, `history` and
+        `stopped`; one where all targets are trained jointly.
     stopped_ : str
-        "finished", "patience", "interrupted" (Ctrl-C) or "diverged".
+        "finished", "patience", "diverged" or "interrupted" (Ctrl-C); of several parts the one that comes last
+        in this list.
     interrupted_ : bool
         Whether the run was stopped by Ctrl-C; what is kept are the best epochs until then.
 
@@ -94,6 +105,10 @@ class DGEX(Estimator):
         Go on from `checkpoint_dir`. More epochs than before may be asked for, other settings may not.
     history_path : path
         The learning curve as JSON lines, one flushed each epoch.
+
+    With several target parts, part K has the folder `part-K` in `checkpoint_dir` and the learning curve
+    `STEM-part-K.SUFFIX`; finished parts are not trained again. Under torchrun the parts are spread over the ranks,
+    which must all see `checkpoint_dir`.
 
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
@@ -121,7 +136,7 @@ class DGEX(Estimator):
     `patience=20` ends such a run early): the paper's gain over linear methods was measured with 88,807.
 
     The scripts differ from this in what cannot matter to the method: other random streams, the rate rounded
-    to float32, and two networks of 4,760 targets where this trains one.
+    to float32, and two networks of 4,760 targets where this trains one (`target_parts=2` trains two).
 
     References
     ----------
@@ -159,6 +174,8 @@ class DGEX(Estimator):
         seed: int = 0,
         device: str = "auto",
         precision: str = "float32",
+        target_parts: int = 1,
+        partition: str = "random",
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -174,6 +191,8 @@ class DGEX(Estimator):
         self.seed = seed
         self.device = device
         self.precision = precision
+        self.target_parts = target_parts
+        self.partition = partition
 
     def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
         """Infer the target genes, in blocks.
@@ -202,72 +221,41 @@ class DGEX(Estimator):
             raise ModelError(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
         if best not in self.best_:
             raise SettingsError(f"best: found {best!r}, accepted {', '.join(self.best_)}")
-        return self._forward(self._aligned(X, "landmark", "X"), self.best_[best]["epoch"])
+        return self._forward(self._aligned(X, "landmark", "X"), best)
 
     # ---- the hooks of Estimator
 
     def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
-        *,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 1,
-        resume: bool = False,
-        history_path: str | os.PathLike[str] | None = None,
+        self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]], **options: Any
     ) -> None:
         began = time.perf_counter()
-        hidden, settings, device = self._checked()
-        if resume and checkpoint_dir is None:
-            raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
-        checkpoints = None
-        if checkpoint_dir is not None:
-            identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
-            identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
-            digest = data_digest(X, Y, eval_sets)
-            checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every)
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        learner = make_learner([X.shape[1], *hidden, Y.shape[1]], device=device, **own)
-        files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        result = train(learner, X, Y, eval_sets, settings, **files)
-        self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
+        recipe, files = self._checked(), _files(options)
+        self._keep(train_parts(recipe, X, Y, eval_sets, files))
+        self.metrics_["sets"] = {
+            name: measured(self.parts_, name) | {"profiles": len(x)} for name, (x, _) in eval_sets.items()
+        }
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self._forward(X, self._default_epoch())
+        return self._forward(X, next(iter(self.best_)))
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        default = self._default_epoch()
-        return {
-            name if epoch == default else f"epoch-{epoch}.{name}": value
-            for epoch, weights in self.weights_.items()
-            for name, value in weights.items()
-        }
+        return arrays_of(self.parts_)
 
     def _state(self) -> dict[str, Any]:
-        return {"best": self.best_, "stopped": self.stopped_, "history": self.history_.to_dict("records")}
+        whole = {"best": self.best_, "stopped": self.stopped_, "history": self.history_.to_dict("records")}
+        several = [{"genes": len(part.targets), "best": part.best, "stopped": part.stopped} for part in self.parts_]
+        return whole | ({"parts": several} if len(several) > 1 else {})
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-        self.best_, self.stopped_ = state["best"], state["stopped"]
-        self.interrupted_ = self.stopped_ == "interrupted"
-        self.history_ = pd.DataFrame(state["history"])
-        default = self._default_epoch()
-        self.weights_: dict[int, Weights] = {}
-        for epoch in {entry["epoch"] for entry in self.best_.values()}:
-            prefix = "" if epoch == default else f"epoch-{epoch}."
-            names = [name for name in arrays if name.startswith(f"{prefix}layers.")]
-            self.weights_[epoch] = {name.removeprefix(prefix): arrays[name] for name in names}
-        self._networks: dict[tuple[int, str], Perceptron] = {}
-        for weights in self.weights_.values():
-            _check_shapes(weights, self.n_features_in_, self.n_targets_)
+        self._keep(parts_from(arrays, state, self.n_features_in_, self.n_targets_))
 
     # ---- inside
 
     def _check_settings(self) -> None:
         self._checked()
 
-    def _checked(self) -> tuple[list[int], TrainingSettings, torch.device]:
+    def _checked(self) -> Recipe:
         hidden = _layers(self.hidden)
         for name, value in {"dropout": self.dropout, "momentum": self.momentum}.items():
             if not 0 <= value < 1:
@@ -276,52 +264,62 @@ class DGEX(Estimator):
             raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
         if self.precision != "float32":
             raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
+        parts = self.target_parts
+        if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
+            raise SettingsError(f"target_parts: found {parts}, accepted a whole number, 1 or more")
+        if self.partition not in PARTITIONS:
+            raise SettingsError(f"partition: found {self.partition!r}, accepted {' or '.join(map(repr, PARTITIONS))}")
         rate = self.learning_rate
         settings = TrainingSettings(
             learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
             **{f.name: getattr(self, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
         )
-        return hidden, settings, pick_device(self.device)
+        identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
+        identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
+        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
+        return Recipe(hidden, settings, pick_device(self.device), own, identity, int(parts), self.partition)
 
-    def _keep(self, result: Result, profiles: dict[str, int]) -> None:
-        """Take the result over as numpy arrays on the CPU, one copy of each distinct epoch."""
-        kept = result.best or {"last": result.last}
-        self.best_ = {n: {"epoch": k.epoch, "error": k.error, "sd": k.sd} for n, k in kept.items()}
-        if not result.best:
-            self.best_["last"] |= {"error": None, "sd": None}
-        self.weights_ = {
-            k.epoch: {name: value.cpu().numpy() for name, value in k.weights.items()} for k in kept.values()
-        }
-        self._networks = {}
-        self.stopped_, self.interrupted_ = result.stopped, result.interrupted
-        self.history_ = pd.DataFrame(result.history)
-        row = result.history[self._default_epoch() - 1]
-        self.metrics_["sets"] = {  # of the weights that predict by default
-            name: {"overall": row[f"{name}.error"], "sd": row[f"{name}.sd"], "profiles": count}
-            for name, count in profiles.items()
-        }
+    def _keep(self, parts: list[Part]) -> None:
+        """Take trained networks over, and tell of the whole what they tell of their parts."""
+        self.parts_ = parts
+        self._networks: dict[int, tuple[tuple[int, str], Perceptron]] = {}
+        self.stopped_ = max((part.stopped for part in parts), key=_STOPPED.index)
+        self.interrupted_ = self.stopped_ == "interrupted"
+        self.best_, self.history_ = best_of(parts), history_of(parts)
 
-    def _default_epoch(self) -> int:
-        return next(iter(self.best_.values()))["epoch"]
-
-    def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
+    def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
         device = pick_device(self.device)
-        network = self._network(epoch, device)
         predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(X), _BLOCK):
-                block = as_tensor(X[start : start + _BLOCK], device)
-                as_tensor(predicted[start : start + _BLOCK]).copy_(network(block))
+            for at, part in enumerate(self.parts_):
+                network = self._network(at, part.best[best]["epoch"], device)
+                for start in range(0, len(X), _BLOCK):
+                    block = slice(start, start + _BLOCK)
+                    found = network(as_tensor(X[block], device))
+                    if len(self.parts_) == 1:
+                        as_tensor(predicted[block]).copy_(found)
+                    else:
+                        predicted[block, part.targets] = found.cpu().numpy()
         return predicted
 
-    def _network(self, epoch: int, device: torch.device) -> Perceptron:
-        """The network with the weights of `epoch` on `device`, kept for the next block."""
+    def _network(self, at: int, epoch: int, device: torch.device) -> Perceptron:
+        """The network of a part with the weights of `epoch` on `device`, kept for the next block."""
         key = (epoch, str(device))
-        if key not in self._networks:
-            weights = self.weights_[epoch]
+        held = self._networks.get(at)
+        if held is None or held[0] != key:
+            weights = self.parts_[at].weights[epoch]
             network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
-            self._networks = {key: network}  # one at a time: a large network is gigabytes
-        return self._networks[key]
+            held = self._networks[at] = (key, network)  # one epoch at a time: a large network is gigabytes
+        return held[1]
+
+
+def _files(options: dict[str, Any]) -> Files:
+    known = {field.name for field in fields(Files)}
+    if unknown := set(options) - known:
+        raise SettingsError(f"DGEX.fit does not take {first(sorted(unknown))}; accepted: {', '.join(sorted(known))}")
+    if options.get("resume") and options.get("checkpoint_dir") is None:
+        raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
+    return Files(**options)
 
 
 def _layers(hidden: Sequence[int] | int) -> list[int]:
@@ -329,15 +327,3 @@ def _layers(hidden: Sequence[int] | int) -> list[int]:
     if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
         raise SettingsError(f"hidden: found {hidden}, accepted one or more numbers of units, each 1 or more")
     return [int(n) for n in layers]
-
-
-def _check_shapes(weights: Weights, landmarks: int, targets: int) -> None:
-    """Refuse a stored network whose layers do not fit together."""
-    width = landmarks
-    for depth in range(len(weights) // 2):
-        weight, bias = weights[f"layers.{depth}.weight"], weights[f"layers.{depth}.bias"]
-        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
-            raise ModelError(f"layer {depth} holds weights of shape {weight.shape}, accepted (units, {width})")
-        width = len(weight)
-    if width != targets or not weights:
-        raise ModelError(f"the network ends in {width} units, accepted {targets} target genes")

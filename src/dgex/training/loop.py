@@ -166,7 +166,8 @@ def train(
             while run.epoch < settings.epochs and not _out_of_patience(run, sets, settings):
                 row = _one_epoch(learner, data, monitor, sets, run, settings, stop, progress)
                 log.append(row)
-                if checkpoints is not None and (run.epoch % checkpoints.every == 0 or run.epoch == settings.epochs):
+                ends = run.epoch == settings.epochs or _out_of_patience(run, sets, settings)
+                if checkpoints is not None and (ends or run.epoch % checkpoints.every == 0):
                     with stop.deferred():
                         checkpoints.save(run, learner)
                 progress.text(_text(run, row, sets))
