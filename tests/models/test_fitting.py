@@ -12,7 +12,7 @@ import pytest
 
 import dgex
 from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
-from dgex.models.fitting import accepted_settings, train
+from dgex.models.fitting import accepted_settings, read_splits, train
 from dgex.models.folder import registry
 
 
@@ -137,6 +137,40 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatc
     train(dataset_file, "dgex", part, resume=True, **settings)
     assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_an_interrupted_run_goes_on_though_its_best_so_far_is_saved(
+    dataset_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.training.interrupt import StopRequest
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learning_rate": 0.01}
+    train(dataset_file, "dgex", whole, **settings)
+    deferred, calls = StopRequest.deferred, [0]
+
+    def pressed(self: Any) -> Any:  # Ctrl-C while the first epoch is kept and while it is written
+        calls[0] += 1
+        self.requested = calls[0] == 2
+        return deferred(self)
+
+    monkeypatch.setattr(StopRequest, "deferred", pressed)
+    assert train(dataset_file, "dgex", part, **settings).stopped_ == "interrupted"
+    monkeypatch.undo()
+    assert (part / "model.json").exists()
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
+    read = read_splits(dataset)
+    for method in ("ols", "dgex"):
+        settings = {"hidden": (4,), "epochs": 1} if method == "dgex" else {}
+        model, again = train(read, method, **settings), train(dataset, method, **settings)
+        X = dataset[:, model.landmarks_]
+        np.testing.assert_array_equal(model.predict(X), again.predict(X))
+        assert model.metrics_["sets"] == again.metrics_["sets"]
 
 
 def test_accepted_settings_are_those_of_the_estimator() -> None:

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -25,9 +25,30 @@ from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
 from dgex.training.checkpoint import DESCRIPTION
 
-__all__ = ["accepted_settings", "check_settings", "train"]
+__all__ = ["Splits", "accepted_settings", "check_settings", "checkpoint_folder", "read_splits", "train"]
 
 BLOCK = 4096
+
+
+class Splits(NamedTuple):
+    """What training needs of a dataset, read once for as many models as one likes.
+
+    Attributes
+    ----------
+    matrices : dict of name to (AnnData, AnnData)
+        Landmark and target genes of the training profiles (`train`) and of every validation set.
+    obs : DataFrame
+        All profiles of the dataset.
+    normalization : Normalization
+        How raw profiles become what is trained on.
+    name : str
+        What the dataset is called.
+    """
+
+    matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
+    obs: pd.DataFrame
+    normalization: Normalization
+    name: str
 
 
 def accepted_settings(method: str) -> dict[str, Any]:
@@ -60,7 +81,7 @@ def check_settings(method: str, settings: Iterable[str]) -> None:
 
 
 def train(
-    data: str | os.PathLike[str] | ad.AnnData,
+    data: str | os.PathLike[str] | ad.AnnData | Splits,
     method: str = "dgex",
     output: str | os.PathLike[str] | None = None,
     *,
@@ -74,8 +95,9 @@ def train(
 
     Parameters
     ----------
-    data : path or AnnData
-        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read.
+    data : path, AnnData or Splits
+        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What `read_splits`
+        has read already serves for several models.
     method : str
         `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
     output : path, optional
@@ -106,19 +128,22 @@ def train(
         The dataset has no roles, no split, too few training profiles or values that are not finite.
     """
     check_settings(method, settings)
-    if output is not None and resume and (Path(output) / "model.json").exists():
+    unfinished = output is not None and resume and _interrupted(output)
+    if output is not None and resume and (Path(output) / "model.json").exists() and not unfinished:
         note(f"{output} is finished already; nothing to do")
         return load(output)
+    overwrite = overwrite or unfinished  # what it left is the best so far of the same run
     if output is not None:
-        check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
+        check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData | Splits) else [data])
         check_replaceable(output)
     started = time.perf_counter()
     model = registry()[method](**settings)
     model._check_settings()
-    splits, obs, normalization, name = _read(data, validation)
+    read = data if isinstance(data, Splits) else read_splits(data, validation)
+    splits, obs, normalization, name = dict(read.matrices), read.obs, read.normalization, read.name
     options: dict[str, Any] = {}
     if method == "dgex" and output is not None:
-        folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+        folder = checkpoint_folder(output)
         if overwrite and not resume:
             shutil.rmtree(folder, ignore_errors=True)
         options = {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
@@ -155,18 +180,32 @@ def train(
     return model
 
 
-def _read(
-    data: str | os.PathLike[str] | ad.AnnData, validation: Sequence[str]
-) -> tuple[dict[str, tuple[ad.AnnData, ad.AnnData]], pd.DataFrame, Normalization, str]:
-    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each."""
+def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
+    """Where a network that is trained into `output` keeps what is needed to go on."""
+    return Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+
+
+def _interrupted(output: str | os.PathLike[str]) -> bool:
+    """Whether a model is the best so far of a run that can go on: a run that reached its end leaves no checkpoint."""
+    return (Path(output) / "model.json").exists() and any(checkpoint_folder(output).rglob(DESCRIPTION))
+
+
+def read_splits(data: str | os.PathLike[str] | ad.AnnData, validation: Sequence[str] = ("validation",)) -> Splits:
+    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each.
+
+    Raises
+    ------
+    SettingsError, DataError, GeneError
+        As `train`.
+    """
     if isinstance(data, ad.AnnData):
         check_dataset(data)
         splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
-        return splits, data.obs, Normalization.from_dataset(data), "in memory"
+        return Splits(splits, data.obs, Normalization.from_dataset(data), "in memory")
     with io.open(data) as source:
         check_dataset(source)
         splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
-        return splits, source.obs, Normalization.from_dataset(source), Path(data).name
+        return Splits(splits, source.obs, Normalization.from_dataset(source), Path(data).name)
 
 
 def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar
 
 __all__ = ["StopRequest"]
 
@@ -15,18 +15,24 @@ __all__ = ["StopRequest"]
 class StopRequest:
     """While active, the first Ctrl-C only sets `requested`; a second one raises KeyboardInterrupt at once.
 
-    Outside the main thread, or where somebody else handles SIGINT already, nothing is changed.
+    Where somebody else handles SIGINT already, nothing is changed. Another thread than the main one hears what the
+    active request of the main thread has heard: networks side by side end together.
     """
+
+    _active: ClassVar[StopRequest | None] = None  # that of the main thread
 
     def __init__(self) -> None:
         self.requested = False
         self._deferred = False
         self._before: Any = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> StopRequest:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._handle)
+            StopRequest._active = self
+        if not main and StopRequest._active is not None:
+            return StopRequest._active
         return self
 
     def __exit__(
@@ -34,6 +40,7 @@ class StopRequest:
     ) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+            StopRequest._active = None
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

@@ -8,13 +8,20 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from dgex.training.copies import held_copy
 from dgex.training.seeds import numpy_stream
 
 __all__ = ["Batches", "as_tensor"]
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """View `array` as a tensor; nothing is copied on the CPU, and the tensor must not be written to."""
+    """View `array` as a tensor; nothing is copied on the CPU, and the tensor must not be written to.
+
+    Inside `dgex.training.copies.one_copy` a matrix named there is moved to a device once and shared.
+    """
+    held = held_copy(array, torch.device(device))
+    if held is not None:
+        return held
     with warnings.catch_warnings():  # a read-only array (a memory map, say) is fine: it is only read
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.errors import DataError, SettingsError
+from dgex.errors import DivergedError, SettingsError
 from dgex.metrics import GeneErrors
 from dgex.progress import Bar, bar, note, warn
 from dgex.training.checkpoint import Checkpoints
@@ -137,7 +137,7 @@ def train(
 
     Raises
     ------
-    DataError
+    DivergedError
         The loss became NaN or infinite before any epoch was better than predicting 0, the mean of a
         standardised gene; otherwise that is a warning and the best so far is returned.
     KeyboardInterrupt
@@ -177,7 +177,7 @@ def train(
             stopped = "interrupted"
         except _Diverged as error:
             if not _worth_keeping(run, sets):
-                raise DataError(
+                raise DivergedError(
                     f"{error}; no epoch before it did better than predicting 0; try a smaller learning_rate"
                 ) from None
             stopped = "diverged"
