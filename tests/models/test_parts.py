@@ -189,6 +189,13 @@ def test_parts_that_cannot_be() -> None:
         fit(2, options={"folder": "x"})
 
 
+def test_parts_over_processes_need_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="need checkpoint_dir, a folder that all of them see"):
+        fit(2)
+
+
 def test_a_part_that_diverges_ends_the_fit() -> None:
     with pytest.raises(DataError, match="diverged"):
         fit(2, learning_rate=1e9)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import merge_settings, numbers, words
+from dgex.cli.arguments import axes, merge_settings, numbers, words
 from dgex.cli.data import Overwrite
+from dgex.training.ranks import world
 
 __all__ = ["evaluate", "infer", "train"]
 
 NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
+GRID = "Grid of networks (dgex)"
 
 
 def train(
@@ -58,6 +60,22 @@ def train(
     checkpoint_every: Annotated[
         int, typer.Option(help="Epochs between two checkpoints.", min=1, rich_help_panel=NETWORK)
     ] = 1,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=V,V…",
+            help="Train every combination into the folder MODEL: hidden, layers, any setting; several may follow.",
+            rich_help_panel=GRID,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Networks trained at once; on a GPU as many small ones as fit unless told.",
+            min=1,
+            rich_help_panel=GRID,
+        ),
+    ] = None,
     alpha: Annotated[
         float | None, typer.Option(help="The penalty; chosen on validation unless told.", rich_help_panel=PENALTY)
     ] = None,
@@ -71,6 +89,8 @@ def train(
 
     Examples: `dgex train data.h5ad models/ridge --method ridge` and
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
+
+    The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`
     """
     flags = {
         "hidden": numbers(hidden, "--hidden") if hidden is not None else None,
@@ -88,19 +108,26 @@ def train(
         "n_neighbors": n_neighbors,
     }
     settings = merge_settings(config, method, flags)
-    from dgex.models.fitting import train as run
+    options: dict[str, Any] = {
+        "validation": words(validation),
+        "overwrite": overwrite,
+        "resume": resume,
+        "checkpoint_every": checkpoint_every,
+    }
+    if grid is None and jobs is None:
+        from dgex.models.fitting import train as run
 
-    run(
-        data,
-        method,
-        model,
-        validation=words(validation),
-        overwrite=overwrite,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        **settings,
-    )
-    print(model)
+        run(data, method, model, **options, **settings)
+        print(model)
+        return
+    if grid is None or method != "dgex":
+        what, why = ("--jobs", "is for a --grid") if grid is None else ("--grid", f"is for networks, found {method}")
+        raise typer.BadParameter(why, param_hint=what)
+    from dgex.models.grid import train_grid
+
+    found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
+    if world()[0] == 0:
+        print(found)
 
 
 def evaluate(

@@ -24,6 +24,7 @@ from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
 from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
 from dgex.training.checkpoint import DESCRIPTION
+from dgex.training.ranks import world
 
 __all__ = ["Splits", "accepted_settings", "check_settings", "checkpoint_folder", "read_splits", "train"]
 
@@ -174,7 +175,7 @@ def train(
     }
     for label, values in model.metrics_["sets"].items():
         note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
-    if output is not None:
+    if output is not None and world()[0] == 0:
         model.save(output, overwrite=overwrite)
         _clear(checkpoint, model)
     return model

@@ -25,22 +25,23 @@ class StopRequest:
         self.requested = False
         self._deferred = False
         self._before: Any = None
+        self._outer: StopRequest | None = None
 
     def __enter__(self) -> StopRequest:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._handle)
-            StopRequest._active = self
-        if not main and StopRequest._active is not None:
-            return StopRequest._active
-        return self
+        if main:
+            self._outer, StopRequest._active = StopRequest._active, self
+        return self if main else StopRequest._active or self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-            StopRequest._active = None
+        if StopRequest._active is self:
+            StopRequest._active = self._outer
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

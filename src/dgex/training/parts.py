@@ -19,7 +19,7 @@ from dgex.training.checkpoint import DESCRIPTION, Checkpoints, data_digest
 from dgex.training.learner import make_learner
 from dgex.training.loop import Result, TrainingSettings, train
 from dgex.training.partition import split_targets
-from dgex.training.ranks import share, world
+from dgex.training.ranks import from_first, share, world
 
 __all__ = ["Files", "Part", "Recipe", "train_parts"]
 
@@ -133,15 +133,16 @@ def train_parts(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files:
     _refuse_other_kind(recipe.parts, files)
     if recipe.parts == 1:
         return [_train_one(recipe, X, Y, sets, files, np.arange(Y.shape[1]))]
-    shares = _shares(recipe, Y, files)
     rank, size = world()
     if size > 1 and files.checkpoint_dir is None:
         raise SettingsError("target_parts over several processes need checkpoint_dir, a folder that all of them see")
+    shares = _shares(recipe, Y, files)
     advice = f"finished epochs of every part are in {files.checkpoint_dir}; resume=True (--resume) goes on from there"
     parts: dict[int, Part] = {}
     failed: str | None = None
     try:
         for at in range(rank, len(shares), size):
+            note(f"part {at + 1} of {len(shares)}: {len(shares[at]):,} target genes")
             parts[at] = _one_of(recipe, X, Y, sets, files, shares, at)
             if parts[at].stopped == "interrupted" and at + size < len(shares):
                 raise KeyboardInterrupt
@@ -156,16 +157,16 @@ def train_parts(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files:
     for at in range(len(shares)):
         if at not in parts:
             parts[at] = _one_of(recipe, X, Y, sets, collect, shares, at)
+    share(None, advice)  # whoever goes on may remove the checkpoints: not before all have read them
     return [parts[at] for at in range(len(shares))]
 
 
 def _one_of(
     recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, shares: Sequence[np.ndarray], at: int
 ) -> Part:
-    targets, number = shares[at], at + 1
-    note(f"part {number} of {len(shares)}: {len(targets):,} target genes")
+    targets = shares[at]
     own = {name: (x, np.ascontiguousarray(y[:, targets])) for name, (x, y) in sets.items()}
-    return _train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(number), targets)
+    return _train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(at + 1), targets)
 
 
 def _train_one(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, targets: np.ndarray) -> Part:
@@ -201,19 +202,18 @@ def _exists(folder: Path) -> OutputExistsError:
 
 def _shares(recipe: Recipe, Y: np.ndarray, files: Files) -> list[np.ndarray]:
     """The parts; those of a run that goes on are read from its folder, for clusters could move with the machine."""
-    shares: list[np.ndarray] | None = None
-    if world()[0] == 0:
+
+    def make() -> list[np.ndarray]:
         path = None if files.checkpoint_dir is None else Path(files.checkpoint_dir) / PARTITION
         if path is not None and path.exists():
-            shares = _read_shares(path, recipe, Y.shape[1], files.resume)
-        else:
-            shares = split_targets(Y, recipe.parts, recipe.partition, recipe.settings.seed)
-            if path is not None:
-                asked = {"target_parts": recipe.parts, "partition": recipe.partition}
-                json_dump(asked | {"targets": [part.tolist() for part in shares]}, path)
-    agreed = share(shares, "nothing was trained yet")[0]
-    assert agreed is not None
-    return agreed
+            return _read_shares(path, recipe, Y.shape[1], files.resume)
+        shares = split_targets(Y, recipe.parts, recipe.partition, recipe.settings.seed)
+        if path is not None:
+            asked = {"target_parts": recipe.parts, "partition": recipe.partition}
+            json_dump(asked | {"targets": [part.tolist() for part in shares]}, path)
+        return shares
+
+    return from_first(make, "nothing was trained yet")
 
 
 def _read_shares(path: Path, recipe: Recipe, genes: int, resume: bool) -> list[np.ndarray]:

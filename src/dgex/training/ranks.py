@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dgex.errors import DgexError
 
-__all__ = ["alone", "share", "world"]
+__all__ = ["alone", "from_first", "share", "world"]
 
 _Value = TypeVar("_Value")
 _WAIT = timedelta(days=30)  # for the slowest: a process that is lost is noticed by its closed connection
 _alone = False
+_channel: tuple[Any, Any] | None = None  # of which run, and its process group
 
 
 def world() -> tuple[int, int]:
@@ -57,10 +58,38 @@ def share(value: _Value, what: str) -> list[_Value]:
 
     values: list[_Value | None] = [None] * size
     try:
-        if not dist.is_initialized():
-            dist.init_process_group("gloo", timeout=_WAIT)
-        dist.all_gather_object(values, value, group=dist.new_group(backend="gloo", timeout=_WAIT))
+        dist.all_gather_object(values, value, group=_connected())
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DgexError(f"another of the {size} processes is gone ({reason}); {what}") from error
     return values  # type: ignore[return-value]
+
+
+def _connected() -> Any:
+    """The channel of `share`, opened once: its connections tell at once when a process ends."""
+    import torch.distributed as dist
+
+    global _channel
+    if not dist.is_initialized():
+        dist.init_process_group("gloo")
+    if _channel is None or _channel[0] is not dist.group.WORLD:
+        _channel = (dist.group.WORLD, dist.new_group(backend="gloo", timeout=_WAIT))
+    return _channel[1]
+
+
+def from_first(make: Callable[[], _Value], what: str) -> _Value:
+    """Let rank 0 alone call `make`; every rank returns its result, or raises its DgexError (see `share`)."""
+    rank, size = world()
+    if size == 1:
+        return make()
+    value: _Value | None = None
+    failed: DgexError | None = None
+    if rank == 0:
+        try:
+            value = make()
+        except DgexError as error:
+            failed = error
+    value, failed = share((value, failed), what)[0]
+    if failed is not None:
+        raise failed
+    return value  # type: ignore[return-value]
