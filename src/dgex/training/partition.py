@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
+from threadpoolctl import threadpool_limits
 
 from dgex.errors import SettingsError
 from dgex.training.seeds import numpy_stream
@@ -60,7 +61,8 @@ def split_targets(Y: np.ndarray, parts: int, how: str, seed: int) -> list[np.nda
         return [np.arange(genes)]
     if how == "random":
         return [np.sort(part) for part in np.array_split(rng.permutation(genes), parts)]
-    labels = _clusters(_standardised(Y, rng), parts, rng)
+    with threadpool_limits(1, user_api="blas"):  # the same parts whatever the number of threads, and small products
+        labels = _clusters(_standardised(Y, rng), parts, rng)
     return [np.flatnonzero(labels == part) for part in range(parts)]
 
 
