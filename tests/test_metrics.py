@@ -67,6 +67,17 @@ def test_merging_parts_equals_one_pass(pair, cut):
     assert_same(parts, gathered(true, pred))
 
 
+def test_sums_of_parts_add_up_to_one_pass(pair):
+    true, pred = pair
+    parts = [GeneErrors(17, correlation=False) for _ in range(3)]
+    for errors, rows in zip(parts, (slice(0, 0), slice(0, 80), slice(80, None))):
+        errors.update(true[rows], pred[rows])
+    errors, whole = GeneErrors.of_sums(sum(p.n for p in parts), sum(p.sums() for p in parts)), gathered(true, pred)
+    assert errors.n == whole.n
+    assert_allclose(errors.mae, whole.mae)
+    assert_allclose(errors.rmse, whole.rmse)
+
+
 def test_tensors_give_what_arrays_give(pair):
     errors = GeneErrors(17)
     for start in range(0, 211, 64):

@@ -12,6 +12,7 @@ __all__ = [
     "GeneError",
     "ModelError",
     "OutputExistsError",
+    "RankError",
     "SettingsError",
     "first",
 ]
@@ -46,6 +47,10 @@ class GeneError(DgexError, ValueError):
 
 class ModelError(DgexError, ValueError):
     """A model folder with a missing, changed or unreadable part, or a model used before it was fitted."""
+
+
+class RankError(DgexError):
+    """Processes of one run that disagree, or one of them that was lost."""
 
 
 class SettingsError(DgexError, ValueError):

@@ -91,11 +91,17 @@ class GeneErrors:
         # An infinite value makes its gene's results infinite or NaN; numpy need not warn about it as well.
         with np.errstate(invalid="ignore", over="ignore"):
             for start in range(0, int(Y_true.shape[0]), rows):
-                self._add(_double(Y_true[start : start + rows]), _double(Y_pred[start : start + rows]))
+                true, pred = Y_true[start : start + rows], Y_pred[start : start + rows]
+                if self.correlation or _on_cpu(true):
+                    true, pred = _double(true), _double(pred)
+                self._add(true, pred)
 
     def _add(self, true: Any, pred: Any) -> None:
         difference = true - pred
-        new = [abs(difference).sum(0), (difference * difference).sum(0)]
+        if hasattr(difference, "detach"):  # float32 on a GPU is subtracted as it is: half the bytes, sums as exact
+            new = [abs(difference).sum(0, dtype=_float64()), difference.square().sum(0, dtype=_float64())]
+        else:
+            new = [abs(difference).sum(0), (difference * difference).sum(0)]
         if self.correlation:
             if self._sums is None:
                 self._shift = (true.mean(0), pred.mean(0))
@@ -105,6 +111,17 @@ class GeneErrors:
             new += [(true * true).sum(0), (pred * pred).sum(0), (true * pred).sum(0)]
         self._sums = new if self._sums is None else [old + more for old, more in zip(self._sums, new)]
         self.n += int(true.shape[0])
+
+    def sums(self) -> np.ndarray:
+        """Sums over profiles of the absolute and of the squared error, float64 of shape (2, genes), as a copy."""
+        return np.stack(self._results(0, 1)) if self.n else np.zeros((2, self.n_genes))
+
+    @classmethod
+    def of_sums(cls, n: int, sums: np.ndarray) -> GeneErrors:
+        """Errors, without correlations, over `n` profiles whose `sums` were gathered elsewhere."""
+        errors = cls(sums.shape[1], correlation=False)
+        errors.n, errors._sums = n, list(sums)
+        return errors
 
     def merge(self, other: GeneErrors) -> GeneErrors:
         """Add the profiles another instance has seen (another process, another file) and return self.
@@ -329,6 +346,12 @@ def _double(block: Any) -> Any:
     if block.device.type == "mps":  # Apple's GPUs have no float64
         block = block.cpu()
     return block.detach().double()
+
+
+def _float64() -> Any:
+    import torch
+
+    return torch.float64
 
 
 def _numpy(values: Any) -> np.ndarray:

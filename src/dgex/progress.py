@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Protocol
 
-__all__ = ["Bar", "Together", "bar", "enable", "note", "warn"]
+__all__ = ["Bar", "Together", "bar", "enable", "note", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
@@ -126,6 +127,11 @@ def enable(on: bool = True) -> None:
     from rich.console import Console
 
     _console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def speaks() -> bool:
+    """Whether this process tells the user of the work: of several that torchrun started, the first alone does."""
+    return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def note(message: str) -> None:

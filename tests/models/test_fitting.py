@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 import dgex
 from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
-from dgex.models.fitting import accepted_settings, read_splits, train
+from dgex.models.fitting import accepted_settings, train
 from dgex.models.folder import registry
+from dgex.models.splits import read_splits
 
 
 @pytest.mark.parametrize("method", sorted(registry()))
@@ -121,8 +123,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatc
     train(dataset_file, "dgex", whole, **settings)
     save, saved = Checkpoints.save, []
 
-    def killed_after_three(self: Any, run: Any, learner: Any) -> None:
-        save(self, run, learner)
+    def killed_after_three(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
         saved.append(run.epoch)
         if len(saved) == 3:
             raise SystemExit(9)
@@ -137,6 +139,93 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatc
     train(dataset_file, "dgex", part, resume=True, **settings)
     assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+NETWORK: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learning_rate": 0.01}
+
+
+def test_profiles_that_memory_does_not_hold_are_worked_on_from_disk(
+    dataset: ad.AnnData, dataset_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dgex.training import memory
+
+    caplog.set_level("INFO", logger="dgex")
+    monkeypatch.setattr(memory, "host_memory", lambda: 1000)
+    output = dataset_file.parent / "m"
+    model = train(dataset_file, "dgex", output, **NETWORK)
+    assert f"their rows are written in {output}.checkpoint/rows" in caplog.text
+    assert "training from disk" in caplog.text
+    again = train(dataset, "dgex", placement="disk", **NETWORK)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    assert {p.name for p in dataset_file.parent.iterdir()} == {"data.h5ad", "m"}
+
+
+@pytest.mark.parametrize("method", sorted(registry()))
+def test_other_methods_take_rows_from_a_temporary_folder(
+    method: str, dataset: ad.AnnData, dataset_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.models import splits
+
+    settings = {"hidden": (8,), "epochs": 2, "placement": "device"} if method == "dgex" else {}
+    plain = train(dataset, method, **settings)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(splits, "fits_host", lambda size: False)
+    model = train(dataset_file, method, **settings)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_killed_run_takes_the_rows_that_it_wrote(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.models import splits
+    from dgex.training.checkpoint import Checkpoints
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings = {**NETWORK, "placement": "disk"}
+    train(dataset_file, "dgex", whole, **settings)
+    save = Checkpoints.save
+
+    def killed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
+        raise SystemExit(9)
+
+    monkeypatch.setattr(Checkpoints, "save", killed)
+    with pytest.raises(SystemExit):
+        train(dataset_file, "dgex", part, **settings)
+    monkeypatch.undo()
+
+    def unread(*args: Any) -> None:
+        raise AssertionError("the file was read again")
+
+    monkeypatch.setattr(splits, "_fill", unread)
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_a_run_that_cannot_write_its_rows_leaves_nothing(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.models import spooled
+
+    monkeypatch.setattr(spooled.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 5}))
+    with pytest.raises(DgexError, match="has no room for them either"):
+        train(dataset_file, "dgex", dataset_file.parent / "m", placement="disk", **NETWORK)
+    assert [p.name for p in dataset_file.parent.iterdir()] == ["data.h5ad"]
+
+
+def test_scalars_go_beside_those_of_other_runs(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.training import board
+
+    with pytest.raises(SettingsError, match="tensorboard: ols has no learning curve"):
+        train(dataset_file, "ols", tensorboard="tb")
+    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"pip install 'dgex\[tensorboard\]'"):
+        train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard="tb", **NETWORK)
+    monkeypatch.undo()
+    pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed")
+    train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard=dataset_file.parent / "tb", **NETWORK)
+    assert list((dataset_file.parent / "tb" / "m").glob("events.out.tfevents.*"))
 
 
 def test_an_interrupted_run_goes_on_though_its_best_so_far_is_saved(
@@ -164,7 +253,7 @@ def test_an_interrupted_run_goes_on_though_its_best_so_far_is_saved(
 
 
 def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
-    read = read_splits(dataset)
+    read = read_splits(dataset, ["validation"], ExitStack())
     for method in ("ols", "dgex"):
         settings = {"hidden": (4,), "epochs": 1} if method == "dgex" else {}
         model, again = train(read, method, **settings), train(dataset, method, **settings)

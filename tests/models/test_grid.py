@@ -87,8 +87,8 @@ def test_killed_half_way_and_resumed(
 ) -> None:
     save, saved, number = Checkpoints.save, [], count(1)
 
-    def killed(self: Any, run: Any, learner: Any) -> None:
-        save(self, run, learner)
+    def killed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
         saved.append((self.folder.name, run.epoch))
         if next(number) in (11, 18):
             raise SystemError("killed")
@@ -112,8 +112,8 @@ def test_ctrl_c_ends_all_members_and_the_grid_goes_on(
 ) -> None:
     save, number = Checkpoints.save, count(1)
 
-    def pressed(self: Any, run: Any, learner: Any) -> None:
-        save(self, run, learner)
+    def pressed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
         if next(number) == 5:
             signal.raise_signal(signal.SIGINT)
 

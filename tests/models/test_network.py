@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,11 @@ def test_same_seed_same_weights_and_global_generators_untouched(fitted: DGEX) ->
 
 
 def test_predictions_do_not_depend_on_the_blocks(fitted: DGEX, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgex.models import network
+    from dgex.training import prediction
 
     X = problem(64, seed=9)[0]
     whole = fitted.predict(X)
-    monkeypatch.setattr(network, "_BLOCK", 7)
+    monkeypatch.setattr(prediction, "_BLOCK", 7)
     np.testing.assert_allclose(fitted.predict(X), whole, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fitted.predict(X[5:6]), whole[5:6], rtol=1e-5, atol=1e-6)
     assert fitted.predict(X[:0]).shape == (0, 6)
@@ -131,6 +132,8 @@ def test_a_checkpointed_run_resumes_and_logs(tmp_path: Path) -> None:
     X = problem(10, seed=9)[0]
     np.testing.assert_array_equal(resumed.predict(X), whole.predict(X))
     assert pd.DataFrame(read_history(tmp_path / "h.jsonl")).equals(resumed.history_)
+    with pytest.raises(ModelError, match=r"precision: checkpoint auto, now bf16"):
+        DGEX(**SMALL, precision="bf16").fit(*problem(), sets(), **options, resume=True)
     with pytest.raises(ModelError, match=r"dropout: checkpoint 0\.1, now 0\.2"):
         DGEX(**SMALL, dropout=0.2).fit(*problem(), sets(), **options, resume=True)
 
@@ -146,12 +149,99 @@ def test_a_checkpointed_run_resumes_and_logs(tmp_path: Path) -> None:
         ({"rate_scale": 0.0}, "rate_scale: found 0.0"),
         ({"precision": "float16"}, "precision: found 'float16'"),
         ({"device": "tpu"}, "device: found 'tpu'"),
+        ({"placement": "moon"}, "placement: found 'moon', accepted auto, device, memory, disk"),
         ({"epochs": 0}, "epochs: found 0"),
     ],
 )
 def test_settings_outside_what_is_accepted(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         DGEX(**SMALL | setting).fit(*problem(20))
+
+
+def test_placement_changes_the_result_only_from_disk(fitted: DGEX, tmp_path: Path) -> None:
+    X = problem(10, seed=9)[0]
+    from_memory = clone(fitted).set_params(placement="memory").fit(*problem(), sets())
+    np.testing.assert_array_equal(from_memory.predict(X), fitted.predict(X))
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c"}
+    large = problem(600)  # more than a block
+    from_disk, whole = (clone(fitted).set_params(placement=kind, epochs=2) for kind in ("disk", "memory"))
+    losses = from_disk.fit(*large, sets(), **options).history_["loss"]
+    assert (losses != whole.fit(*large, sets()).history_["loss"]).all()
+    with pytest.raises(ModelError, match=r"order: checkpoint blocks \(placement disk\), now whole"):
+        clone(whole).fit(*large, sets(), **options, resume=True)
+
+
+def test_memory_maps_are_trained_on_where_they_are(fitted: DGEX, tmp_path: Path) -> None:
+    maps = []
+    for number, matrix in enumerate(problem()):
+        matrix.tofile(tmp_path / str(number))
+        maps.append(np.memmap(tmp_path / str(number), np.float32, "r", shape=matrix.shape))
+    again = clone(fitted).fit(*maps, sets())
+    X = problem(10, seed=9)[0]
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    assert again.fingerprint_ == fitted.fingerprint_
+    on_disk = [clone(fitted).set_params(placement="disk").fit(*pair, sets()) for pair in (maps, problem())]
+    np.testing.assert_array_equal(on_disk[0].predict(X), on_disk[1].predict(X))
+
+
+def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dgex.models import recipe
+    from dgex.training import memory
+
+    monkeypatch.setattr(recipe, "pick_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 300 << 20)
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c", "history_path": tmp_path / "h.jsonl"}
+    with pytest.raises(SettingsError, match=r"network 5-40000-6 .* on cuda:0, where 0\.3 GiB are free; .* --hidden"):
+        DGEX(**SMALL | {"hidden": (40000,)}).fit(*problem(20), sets(), **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_learning_curve_has_the_share_where_steps_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.training import parts
+
+    monkeypatch.setattr(parts, "worth_measuring", lambda *args: True)
+    history = DGEX(**SMALL).fit(*problem(50)).history_
+    assert (history["share_of_ceiling"] > 0).all()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "tf32"])
+def test_the_precision_asked_for_trains_predicts_and_survives_the_folder(
+    fitted: DGEX, tmp_path: Path, precision: str
+) -> None:
+    model = DGEX(**SMALL, precision=precision).fit(*problem(), sets())
+    assert model.precision_ == precision
+    assert fitted.precision_ == "float32"  # "auto" of a small network
+    X = problem(64, seed=9)[0]
+    expected, found = fitted.predict(X), model.predict(X)
+    assert (found != expected).any() == (precision == "bf16")
+    assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected)
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert isinstance(loaded, DGEX)
+    assert (loaded.precision, loaded.precision_) == (precision, precision)
+    np.testing.assert_array_equal(loaded.predict(X), found)
+
+
+def test_a_model_from_before_there_was_a_choice_of_precision_is_read(fitted: DGEX) -> None:
+    old = DGEX(device="cpu", precision="float32")
+    old._set_genes(fitted.landmark_genes(), fitted.target_genes())
+    old._restore(fitted._arrays(), {k: v for k, v in fitted._state().items() if k != "precision"})
+    assert old.precision_ == "float32"
+    X = problem(10, seed=9)[0]
+    np.testing.assert_array_equal(old.predict(X), fitted.predict(X))
+
+
+def test_a_resumed_run_keeps_the_arithmetic_of_its_checkpoint(tmp_path: Path) -> None:
+    """ "auto" is float32 for so small a network; a record of bf16 (another trial, another machine) wins over it."""
+    options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c"}
+    DGEX(**SMALL | {"epochs": 2}).fit(*problem(), sets(), **options)
+    description = tmp_path / "c" / "checkpoint.json"
+    described = json.loads(description.read_text())
+    assert described["arithmetic"] == {"precision": "float32", "device": "cpu", "threads": torch.get_num_threads()}
+    described["arithmetic"]["precision"] = "tf32"
+    description.write_text(json.dumps(described))
+    assert DGEX(**SMALL).fit(*problem(), sets(), **options, resume=True).precision_ == "tf32"
+    assert json.loads(description.read_text())["arithmetic"]["precision"] == "tf32"
 
 
 def test_resume_needs_a_folder() -> None:
@@ -184,7 +274,7 @@ def test_gpu_and_cpu_predict_alike(fitted: DGEX) -> None:
         pytest.skip("no CUDA device")
     X = problem(64, seed=9)[0]
     on_cpu = fitted.predict(X)
-    on_gpu = DGEX(device="cuda")
+    on_gpu = DGEX(device="cuda", precision="float32")
     on_gpu._set_genes(fitted.landmark_genes(), fitted.target_genes())
     on_gpu._restore(fitted._arrays(), fitted._state())
     np.testing.assert_allclose(on_gpu.predict(X), on_cpu, rtol=1e-4, atol=1e-5)

@@ -119,8 +119,8 @@ def test_killed_in_any_part_and_resumed(tmp_path: Path, monkeypatch: pytest.Monk
     whole = fit(partition=partition)
     save, epochs = Checkpoints.save, []
 
-    def killed(self: Any, run: Any, learner: Any) -> None:
-        save(self, run, learner)
+    def killed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
         epochs.append(self.folder.name)
         if len(epochs) in (2, 7):
             raise SystemError("killed")
@@ -187,13 +187,6 @@ def test_parts_that_cannot_be() -> None:
         fit(2, "halves")
     with pytest.raises(SettingsError, match=r"DGEX\.fit does not take folder; accepted: checkpoint_dir"):
         fit(2, options={"folder": "x"})
-
-
-def test_parts_over_processes_need_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingsError, match="need checkpoint_dir, a folder that all of them see"):
-        fit(2)
 
 
 def test_a_part_that_diverges_ends_the_fit() -> None:

@@ -19,6 +19,8 @@ from dgex.training.loop import Result, TrainingSettings, train
 from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.run import Run
 
+TIMES = ("seconds", "profiles_per_s", "share_of_ceiling")
+
 
 def problem(profiles: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
@@ -58,10 +60,7 @@ def run(
 
 def same(one: Result, other: Result) -> bool:
     """Weights, best epochs and history but for the times it took, bit for bit."""
-    timeless = [
-        [{k: v for k, v in row.items() if k not in ("seconds", "profiles_per_s")} for row in r.history]
-        for r in (one, other)
-    ]
+    timeless = [[{k: v for k, v in row.items() if k not in TIMES} for row in r.history] for r in (one, other)]
     pairs = [(one.last, other.last), *((one.best[name], other.best[name]) for name in one.best)]
     weights = all(torch.equal(a.weights[name], b.weights[name]) for a, b in pairs for name in a.weights)
     epochs = [a.epoch == b.epoch for a, b in pairs]

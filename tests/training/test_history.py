@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dgex.errors import FileError, OutputExistsError
-from dgex.training.history import HistoryLog, read_history
+from dgex.training.history import HistoryLog, epoch_text, read_history
 
 
 def test_each_epoch_can_be_read_while_the_run_goes_on(tmp_path: Path) -> None:
@@ -50,3 +50,17 @@ def test_a_line_cut_short_is_left_out_and_other_text_is_refused(tmp_path: Path) 
 def test_no_path_keeps_nothing(tmp_path: Path) -> None:
     with HistoryLog(None) as log:
         log.append({"epoch": 1})
+
+
+def test_a_line_says_where_the_run_stands_and_how_long_it_will_take() -> None:
+    rows = [
+        {"epoch": n, "train.error": 0.31, "GEO-va.error": 0.35, "seconds": 2.0, "profiles_per_s": 61234.5}
+        for n in range(1, 13)
+    ]
+    assert epoch_text(rows, {"GEO-va": 0.34}, 112) == (
+        "epoch 12/112  train 0.3100  GEO-va 0.3500 (best 0.3400)  61,234 profiles/s, 3 min left"
+    )
+    rows[-1] |= {"share_of_ceiling": 0.714, "seconds": 1.0}  # an epoch so far: (4 * 2 + 1) / 5 s
+    assert epoch_text(rows, {}, 22).endswith("61,234 profiles/s, 71 % of this device's ceiling, 18 s left")
+    assert epoch_text(rows, {}, 4012).endswith("2 h 00 min left")
+    assert epoch_text(rows[:1], {}, 1).endswith(", 0 s left")

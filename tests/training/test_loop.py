@@ -29,6 +29,9 @@ def problem(profiles: int = 60, seed: int = 0) -> Pair:
 class Scripted:
     """A learner without learning: in epoch e it predicts `offsets[e - 1]` for every gene, however it is trained."""
 
+    block = 1024
+    live_weights = True
+
     def __init__(self, offsets: list[float], losses: dict[int, float] | None = None) -> None:
         self.offsets, self.losses, self.steps = offsets, losses or {}, 0
         self.offset = torch.zeros(1)
@@ -38,7 +41,7 @@ class Scripted:
     def begin_epoch(self, epoch: int) -> None:
         self.offset.fill_(self.offsets[epoch - 1])
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         self.steps += 1
         self.rates.append(rate)
         return torch.tensor(self.losses.get(self.steps, 1.0))
@@ -130,7 +133,7 @@ class Interrupted(Scripted):
         super().__init__(offsets)
         self.at, self.times, self.ended = at, times, 0
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         loss = super().step(x, y, rate)
         if self.steps == self.at:
             for _ in range(self.times):
@@ -170,8 +173,19 @@ def test_history_on_disk_is_the_history_returned(tmp_path: Path) -> None:
     result = train(learner, X, Y, sets, TrainingSettings(0.01, epochs=3, batch_size=16), history_path=path)
     assert read_history(path) == result.history
     assert [row["epoch"] for row in result.history] == [1, 2, 3]
-    keys = "epoch learning_rate loss train.error GEO-va.error GEO-va.sd seconds profiles_per_s"
-    assert list(result.history[0]) == keys.split()
+    keys = ["epoch", "learning_rate", "loss", "train.error", "GEO-va.error", "GEO-va.sd", "seconds", "profiles_per_s"]
+    assert list(result.history[0]) == keys
+    timed = train(learner, X, Y, sets, TrainingSettings(0.01, epochs=1, batch_size=16), floor=1e-9)
+    assert list(timed.history[0]) == [*keys, "share_of_ceiling"]
+
+
+@pytest.mark.parametrize("batch_size", [20, 30, 200])
+def test_the_share_of_the_ceiling_is_the_floor_of_all_steps_over_the_time_of_learning(batch_size: int) -> None:
+    X, Y = problem(60)
+    learner = MomentumStep(Perceptron([4, 8, 3]))
+    row = train(learner, X, Y, {}, TrainingSettings(0.01, epochs=1, batch_size=batch_size), floor=1e-5).history[0]
+    seconds = 60 / row["profiles_per_s"]
+    assert row["share_of_ceiling"] == pytest.approx(1e-5 * math.ceil(60 / batch_size) / seconds)
 
 
 def test_loss_is_a_mean_over_profiles_whatever_the_last_batch() -> None:

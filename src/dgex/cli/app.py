@@ -40,10 +40,9 @@ def _main(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")] = False,
 ) -> None:
-    if not quiet:
-        from dgex import progress
+    from dgex import progress
 
-        progress.enable()
+    progress.enable(not quiet and progress.speaks())
 
 
 app.command("info", cls=GeneTables)(data.info)

@@ -10,7 +10,7 @@ import typer
 
 from dgex.cli.arguments import axes, merge_settings, numbers, words
 from dgex.cli.data import Overwrite
-from dgex.training.ranks import world
+from dgex.progress import speaks
 
 __all__ = ["evaluate", "infer", "train"]
 
@@ -45,7 +45,23 @@ def train(
         typer.Option(help="Stop after so many epochs without a better validation error.", rich_help_panel=NETWORK),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.", rich_help_panel=NETWORK)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=NETWORK)] = None,
+    shard: Annotated[
+        bool | None,
+        typer.Option(
+            "--shard/--no-shard",
+            help="Under torchrun: divide the layers, not the batches; by what fits unless told.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    placement: Annotated[
+        str | None,
+        typer.Option(help="Where the profiles are: device, memory, disk or auto.", rich_help_panel=NETWORK),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Matrix products: float32, tf32, bf16 or auto.", rich_help_panel=NETWORK),
+    ] = None,
     target_parts: Annotated[
         int | None,
         typer.Option(help="Networks that share the target genes; 1 for all jointly.", rich_help_panel=NETWORK),
@@ -60,6 +76,9 @@ def train(
     checkpoint_every: Annotated[
         int, typer.Option(help="Epochs between two checkpoints.", min=1, rich_help_panel=NETWORK)
     ] = 1,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=NETWORK)
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,6 +110,8 @@ def train(
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
 
     The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`
+
+    On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
     """
     flags = {
         "hidden": numbers(hidden, "--hidden") if hidden is not None else None,
@@ -102,6 +123,9 @@ def train(
         "patience": patience,
         "seed": seed,
         "device": device,
+        "shard": shard,
+        "placement": placement,
+        "precision": precision,
         "target_parts": target_parts,
         "partition": partition,
         "alpha": alpha,
@@ -113,21 +137,36 @@ def train(
         "overwrite": overwrite,
         "resume": resume,
         "checkpoint_every": checkpoint_every,
+        "tensorboard": tensorboard,
     }
+    if method != "dgex":
+        _alone(method)
     if grid is None and jobs is None:
         from dgex.models.fitting import train as run
 
         run(data, method, model, **options, **settings)
-        print(model)
-        return
-    if grid is None or method != "dgex":
-        what, why = ("--jobs", "is for a --grid") if grid is None else ("--grid", f"is for networks, found {method}")
-        raise typer.BadParameter(why, param_hint=what)
-    from dgex.models.grid import train_grid
+        found: object = model
+    else:
+        if grid is None:
+            raise typer.BadParameter("is for a --grid", param_hint="--jobs")
+        if method != "dgex":
+            raise typer.BadParameter(f"is for networks, found {method}", param_hint="--grid")
+        from dgex.models.grid import train_grid
 
-    found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
-    if world()[0] == 0:
+        found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
+    if speaks():
         print(found)
+
+
+def _alone(method: str) -> None:
+    """Refuse several processes for a method that would do the same work in each."""
+    from dgex.errors import SettingsError
+    from dgex.training.distributed import processes
+
+    if processes() > 1:
+        raise SettingsError(
+            f"{method} does not spread over processes: found {processes()}, accepted 1 (dgex train without torchrun)"
+        )
 
 
 def evaluate(
@@ -182,7 +221,7 @@ def infer(
         typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
     ] = "model",
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto (networks).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from dgex.errors import DataError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align
 from dgex.progress import note
+from dgex.training.mapped import release
 
 if TYPE_CHECKING:
     from dgex.prepare.normalization import Normalization
@@ -176,9 +177,9 @@ class Estimator(BaseEstimator):
                     f"{first(found.missing)}"
                 )
             values = matrix.X if isinstance(matrix, ad.AnnData) else matrix.to_numpy()
-            if not np.array_equal(found.index, np.arange(values.shape[1])):  # else no copy is needed
-                values = values[:, found.index]
-            return _dense(values, what)
+            if np.array_equal(found.index, np.arange(len(frame))):
+                return _dense(values, what)
+            return _dense(values[:, found.index], what)
         values = _dense(matrix, what)
         if values.shape[1] != len(wanted):
             raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")
@@ -225,7 +226,7 @@ def _check_same_profiles(X: Matrix, Y: Matrix) -> None:
 
 
 def _dense(values: Any, what: str) -> np.ndarray:
-    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already."""
+    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already, as a memory map may be."""
     if hasattr(values, "toarray"):
         values = values.toarray()
     try:
@@ -236,6 +237,7 @@ def _dense(values: Any, what: str) -> np.ndarray:
         raise DataError(f"{what}: found shape {array.shape}, accepted a matrix of profiles x genes")
     for start in range(0, len(array), 4096):
         block = array[start : start + 4096]
+        release(block)  # what was read of a memory map before
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise DataError(

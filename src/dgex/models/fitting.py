@@ -7,49 +7,28 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
-from dgex import io
 from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
 from dgex.models.folder import check_replaceable, load, registry
-from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
-from dgex.prepare.normalization import Normalization
-from dgex.progress import bar, note, warn
-from dgex.training.checkpoint import DESCRIPTION
-from dgex.training.ranks import world
+from dgex.models.splits import Splits, read_splits
+from dgex.progress import note
+from dgex.training.board import check_tensorboard
+from dgex.training.checkpoint import DESCRIPTION, refuse_existing
+from dgex.training.distributed import ALONE, Group, join
 
-__all__ = ["Splits", "accepted_settings", "check_settings", "checkpoint_folder", "read_splits", "train"]
+__all__ = ["accepted_settings", "check_settings", "checkpoint_folder", "train"]
 
 BLOCK = 4096
-
-
-class Splits(NamedTuple):
-    """What training needs of a dataset, read once for as many models as one likes.
-
-    Attributes
-    ----------
-    matrices : dict of name to (AnnData, AnnData)
-        Landmark and target genes of the training profiles (`train`) and of every validation set.
-    obs : DataFrame
-        All profiles of the dataset.
-    normalization : Normalization
-        How raw profiles become what is trained on.
-    name : str
-        What the dataset is called.
-    """
-
-    matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
-    obs: pd.DataFrame
-    normalization: Normalization
-    name: str
 
 
 def accepted_settings(method: str) -> dict[str, Any]:
@@ -90,6 +69,8 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
+    tensorboard: str | os.PathLike[str] | None = None,
+    group: Group | None = None,
     **settings: Any,
 ) -> Estimator:
     """Train one model on the training profiles of a dataset.
@@ -97,8 +78,10 @@ def train(
     Parameters
     ----------
     data : path, AnnData or Splits
-        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What `read_splits`
-        has read already serves for several models.
+        A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What takes more than
+        0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
+        for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
+        What `read_splits` has read already serves for several models.
     method : str
         `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
     output : path, optional
@@ -113,13 +96,19 @@ def train(
         Go on from `OUTPUT.checkpoint`; a finished model of the same kind is loaded and returned as it is.
     checkpoint_every : int
         Epochs between two checkpoints of a network.
+    tensorboard : path, optional
+        Folder of a network's learning curve as TensorBoard scalars: in a folder of it that is named after `output`,
+        so that runs lie side by side.
+    group : Group, optional
+        The processes that train a network together; None asks torchrun.
     **settings
         Settings of the estimator, see `accepted_settings`.
 
     Returns
     -------
     Estimator
-        Fitted, with `normalization_` frozen from the dataset and `metrics_` measured on the validation sets.
+        Fitted, with `normalization_` frozen from the dataset and `metrics_` measured on the validation sets. Where
+        torchrun runs several processes, a network is trained by all together and rank 0 alone returns it whole.
 
     Raises
     ------
@@ -129,56 +118,15 @@ def train(
         The dataset has no roles, no split, too few training profiles or values that are not finite.
     """
     check_settings(method, settings)
-    unfinished = output is not None and resume and _interrupted(output)
-    if output is not None and resume and (Path(output) / "model.json").exists() and not unfinished:
-        note(f"{output} is finished already; nothing to do")
-        return load(output)
-    overwrite = overwrite or unfinished  # what it left is the best so far of the same run
-    if output is not None:
-        check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData | Splits) else [data])
-        check_replaceable(output)
-    started = time.perf_counter()
     model = registry()[method](**settings)
-    model._check_settings()
-    read = data if isinstance(data, Splits) else read_splits(data, validation)
-    splits, obs, normalization, name = dict(read.matrices), read.obs, read.normalization, read.name
-    options: dict[str, Any] = {}
-    if method == "dgex" and output is not None:
-        folder = checkpoint_folder(output)
-        if overwrite and not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        options = {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
-        options["history_path"] = folder / "history.jsonl"
-    elif resume:
-        note(f"{method} is fitted in one pass: nothing to resume, starting anew")
-    x, y = splits.pop("train")
-    note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
-    checkpoint: Path | None = options.get("checkpoint_dir")
-    new = checkpoint is not None and not checkpoint.exists()
-    try:
-        model.fit(x, y, eval_sets=splits, **options)
-    except BaseException as error:
-        # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
-        if checkpoint is not None and new and (isinstance(error, DataError) or not any(checkpoint.rglob(DESCRIPTION))):
-            shutil.rmtree(checkpoint, ignore_errors=True)
-        raise
-    model.normalization_ = normalization
-    model.metrics_ |= {
-        "data": {
-            "name": name,
-            "training_profiles": len(x.X),
-            "validation_sets": ", ".join(splits) or "none",
-            **_counted(obs),
-        },
-        "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    for label, values in model.metrics_["sets"].items():
-        note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
-    if output is not None and world()[0] == 0:
-        model.save(output, overwrite=overwrite)
-        _clear(checkpoint, model)
-    return model
+    joined = join(settings.get("device", "auto")) if group is None and method == "dgex" else nullcontext(group or ALONE)
+    with joined as together:
+        going_on = output is not None and resume and together.from_first(lambda: _interrupted(output))
+        overwrite = overwrite or going_on  # what it left is the best so far of the same run
+        if output is not None and together.from_first(lambda: _finished(output, data, overwrite, resume, going_on)):
+            note(f"{output} is finished already; nothing to do")
+            return load(output) if together.first else model
+        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, tensorboard, together)
 
 
 def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
@@ -191,57 +139,83 @@ def _interrupted(output: str | os.PathLike[str]) -> bool:
     return (Path(output) / "model.json").exists() and any(checkpoint_folder(output).rglob(DESCRIPTION))
 
 
-def read_splits(data: str | os.PathLike[str] | ad.AnnData, validation: Sequence[str] = ("validation",)) -> Splits:
-    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each.
-
-    Raises
-    ------
-    SettingsError, DataError, GeneError
-        As `train`.
-    """
-    if isinstance(data, ad.AnnData):
-        check_dataset(data)
-        splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
-        return Splits(splits, data.obs, Normalization.from_dataset(data), "in memory")
-    with io.open(data) as source:
-        check_dataset(source)
-        splits = {s: _from_file(source, rows(source, s), s) for s in ("train", *_known(source.obs, validation))}
-        return Splits(splits, source.obs, Normalization.from_dataset(source), Path(data).name)
+def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool, going_on: bool) -> bool:
+    """Whether the model was trained already; where it was not, make sure that it may be written."""
+    if resume and not going_on and (Path(output) / "model.json").exists():
+        return True
+    check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData | Splits) else [data])
+    check_replaceable(output)
+    return False
 
 
-def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
-    present = obs["split"].astype(str).unique().tolist()
-    absent = [name for name in validation if name not in present]
-    if absent and list(validation) != ["validation"]:
-        raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")
-    if "train" in validation:
-        raise SettingsError("the training profiles cannot validate themselves; name a held-out set")
-    if absent:
-        warn("the dataset has no validation profiles: penalties and epochs cannot be chosen on held-out data")
-    return [name for name in validation if name in present]
-
-
-def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.AnnData]:
-    parts = []
-    for mask in (landmarks(data), targets(data)):
-        values = np.ascontiguousarray(data.X[index][:, mask], dtype=np.float32)
-        parts.append(ad.AnnData(values, obs=data.obs.iloc[index][[]], var=data.var[mask]))
-    return parts[0], parts[1]
-
-
-def _from_file(source: Any, index: np.ndarray, label: str) -> tuple[ad.AnnData, ad.AnnData]:
-    masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
-    matrices = [np.empty((len(index), len(mask)), dtype=np.float32) for mask in masks]
-    at = 0
-    with bar(len(index), f"reading {label}") as progress:
-        for _, block in source.iter_blocks(BLOCK, samples=index):
-            for matrix, mask in zip(matrices, masks):
-                matrix[at : at + len(block)] = block[:, mask]
-            at += len(block)
-            progress.advance(len(block))
-    obs = source.obs.iloc[index][[]]
-    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
-    return x, y
+def _train(
+    model: Estimator,
+    data: str | os.PathLike[str] | ad.AnnData | Splits,
+    output: str | os.PathLike[str] | None,
+    validation: Sequence[str],
+    overwrite: bool,
+    resume: bool,
+    checkpoint_every: int,
+    tensorboard: str | os.PathLike[str] | None,
+    group: Group,
+) -> Estimator:
+    """Train `model`; of several processes rank 0 alone measures and saves the result."""
+    started, method = time.perf_counter(), model.kind
+    model._check_settings()
+    options: dict[str, Any] = {"group": group} if method == "dgex" else {}
+    if method == "dgex" and output is not None:
+        folder = checkpoint_folder(output)
+        if overwrite and not resume and group.first:
+            shutil.rmtree(folder, ignore_errors=True)
+        options |= {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
+        options["history_path"] = folder / "history.jsonl"
+        if not resume:
+            group.from_first(lambda: refuse_existing(folder))
+    elif resume:
+        note(f"{method} is fitted in one pass: nothing to resume, starting anew")
+    if tensorboard is not None:
+        if method != "dgex":
+            raise SettingsError(f"tensorboard: {method} has no learning curve; accepted for dgex only")
+        check_tensorboard()
+        options["tensorboard_dir"] = Path(tensorboard) / (Path(output).name if output is not None else "")
+    checkpoint: Path | None = options.get("checkpoint_dir")
+    new = checkpoint is not None and not checkpoint.exists() and group.first
+    with ExitStack() as stack:
+        try:
+            placement = getattr(model, "placement", "auto")
+            spool_folder = checkpoint / "rows" if checkpoint is not None and group.first else None
+            read = data
+            if not isinstance(read, Splits):
+                read = read_splits(read, validation, stack, placement, spool_folder)
+            splits, obs, normalization, name = dict(read.matrices), read.obs, read.normalization, read.name
+            x, y = splits.pop("train")
+            note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+            model.fit(x, y, eval_sets=splits, **options)
+        except BaseException as error:
+            # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
+            lost = isinstance(error, DataError) or checkpoint is None or not any(checkpoint.rglob(DESCRIPTION))
+            if checkpoint is not None and new and lost:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            raise
+        if not group.first:
+            return model
+        model.normalization_ = normalization
+        model.metrics_ |= {
+            "data": {
+                "name": name,
+                "training_profiles": len(x.X),
+                "validation_sets": ", ".join(splits) or "none",
+                **_counted(obs),
+            },
+            "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+    for label, values in model.metrics_["sets"].items():
+        note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
+    if output is not None:
+        model.save(output, overwrite=overwrite)
+        _clear(checkpoint, model)
+    return model
 
 
 def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:

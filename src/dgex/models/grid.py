@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,19 @@ import torch
 
 from dgex._version import __version__
 from dgex.atomic import check_output, holds_other
-from dgex.errors import DataError, DgexError, DivergedError, ModelError, OutputExistsError, SettingsError
-from dgex.models.fitting import Splits, check_settings, checkpoint_folder, read_splits, train
+from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
+from dgex.models.fitting import check_settings, checkpoint_folder, train
 from dgex.models.grid_plan import Member, deal, plan
 from dgex.models.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
 from dgex.models.network import DGEX
+from dgex.models.splits import Splits, read_splits
 from dgex.progress import Together, bar, note
+from dgex.training.board import check_tensorboard
 from dgex.training.checkpoint import data_digest
 from dgex.training.copies import one_copy
 from dgex.training.device import own_stream, pick_device
+from dgex.training.distributed import ALONE, Group, join
 from dgex.training.interrupt import StopRequest
-from dgex.training.ranks import alone, from_first, share, world
 
 __all__ = ["train_grid"]
 
@@ -45,6 +48,7 @@ def train_grid(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
+    tensorboard: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Grid:
     """Train a network for every combination of settings, each as `dgex.train` would.
@@ -70,6 +74,8 @@ def train_grid(
         checkpoints. A finished grid is returned as it is.
     checkpoint_every : int
         Epochs between two checkpoints of a network.
+    tensorboard : path, optional
+        Folder of the learning curves as TensorBoard scalars, one in it for each network.
     **settings
         Settings that all networks share.
 
@@ -88,8 +94,8 @@ def train_grid(
         It holds a grid, and neither `resume` nor `overwrite` was asked for.
     DataError, GeneError
         As `dgex.train`. A network that diverges is recorded and does not stop the others.
-    DgexError
-        Another rank is gone: under torchrun the networks are dealt to the ranks by their estimated cost, and
+    RankError
+        Another rank failed or was lost: under torchrun the networks are dealt to the ranks by their estimated cost, and
         each is trained by one rank alone.
     KeyboardInterrupt
         Ctrl-C; finished networks and the checkpoints of the others are kept.
@@ -107,12 +113,17 @@ def train_grid(
     members = plan(axes, settings)
     folder = Path(output)
     described = _described(axes, settings, members, validation)
-    before = from_first(lambda: _opened(folder, data, described, overwrite, resume), _ADVICE.format(folder=folder))
-    if before is not None and before["finished"] and before["bytes"] is not None and before["bytes"] == _bytes(data):
-        note(f"{folder} is finished already; nothing to do")
-        return open_grid(folder, members, before["sets"])
-    read = read_splits(data, validation)
-    return _Job(folder, members, described, read, _bytes(data), jobs, checkpoint_every).run(before)
+    if tensorboard is not None:
+        check_tensorboard()
+    with join(settings.get("device", "auto")) as joined, ExitStack() as stack:
+        group = joined.patient(f"while the grid was trained; {_ADVICE.format(folder=folder)}")
+        before = group.from_first(lambda: _opened(folder, data, described, overwrite, resume))
+        if before is not None and before["finished"] and before["bytes"] and before["bytes"] == _bytes(data):
+            note(f"{folder} is finished already; nothing to do")
+            return open_grid(folder, members, before["sets"])
+        read = read_splits(data, validation, stack, settings.get("placement", "auto"))
+        options = {"validation": list(validation), "checkpoint_every": checkpoint_every, "tensorboard": tensorboard}
+        return _Job(folder, members, described, read, _bytes(data), jobs, options, group).run(before)
 
 
 _ADVICE = "finished networks and checkpoints are in {folder}; resume=True (--resume) goes on from there"
@@ -123,9 +134,8 @@ def _described(
 ) -> dict[str, Any]:
     """What a grid is of, but for its data: what must be the same when it goes on."""
     shared = DGEX(**settings).get_params(deep=False)
-    shared = {
-        k: v for k, v in shared.items() if k != "device" and k not in axes and ("layers" not in axes or k != "hidden")
-    }
+    varied = {"device", "placement", "shard", *axes, *(["hidden"] if "layers" in axes else [])}
+    shared = {name: value for name, value in shared.items() if name not in varied}
     if "layers" in axes and "hidden" not in axes:
         shared["hidden"] = members[0].settings["hidden"][0]
     described = {"axes": {k: list(v) for k, v in axes.items()}, "settings": shared, "validation": list(validation)}
@@ -195,16 +205,17 @@ class _Job:
         read: Splits,
         size: list[Any] | None,
         jobs: int | None,
-        checkpoint_every: int,
+        options: dict[str, Any],
+        group: Group,
     ) -> None:
-        self.folder, self.members, self.read, self.every = folder, members, read, checkpoint_every
+        self.folder, self.members, self.read, self.options, self.group = folder, members, read, options, group
         self.matrices = {name: (np.asarray(x.X), np.asarray(y.X)) for name, (x, y) in read.matrices.items()}
         self.sets = [name for name in self.matrices if name != "train"]
         landmarks, targets = (part.shape[1] for part in self.matrices["train"])
         self.weights = {m.name: m.weights(landmarks, targets) for m in members}
         self.costs = {m.name: m.cost(landmarks, targets) for m in members}
-        self.jobs, self.device = jobs, pick_device(members[0].model().device)
-        if self.device.type == "cuda":  # threads start on the first GPU, whichever this process has taken
+        self.jobs, self.device = jobs, group.device or pick_device(members[0].model().device)
+        if self.device == torch.device("cuda"):  # threads start on the first GPU, whichever this process has taken
             self.device = torch.device("cuda", torch.cuda.current_device())
         held_out = {name: self.matrices[name] for name in self.sets}
         digest = data_digest(*self.matrices["train"], held_out)
@@ -216,8 +227,6 @@ class _Job:
 
     def run(self, before: Mapping[str, Any] | None) -> Grid:
         """Train what is not finished, then tell what all have come to."""
-        advice = _ADVICE.format(folder=self.folder)
-        rank, size = world()
         if before is not None and before["digest"] != self.described["data"]["digest"]:
             raise ModelError(
                 f"{self.folder} holds a grid of other data: the training or evaluation matrices of {self.read.name} "
@@ -226,24 +235,21 @@ class _Job:
         if before is not None and before["finished"]:
             note(f"{self.folder} is finished already; nothing to do")
             return open_grid(self.folder, self.members, self.sets)
-        left, digest = from_first(lambda: (self._begin(), self.described["data"]["digest"]), advice)
-        if digest != self.described["data"]["digest"]:
-            raise DataError(
-                f"rank {rank} of {size} has read other data than rank 0; accepted: the same for every process"
-            )
-        mine = deal([self.costs[name] for name in left], size)[rank]
+        self.group.agree({"the data": self.described["data"]["digest"]})
+        left = self.group.from_first(self._begin)
+        mine = deal([self.costs[name] for name in left], self.group.size)[self.group.rank]
         by_name = {member.name: member for member in self.members}
         failed: str | None = None
         try:
-            with alone(), one_copy(matrix for pair in self.matrices.values() for matrix in pair):
+            with one_copy(matrix for pair in self.matrices.values() for matrix in pair):
                 self._train([by_name[left[at]] for at in mine])
+        except RankError:  # told to stop
+            raise
         except DgexError as error:
-            if size == 1:
+            if self.group.size == 1:
                 raise
             failed = str(error)
-        for other, reason in enumerate(share(failed, advice)):
-            if reason:
-                raise DgexError(f"rank {other} of {size} failed: {reason}; {advice}")
+        self.group.all_well(failed, _ADVICE.format(folder=self.folder))
         return self._summary()
 
     def _begin(self) -> list[str]:
@@ -267,7 +273,7 @@ class _Job:
         failure: BaseException | None = None
         with (
             bar(total, f"grid of {len(waiting)}") as whole,
-            StopRequest() as stop,
+            StopRequest(patient=self.group.size > 1) as stop,
             ThreadPoolExecutor(self.jobs or _MOST_JOBS) as pool,
         ):
             together = Together(whole)
@@ -311,9 +317,9 @@ class _Job:
                     self.read,
                     "dgex",
                     output,
-                    validation=self.sets,
                     resume=resume,
-                    checkpoint_every=self.every,
+                    group=ALONE,
+                    **self.options,
                     **member.settings,
                 )
             except DivergedError as error:

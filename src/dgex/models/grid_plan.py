@@ -15,7 +15,7 @@ from dgex.models.network import DGEX
 
 __all__ = ["Member", "deal", "plan"]
 
-_NO_AXES = ("device",)  # where a network runs is no property of it
+_NO_AXES = ("device", "placement", "shard")  # where a network is trained is no property of it
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from dgex.errors import ModelError, SettingsError, first
 from dgex.models.base import Estimator, Matrix
 from dgex.models.parts import arrays_of, best_of, history_of, measured, parts_from
+from dgex.models.recipe import recipe_of
 from dgex.training.device import pick_device
-from dgex.training.loader import as_tensor
-from dgex.training.loop import TrainingSettings
-from dgex.training.partition import PARTITIONS
-from dgex.training.parts import Files, Part, Recipe, train_parts
-from dgex.training.perceptron import Perceptron
+from dgex.training.distributed import Group, join
+from dgex.training.memory import predicting
+from dgex.training.parts import Files, Part, train_parts
+from dgex.training.prediction import Predictor
 
 __all__ = ["DGEX"]
 
-_BLOCK = 1024  # profiles predicted at once
-_STOPPED = ("finished", "patience", "diverged", "interrupted")  # what one part met tells of the whole, last first
-# What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
-_NOT_IDENTITY = {"epochs", "device", "patience", "target_parts", "partition"}
+_STOPPED = ("finished", "patience", "diverged", "interrupted")  # of several parts the last of these is told
 
 
 class DGEX(Estimator):
@@ -62,9 +59,20 @@ class DGEX(Estimator):
     seed : int
         Decides starting weights, order of batches, dropout and the fixed training samples.
     device : str
-        "cpu", "cuda", or "auto": a CUDA device where there is one.
+        "cpu", "cuda", "cuda:N", or "auto": a CUDA device where there is one.
     precision : str
-        Arithmetic of training and prediction: "float32".
+        Arithmetic of the matrix products in training and prediction: "float32", "tf32" (float32 whose factors a
+        CUDA device rounds to 10 bits) or "bf16" (factors of 8 bits, sums in float32; weights, momentum and all else
+        stay float32). "auto" is float32 for small networks; for large ones bf16 on a CUDA device, and on a CPU whose
+        processor has instructions for it (AMX, AVX512-BF16) where a short trial finds it faster and as accurate.
+    shard : bool, optional
+        Over several processes (torchrun): True divides the units of every layer among them, False the profiles of
+        every batch. None divides the profiles unless the network would not fit a CUDA device.
+    placement : str
+        Where the matrices are while it trains: on the "device"; in host "memory", from where each batch is moved
+        while the step before runs (the same batches, so the same result); on "disk", from where they are read in
+        blocks of consecutive profiles, in another order of batches (see `dgex.training.streams.FromDisk`). "auto"
+        takes the first that has room; disk only where a memory map is larger than the host's memory.
     target_parts : int
         Number of networks that share the targets out between them, each trained alone as if its targets were all
         there are, with the same seed. The paper trained two halves because one GPU could not hold all.
@@ -77,9 +85,10 @@ class DGEX(Estimator):
     history_ : DataFrame
         One row an epoch: `epoch`, `learning_rate`, `loss` (mean over profiles of the squared error summed
         over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
-        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and `profiles_per_s`
-        of the learning alone. With several target parts a first column `part`, counted from 1, and one row an
-        epoch and part, whose errors are over the part's genes.
+        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
+        alone `profiles_per_s` and `share_of_ceiling` (shortest possible time, by the rates measured on this device,
+        over the time it took; only where steps are long enough to mean anything). With several target parts a
+        first column `part`, counted from 1, and one row an epoch and part, whose errors are over the part's genes.
     best_ : dict
         `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets. With several
         target parts each keeps its own best epoch: `epoch` is their list, `error` and `sd` are over all genes.
@@ -89,6 +98,8 @@ class DGEX(Estimator):
     stopped_ : str
         "finished", "patience", "diverged" or "interrupted" (Ctrl-C); of several parts the one that comes last
         in this list.
+    precision_ : str
+        The precision that training used.
     interrupted_ : bool
         Whether the run was stopped by Ctrl-C; what is kept are the best epochs until then.
 
@@ -105,10 +116,18 @@ class DGEX(Estimator):
         Go on from `checkpoint_dir`. More epochs than before may be asked for, other settings may not.
     history_path : path
         The learning curve as JSON lines, one flushed each epoch.
+    tensorboard_dir : path
+        The same numbers as TensorBoard scalars; needs the extra `[tensorboard]`.
+    group : dgex.training.distributed.Group
+        The processes that train together. None asks torchrun: all the processes it started, each of which calls
+        `fit` with the same data and settings. `ALONE` trains in this process only.
+
+    Over several processes the batches stay as they are, and so does the result, to rounding. Rank 0 alone writes files
+    and holds the fitted weights: save there, and load elsewhere what was saved.
 
     With several target parts, part K has the folder `part-K` in `checkpoint_dir` and the learning curve
-    `STEM-part-K.SUFFIX`; finished parts are not trained again. Under torchrun the parts are spread over the ranks,
-    which must all see `checkpoint_dir`.
+    `STEM-part-K.SUFFIX`; finished parts are not trained again. Over several processes each part is trained by one of
+    them, and all must see `checkpoint_dir`; each then holds the whole model.
 
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
@@ -173,7 +192,9 @@ class DGEX(Estimator):
         patience: int | None = None,
         seed: int = 0,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
+        shard: bool | None = None,
+        placement: str = "auto",
         target_parts: int = 1,
         partition: str = "random",
     ) -> None:
@@ -191,6 +212,8 @@ class DGEX(Estimator):
         self.seed = seed
         self.device = device
         self.precision = precision
+        self.shard = shard
+        self.placement = placement
         self.target_parts = target_parts
         self.partition = partition
 
@@ -226,11 +249,18 @@ class DGEX(Estimator):
     # ---- the hooks of Estimator
 
     def _fit(
-        self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]], **options: Any
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
+        *,
+        group: Group | None = None,
+        **options: Any,
     ) -> None:
         began = time.perf_counter()
-        recipe, files = self._checked(), _files(options)
-        self._keep(train_parts(recipe, X, Y, eval_sets, files))
+        recipe, files = recipe_of(self), _files(options)
+        with join(self.device) if group is None else nullcontext(group) as together:
+            self._keep(train_parts(recipe, X, Y, eval_sets, files, together))
         self.metrics_["sets"] = {
             name: measured(self.parts_, name) | {"profiles": len(x)} for name, (x, _) in eval_sets.items()
         }
@@ -243,8 +273,12 @@ class DGEX(Estimator):
         return arrays_of(self.parts_)
 
     def _state(self) -> dict[str, Any]:
-        whole = {"best": self.best_, "stopped": self.stopped_, "history": self.history_.to_dict("records")}
-        several = [{"genes": len(part.targets), "best": part.best, "stopped": part.stopped} for part in self.parts_]
+        whole: dict[str, Any] = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
+        whole["history"] = self.history_.to_dict("records")
+        several = [
+            {"genes": len(part.targets), "best": part.best, "stopped": part.stopped, "precision": part.precision}
+            for part in self.parts_
+        ]
         return whole | ({"parts": several} if len(several) > 1 else {})
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
@@ -253,63 +287,37 @@ class DGEX(Estimator):
     # ---- inside
 
     def _check_settings(self) -> None:
-        self._checked()
-
-    def _checked(self) -> Recipe:
-        hidden = _layers(self.hidden)
-        for name, value in {"dropout": self.dropout, "momentum": self.momentum}.items():
-            if not 0 <= value < 1:
-                raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
-        if not self.rate_scale > 0:
-            raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
-        if self.precision != "float32":
-            raise SettingsError(f"precision: found {self.precision!r}, accepted 'float32'")
-        parts = self.target_parts
-        if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
-            raise SettingsError(f"target_parts: found {parts}, accepted a whole number, 1 or more")
-        if self.partition not in PARTITIONS:
-            raise SettingsError(f"partition: found {self.partition!r}, accepted {' or '.join(map(repr, PARTITIONS))}")
-        rate = self.learning_rate
-        settings = TrainingSettings(
-            learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
-            **{f.name: getattr(self, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
-        )
-        identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
-        identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed", "precision")}
-        return Recipe(hidden, settings, pick_device(self.device), own, identity, int(parts), self.partition)
+        recipe_of(self)
 
     def _keep(self, parts: list[Part]) -> None:
         """Take trained networks over, and tell of the whole what they tell of their parts."""
         self.parts_ = parts
-        self._networks: dict[int, tuple[tuple[int, str], Perceptron]] = {}
+        self._predictors: dict[int, tuple[tuple[int, str, str], Predictor]] = {}
+        self.precision_ = ", ".join(dict.fromkeys(part.precision for part in parts))
         self.stopped_ = max((part.stopped for part in parts), key=_STOPPED.index)
         self.interrupted_ = self.stopped_ == "interrupted"
         self.best_, self.history_ = best_of(parts), history_of(parts)
 
     def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
-        device = pick_device(self.device)
-        predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
-        with torch.inference_mode():
+        with predicting(pick_device(self.device)):
+            if len(self.parts_) == 1:
+                return self._predictor(0, best)(X)
+            predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
             for at, part in enumerate(self.parts_):
-                network = self._network(at, part.best[best]["epoch"], device)
-                for start in range(0, len(X), _BLOCK):
-                    block = slice(start, start + _BLOCK)
-                    found = network(as_tensor(X[block], device))
-                    if len(self.parts_) == 1:
-                        as_tensor(predicted[block]).copy_(found)
-                    else:
-                        predicted[block, part.targets] = found.cpu().numpy()
-        return predicted
+                predicted[:, part.targets] = self._predictor(at, best)(X)
+            return predicted
 
-    def _network(self, at: int, epoch: int, device: torch.device) -> Perceptron:
-        """The network of a part with the weights of `epoch` on `device`, kept for the next block."""
-        key = (epoch, str(device))
-        held = self._networks.get(at)
+    def _predictor(self, at: int, best: str) -> Predictor:
+        """What predicts a part with the weights kept for `best`, held for the next block."""
+        epoch, device = self.parts_[at].best[best]["epoch"], pick_device(self.device)
+        key = (epoch, str(device), self.precision)
+        held = self._predictors.get(at)
         if held is None or held[0] != key:
             weights = self.parts_[at].weights[epoch]
-            network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
-            held = self._networks[at] = (key, network)  # one epoch at a time: a large network is gigabytes
+            if not weights:
+                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
+            self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
+            held = self._predictors[at] = (key, Predictor(weights, device, self.precision))
         return held[1]
 
 
@@ -320,10 +328,3 @@ def _files(options: dict[str, Any]) -> Files:
     if options.get("resume") and options.get("checkpoint_dir") is None:
         raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
     return Files(**options)
-
-
-def _layers(hidden: Sequence[int] | int) -> list[int]:
-    layers = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
-    if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
-        raise SettingsError(f"hidden: found {hidden}, accepted one or more numbers of units, each 1 or more")
-    return [int(n) for n in layers]

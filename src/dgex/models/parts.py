@@ -77,11 +77,12 @@ def parts_from(arrays: Arrays, state: dict[str, Any], landmarks: int, targets: i
     KeyError
         Something is missing.
     """
-    several = state.get("parts", [{"best": state["best"], "stopped": state["stopped"]}])
+    several = state.get("parts", [state])
     parts = []
     for number, (prefix, told) in enumerate(zip(_prefixes(len(several)), several), start=1):
         own = arrays[f"{prefix}targets"] if prefix else np.arange(targets)
-        part = Part(own, told["best"], {}, _rows(state["history"], number), told["stopped"])
+        precision = told.get("precision", "float32")  # not recorded before there was a choice
+        part = Part(own, told["best"], {}, _rows(state["history"], number), told["stopped"], precision)
         for epoch in {entry["epoch"] for entry in part.best.values()}:
             inner = prefix if epoch == part.default_epoch else f"{prefix}epoch-{epoch}."
             names = [name for name in arrays if name.startswith(f"{inner}layers.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,26 +14,32 @@ __all__ = ["own_stream", "pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn "cpu", "cuda" or "auto" (a CUDA device where there is one) into a device.
+    """Turn "cpu", "cuda", "cuda:N" or "auto" (a CUDA device where there is one) into a device.
 
     Raises
     ------
     SettingsError
-        Another name, or "cuda" where PyTorch sees no CUDA device.
+        Another name, or a CUDA device that PyTorch does not see.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu' or 'cuda'")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("device: found 'cuda', but PyTorch sees no CUDA device here; accepted 'auto' or 'cpu'")
+    if name == "cpu":
+        return torch.device(name)
+    if not re.fullmatch(r"cuda(:(0|[1-9]\d*))?", name):
+        raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    if not torch.cuda.is_available():
+        raise SettingsError(f"device: found {name!r}, but PyTorch sees no CUDA device here; accepted 'auto' or 'cpu'")
+    count = torch.cuda.device_count()
+    if name != "cuda" and int(name.removeprefix("cuda:")) >= count:
+        there = ", ".join(f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count))
+        raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu', {there}")
     return torch.device(name)
 
 
 @contextmanager
-def own_stream(device: torch.device | None) -> Iterator[None]:
-    """Give this thread a CUDA stream of its own on `device`, which becomes its current one; None changes nothing."""
-    if device is None or device.type != "cuda":
+def own_stream(device: torch.device) -> Iterator[None]:
+    """Give this thread a CUDA stream of its own on `device`, which becomes its current one; the CPU needs none."""
+    if device.type != "cuda":
         yield
         return
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)):

@@ -1,10 +1,10 @@
-"""The learning curve of a run: one dict an epoch, in memory and as JSON lines on disk."""
+"""The learning curve of a run: one dict an epoch, in memory, as JSON lines on disk and in words."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -12,7 +12,7 @@ from typing import Any, Self, TextIO
 from dgex.atomic import atomic_file, check_output, os_error
 from dgex.errors import FileError
 
-__all__ = ["HistoryLog", "read_history"]
+__all__ = ["HistoryLog", "epoch_text", "read_history"]
 
 Row = dict[str, Any]
 
@@ -88,3 +88,25 @@ def read_history(path: str | os.PathLike[str]) -> list[Row]:
         raise FileError(
             f"{os.fspath(path)} holds no learning curve: found {error}, accepted: one JSON object a line"
         ) from error
+
+
+def epoch_text(rows: Sequence[Row], best: Mapping[str, float], epochs: int) -> str:
+    """Say in one line where a run of `epochs` stands after the last row, and how long the rest will take.
+
+    `best` holds the lowest error of every evaluation set. The time left is reckoned from the last five epochs.
+    """
+    row = rows[-1]
+    errors = [f"{name} {row[f'{name}.error']:.4f} (best {error:.4f})" for name, error in best.items()]
+    speed = [f"{row['profiles_per_s']:,.0f} profiles/s"]
+    if "share_of_ceiling" in row:
+        speed.append(f"{100 * row['share_of_ceiling']:.0f} % of this device's ceiling")
+    recent = [previous["seconds"] for previous in rows[-5:]]
+    speed.append(f"{_duration((epochs - row['epoch']) * sum(recent) / len(recent))} left")
+    return "  ".join([f"epoch {row['epoch']}/{epochs}", f"train {row['train.error']:.4f}", *errors, ", ".join(speed)])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -17,12 +17,19 @@ class StopRequest:
 
     Where somebody else handles SIGINT already, nothing is changed. Another thread than the main one hears what the
     active request of the main thread has heard: networks side by side end together.
+
+    Parameters
+    ----------
+    patient : bool
+        Let a second Ctrl-C do no more than the first. One process of several must not leave the others waiting, and
+        torchrun passes on a Ctrl-C that the terminal has sent to all of them already.
     """
 
     _active: ClassVar[StopRequest | None] = None  # that of the main thread
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.requested = False
+        self._patient = patient
         self._deferred = False
         self._before: Any = None
         self._outer: StopRequest | None = None
@@ -53,6 +60,6 @@ class StopRequest:
             self._deferred = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and not self._deferred:
+        if self.requested and not self._deferred and not self._patient:
             raise KeyboardInterrupt
         self.requested = True

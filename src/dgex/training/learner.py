@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from importlib.util import find_spec
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from dgex.training.distributed import ALONE, Group
 from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.sharded import ShardedStep
 
 __all__ = ["Learner", "make_learner"]
 
 
 class Learner(Protocol):
-    """A network together with its update rule; `MomentumStep` is the paper's."""
+    """A network together with its update rule; `MomentumStep` is the paper's.
+
+    Of a learner that is spread over a group of processes `step`, `predict` and the calls that give or take a state are
+    made by all ranks together.
+    """
 
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def block(self) -> int:
+        """Profiles predicted at once when errors are measured."""
+        ...
+
+    @property
+    def live_weights(self) -> bool:
+        """Whether `weights` gives the network's own tensors, which the next step changes."""
+        ...
+
     def begin_epoch(self, epoch: int) -> None: ...
 
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor: ...
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
+        """Learn from a batch of `rows` profiles (all of x unless told), x and y being this process's share of it."""
+        ...
 
     def predict(self, x: Tensor) -> Tensor: ...
 
     def weights(self) -> dict[str, Tensor]:
-        """Weights and biases by name, float32, as the network holds them or copied from it."""
+        """Weights and biases by name, float32, as the network holds them or copied from it.
+
+        Where the units are divided over processes: whole, on the CPU of rank 0, and nothing on the other ranks.
+        """
         ...
 
     def velocity(self) -> dict[str, Tensor]:
@@ -34,7 +56,7 @@ class Learner(Protocol):
         ...
 
     def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:
-        """Go on from this state, of any device."""
+        """Go on from this state, of any device; over several processes, from the state that rank 0 gives."""
         ...
 
 
@@ -47,6 +69,7 @@ def make_learner(
     dropout: float = 0.0,
     rate_scale: float = 3.0,
     seed: int = 0,
+    group: Group = ALONE,
 ) -> Learner:
     """Build a new network of these layer sizes and the learner that trains it fastest on `device`.
 
@@ -57,9 +80,25 @@ def make_learner(
     device : torch.device
         Where it is trained.
     precision : str
-        Arithmetic of the matrix products: "float32".
+        Arithmetic of the matrix products, as `MomentumStep` takes it.
     momentum, dropout, rate_scale, seed
         As `MomentumStep` takes them.
+    group : Group
+        Processes that train it together; whether they divide the profiles of a batch or the units of each layer is
+        the group's.
     """
+    own: dict[str, Any] = {
+        "momentum": momentum,
+        "dropout": dropout,
+        "rate_scale": rate_scale,
+        "seed": seed,
+        "group": group,
+    }
+    if group.divides == "units":
+        return ShardedStep(sizes, device=device, precision=precision, **own)
     network = Perceptron(sizes, seed).to(device)
-    return MomentumStep(network, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed)
+    if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
+        from dgex.training.fused import FusedStep
+
+        return FusedStep(network, **own)
+    return MomentumStep(network, precision=precision, **own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import numpy as np
 import torch
 
 from dgex.atomic import json_dump
-from dgex.errors import DgexError, ModelError, OutputExistsError, SettingsError
+from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
-from dgex.training.checkpoint import DESCRIPTION, Checkpoints, data_digest
+from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuring
+from dgex.training.checkpoint import DESCRIPTION, PARTITION, Checkpoints, data_digest, refuse_existing
+from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import make_learner
 from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.memory import Needs, choose_placement
 from dgex.training.partition import split_targets
-from dgex.training.ranks import from_first, share, world
+from dgex.training.sharded import divided
+from dgex.training.tuning import Arithmetic, using_threads
 
 __all__ = ["Files", "Part", "Recipe", "train_parts"]
 
-PARTITION = "partition.json"
 Sets = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -40,9 +43,11 @@ class Recipe:
     device : torch.device
         Where.
     learner : dict
-        What `make_learner` takes besides sizes and device.
+        What `make_learner` takes besides sizes, device, precision and group.
     identity : dict
         Settings that a checkpoint must share to be continued.
+    precision, placement, shard
+        As `dgex.DGEX` takes them.
     parts, partition
         Number of parts and how targets are shared out, see `split_targets`.
     """
@@ -52,6 +57,9 @@ class Recipe:
     device: torch.device
     learner: dict[str, Any]
     identity: dict[str, Any]
+    precision: str = "auto"
+    placement: str = "auto"
+    shard: bool | None = None
     parts: int = 1
     partition: str = "random"
 
@@ -64,13 +72,21 @@ class Files:
     checkpoint_every: int = 1
     resume: bool = False
     history_path: str | os.PathLike[str] | None = None
+    tensorboard_dir: str | os.PathLike[str] | None = None
 
     def of_part(self, number: int) -> Files:
-        """Those of one part among several: a folder and a learning curve of its own."""
-        folder = None if self.checkpoint_dir is None else Path(self.checkpoint_dir) / f"part-{number}"
+        """Those of one part among several: folders and a learning curve of its own."""
+        folder, board = (
+            None if path is None else Path(path) / f"part-{number}"
+            for path in (self.checkpoint_dir, self.tensorboard_dir)
+        )
         path = None if self.history_path is None else Path(self.history_path)
         curve = None if path is None else path.with_name(f"{path.stem}-part-{number}{path.suffix}")
-        return Files(folder, self.checkpoint_every, self.resume, curve)
+        return Files(folder, self.checkpoint_every, self.resume, curve, board)
+
+    def to_collect(self) -> Files:
+        """Those of a part that another process has trained."""
+        return Files(self.checkpoint_dir, self.checkpoint_every, resume=True)
 
 
 @dataclass
@@ -89,6 +105,8 @@ class Part:
         One row an epoch.
     stopped : str
         "finished", "patience", "interrupted" or "diverged".
+    precision : str
+        What it was trained with.
     """
 
     targets: np.ndarray
@@ -96,6 +114,7 @@ class Part:
     weights: dict[int, dict[str, np.ndarray]] = field(repr=False)
     history: list[dict[str, Any]] = field(repr=False)
     stopped: str
+    precision: str = "float32"
 
     @property
     def default_epoch(self) -> int:
@@ -103,7 +122,7 @@ class Part:
         return next(iter(self.best.values()))["epoch"]
 
     @classmethod
-    def of(cls, result: Result, targets: np.ndarray) -> Part:
+    def of(cls, result: Result, targets: np.ndarray, precision: str) -> Part:
         """Take a result over as numpy arrays on the CPU."""
         kept = result.best or {"last": result.last}
         measured = bool(result.best)
@@ -112,71 +131,128 @@ class Part:
             for name, k in kept.items()
         }
         weights = {k.epoch: {n: value.cpu().numpy() for n, value in k.weights.items()} for k in kept.values()}
-        return cls(targets, best, weights, result.history, result.stopped)
+        return cls(targets, best, weights, result.history, result.stopped, precision)
 
 
-def train_parts(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files) -> list[Part]:
-    """Train one network a part of the targets, each exactly as if its targets were all there are.
+def train_parts(
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, group: Group = ALONE
+) -> list[Part]:
+    """Train one network for all targets, or one a part of them as if its targets were all there are.
 
-    Under torchrun several parts are spread over the ranks: rank r of n trains parts r, r + n, … and takes the
-    others' from the folder of checkpoints, which all ranks must see.
+    One network is trained by all processes of `group` together. Several are dealt to them: rank r of n trains parts
+    r, r + n, … alone and takes the others' from the folder of checkpoints, which all ranks must see.
 
     Raises
     ------
     KeyboardInterrupt
         Ctrl-C before every part had an epoch to keep.
-    SettingsError, DataError, ModelError, OutputExistsError
+    SettingsError, DataError, ModelError, OutputExistsError, RankError
         As `dgex.DGEX.fit`.
-    DgexError
-        Another rank failed or is gone.
     """
-    _refuse_other_kind(recipe.parts, files)
+    group.from_first(lambda: _refuse_other_kind(recipe.parts, files))
     if recipe.parts == 1:
-        return [_train_one(recipe, X, Y, sets, files, np.arange(Y.shape[1]))]
-    rank, size = world()
-    if size > 1 and files.checkpoint_dir is None:
-        raise SettingsError("target_parts over several processes need checkpoint_dir, a folder that all of them see")
+        return [_train_one(recipe, X, Y, sets, files, np.arange(Y.shape[1]), group)]
+    if group.size == 1:
+        return _train_several(recipe, X, Y, sets, files)
+    return _train_spread(replace(recipe, device=group.device or recipe.device), X, Y, sets, files, group)
+
+
+def _train_several(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files) -> list[Part]:
+    """Train the parts one after the other."""
     shares = _shares(recipe, Y, files)
+    parts = []
+    for at in range(len(shares)):
+        parts.append(_of_share(recipe, X, Y, sets, files, shares, at))
+        if parts[at].stopped == "interrupted" and at + 1 < len(shares):
+            raise KeyboardInterrupt
+    return parts
+
+
+def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, group: Group) -> list[Part]:
+    """Train this rank's parts, and take the others' when all are done."""
+    if files.checkpoint_dir is None:
+        raise SettingsError("target_parts over several processes need checkpoint_dir, a folder that all of them see")
     advice = f"finished epochs of every part are in {files.checkpoint_dir}; resume=True (--resume) goes on from there"
+    group = group.patient(f"while parts of the targets were trained; {advice}")
+    facts = {"target_parts": recipe.parts, "partition": recipe.partition, "epochs": recipe.settings.epochs}
+    group.agree({"the data": data_digest(X, Y, sets)[:12], **recipe.identity, **facts, "resume": files.resume})
+    shares = group.from_first(lambda: _shares(recipe, Y, files))
     parts: dict[int, Part] = {}
     failed: str | None = None
     try:
-        for at in range(rank, len(shares), size):
-            note(f"part {at + 1} of {len(shares)}: {len(shares[at]):,} target genes")
-            parts[at] = _one_of(recipe, X, Y, sets, files, shares, at)
-            if parts[at].stopped == "interrupted" and at + size < len(shares):
+        for at in range(group.rank, len(shares), group.size):
+            parts[at] = _of_share(recipe, X, Y, sets, files, shares, at)
+            if parts[at].stopped == "interrupted" and at + group.size < len(shares):
                 raise KeyboardInterrupt
+    except RankError:  # told to stop
+        raise
     except DgexError as error:
-        if size == 1:
-            raise
         failed = str(error)
-    for other, reason in enumerate(share(failed, advice)):
-        if reason:
-            raise DgexError(f"rank {other} of {size} failed: {reason}; {advice}")
-    collect = Files(files.checkpoint_dir, files.checkpoint_every, True, None)
+    group.all_well(failed, advice)
     for at in range(len(shares)):
         if at not in parts:
-            parts[at] = _one_of(recipe, X, Y, sets, collect, shares, at)
-    share(None, advice)  # whoever goes on may remove the checkpoints: not before all have read them
+            parts[at] = _of_share(recipe, X, Y, sets, files.to_collect(), shares, at)
+    group.gather(None)  # whoever goes on may remove the checkpoints: not before all have read them
     return [parts[at] for at in range(len(shares))]
 
 
-def _one_of(
+def _of_share(
     recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, shares: Sequence[np.ndarray], at: int
 ) -> Part:
     targets = shares[at]
+    note(f"part {at + 1} of {len(shares)}: {len(targets):,} target genes")
     own = {name: (x, np.ascontiguousarray(y[:, targets])) for name, (x, y) in sets.items()}
-    return _train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(at + 1), targets)
+    return _train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(at + 1), targets, ALONE)
 
 
-def _train_one(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, targets: np.ndarray) -> Part:
+def _train_one(
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, targets: np.ndarray, group: Group
+) -> Part:
+    """Train one network: check that it fits, choose its arithmetic, and run the loop."""
+    settings, identity = recipe.settings, dict(recipe.identity)
+    digest = data_digest(X, Y, sets) if files.checkpoint_dir is not None or group.size > 1 else ""
+    kept = {"checkpoints": files.checkpoint_dir is not None and files.checkpoint_every, "resume": files.resume}
+    how = {"epochs": settings.epochs, "patience": settings.patience, "shard": recipe.shard, **kept}
+    group.agree({"the data": digest[:12], **identity, **how})
+    device = group.device or recipe.device
+    sizes = [X.shape[1], *recipe.hidden, Y.shape[1]]
+    group = divided(group, sizes, settings.batch_size, recipe.shard)
+    needs = Needs(tuple(sizes), min(settings.batch_size, len(X)), recipe.parts)
+    if group.divides == "profiles":
+        needs.require(device)
+    matrices = [X, Y, *(matrix for pair in sets.values() for matrix in pair)]
+    placement = choose_placement(recipe.placement, matrices, device, needs)
+    identity["order"] = "blocks (placement disk)" if placement == "disk" else "whole"
     checkpoints = None
     if files.checkpoint_dir is not None:
-        digest = data_digest(X, Y, sets)
-        checkpoints = Checkpoints(files.checkpoint_dir, recipe.identity, digest, files.checkpoint_every)
-    learner = make_learner([X.shape[1], *recipe.hidden, Y.shape[1]], device=recipe.device, **recipe.learner)
-    options: dict[str, Any] = {"history_path": files.history_path, "checkpoints": checkpoints, "resume": files.resume}
-    return Part.of(train(learner, X, Y, sets, recipe.settings, **options), targets)
+        checkpoints = Checkpoints(files.checkpoint_dir, identity, digest, files.checkpoint_every, group)
+    chosen = group.from_first(lambda: _arithmetic(recipe, device, sizes, checkpoints if files.resume else None))
+    if checkpoints is not None:
+        checkpoints.arithmetic = chosen.record()
+    options: dict[str, Any] = {"history_path": files.history_path, "tensorboard_dir": files.tensorboard_dir}
+    options |= {"checkpoints": checkpoints, "resume": files.resume, "placement": placement, "group": group}
+    with needs.watched(device), using_threads(chosen.threads):
+        learner = make_learner(sizes, device=device, precision=chosen.precision, group=group, **recipe.learner)
+        floor = _floor(needs, chosen.precision, learner.device)
+        result = train(learner, X, Y, sets, settings, floor=floor, **options)
+    return Part.of(result, targets, chosen.precision)
+
+
+def _arithmetic(recipe: Recipe, device: torch.device, sizes: list[int], resumed: Checkpoints | None) -> Arithmetic:
+    """What to compute with: as the checkpoint that the run goes on from, or as suits the machine."""
+    recorded = None if resumed is None else resumed.recorded_arithmetic()
+    return Arithmetic.choose(recipe.precision, device, sizes, recipe.settings.batch_size, recorded)
+
+
+def _floor(needs: Needs, precision: str, device: torch.device) -> float | None:
+    """Shortest possible seconds a step on this device, where a step is long enough to ask."""
+    if not worth_measuring(needs.sizes, needs.batch_size):
+        return None
+    try:
+        ceiling = measured_ceiling(device, precision, torch.get_num_threads())
+    except torch.cuda.OutOfMemoryError:  # a GPU that has just room for the network
+        return None
+    return floor_seconds(needs.sizes, needs.batch_size, precision, ceiling, device.type)
 
 
 def _refuse_other_kind(parts: int, files: Files) -> None:
@@ -184,41 +260,28 @@ def _refuse_other_kind(parts: int, files: Files) -> None:
     if files.checkpoint_dir is None:
         return
     folder = Path(files.checkpoint_dir)
-    if not (folder / (PARTITION if parts == 1 else DESCRIPTION)).exists():
-        return
     if not files.resume:
-        raise _exists(folder)
-    before = "several" if parts == 1 else "1"
-    raise ModelError(
-        f"the checkpoint in {folder} is of other settings (target_parts: checkpoint {before}, now {parts})"
-    )
-
-
-def _exists(folder: Path) -> OutputExistsError:
-    return OutputExistsError(
-        f"{folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
-    )
+        refuse_existing(folder)
+    elif (folder / (PARTITION if parts == 1 else DESCRIPTION)).exists():
+        before = "several" if parts == 1 else "1"
+        raise ModelError(
+            f"the checkpoint in {folder} is of other settings (target_parts: checkpoint {before}, now {parts})"
+        )
 
 
 def _shares(recipe: Recipe, Y: np.ndarray, files: Files) -> list[np.ndarray]:
     """The parts; those of a run that goes on are read from its folder, for clusters could move with the machine."""
-
-    def make() -> list[np.ndarray]:
-        path = None if files.checkpoint_dir is None else Path(files.checkpoint_dir) / PARTITION
-        if path is not None and path.exists():
-            return _read_shares(path, recipe, Y.shape[1], files.resume)
-        shares = split_targets(Y, recipe.parts, recipe.partition, recipe.settings.seed)
-        if path is not None:
-            asked = {"target_parts": recipe.parts, "partition": recipe.partition}
-            json_dump(asked | {"targets": [part.tolist() for part in shares]}, path)
-        return shares
-
-    return from_first(make, "nothing was trained yet")
+    path = None if files.checkpoint_dir is None else Path(files.checkpoint_dir) / PARTITION
+    if path is not None and path.exists():
+        return _read_shares(path, recipe, Y.shape[1])
+    shares = split_targets(Y, recipe.parts, recipe.partition, recipe.settings.seed)
+    if path is not None:
+        asked = {"target_parts": recipe.parts, "partition": recipe.partition}
+        json_dump(asked | {"targets": [part.tolist() for part in shares]}, path)
+    return shares
 
 
-def _read_shares(path: Path, recipe: Recipe, genes: int, resume: bool) -> list[np.ndarray]:
-    if not resume:
-        raise _exists(path.parent)
+def _read_shares(path: Path, recipe: Recipe, genes: int) -> list[np.ndarray]:
     try:
         held = json.loads(path.read_text("utf-8"))
         shares = [np.array(part, dtype=np.int64) for part in held["targets"]]

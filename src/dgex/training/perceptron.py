@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
 from typing import Self
@@ -10,9 +10,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from dgex.training.distributed import ALONE, Group, Handle
+from dgex.training.products import make_products
 from dgex.training.seeds import torch_stream
 
-__all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask"]
+__all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers"]
 
 OUTPUT_RANGE = 1e-4
 
@@ -40,12 +42,18 @@ class Perceptron(nn.Module):
         )
         if seed is None:
             return
-        generator = torch_stream(seed, "start")
-        for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
-            output = depth == len(self.layers) - 1
-            bound = OUTPUT_RANGE if output else sqrt(6.0 / (inputs + outputs))
-            self.weight(depth).data.uniform_(-bound, bound, generator=generator)
-            self.bias(depth).data.zero_()
+        for depth, (weight, bias) in enumerate(starting_layers(sizes, seed)):
+            self.weight(depth).data, self.bias(depth).data = weight, bias
+
+    @classmethod
+    def of_layers(cls, layers: Iterable[tuple[Tensor, Tensor]]) -> Self:
+        """Build around the weights and biases of each layer, which need not hold all units of it."""
+        network = cls((), seed=None)
+        for weight, bias in layers:
+            layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+            layer.weight, layer.bias = (nn.Parameter(value, requires_grad=False) for value in (weight, bias))
+            network.layers.append(layer)
+        return network
 
     @classmethod
     def holding(cls, weights: Mapping[str, Tensor]) -> Self:
@@ -71,10 +79,23 @@ class Perceptron(nn.Module):
         return self.layers[depth].bias  # type: ignore[return-value]
 
 
-def draw_mask(rows: int, units: int, dropout: float, generator: torch.Generator) -> Tensor:
-    """Inverted dropout: zero with probability `dropout`, else 1 / (1 - dropout), for every unit and profile."""
+def starting_layers(sizes: Sequence[int], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Draw the starting weights and biases of one layer after the other, on the CPU; see `Perceptron`."""
+    generator = torch_stream(seed, "start")
+    for depth, (inputs, outputs) in enumerate(pairwise(sizes)):
+        bound = OUTPUT_RANGE if depth == len(sizes) - 2 else sqrt(6.0 / (inputs + outputs))
+        yield torch.empty(outputs, inputs).uniform_(-bound, bound, generator=generator), torch.zeros(outputs)
+
+
+def draw_mask(
+    rows: int, units: int, dropout: float, generator: torch.Generator, part: tuple[slice, slice] = (slice(None),) * 2
+) -> Tensor:
+    """Inverted dropout: zero with probability `dropout`, else 1 / (1 - dropout), for every profile and unit.
+
+    All of it is drawn; where `part` (profiles, units) is all that a process needs, it is what the others see there.
+    """
     keep = 1.0 - dropout
-    uniform = torch.rand(rows, units, generator=generator, device=generator.device)
+    uniform = torch.rand(rows, units, generator=generator, device=generator.device)[part]
     return uniform.lt_(keep).mul_(1.0 / keep)
 
 
@@ -91,7 +112,7 @@ class MomentumStep:
     (torch.optim.SGD scales the whole buffer by the new rate).
 
     Gradients are written out by hand, so that the matrix product which makes a gradient adds it to the
-    velocity on the way (one `addmm_`) and no gradient is ever stored.
+    velocity on the way (one `addmm_`) and no gradient is ever stored; in bf16 that of one layer is.
 
     Parameters
     ----------
@@ -101,6 +122,24 @@ class MomentumStep:
         See above; dropout acts on the outputs of hidden layers.
     seed : int
         Seed of the dropout masks.
+    precision : str
+        Arithmetic of the matrix products: "float32" (the network's own type), "tf32" (float32 whose factors a CUDA
+        device rounds to 10 bits; the same as float32 on the CPU) or "bf16" (factors and results rounded to 8 bits).
+        Weights and momentum stay float32.
+    group : Group
+        Processes that share each batch: every one of them steps on its own profiles and ends with the same weights
+        as one process on the whole batch, to rounding.
+
+    Raises
+    ------
+    SettingsError
+        Another precision.
+
+    Notes
+    -----
+    The velocity is linear in the gradient. With momentum / size on each of `size` processes, and the rate divided by
+    the profiles of the whole batch, the sum of their velocities is the velocity of the whole batch: gradients need no
+    buffer of their own to be added up in. The sums travel while the layers below are worked on.
     """
 
     def __init__(
@@ -111,9 +150,14 @@ class MomentumStep:
         dropout: float = 0.0,
         rate_scale: float = 3.0,
         seed: int = 0,
+        precision: str = "float32",
+        group: Group = ALONE,
     ) -> None:
         self.network = network.requires_grad_(False)
+        self._products = make_products(network, precision)
         self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
+        self.group = group
+        self._summing: list[tuple[int, list[Handle]]] = []
         self._velocity = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
         self.begin_epoch(1)
 
@@ -121,6 +165,13 @@ class MomentumStep:
     def device(self) -> torch.device:
         """Where the weights lie."""
         return self.network.weight(0).device
+
+    live_weights = True
+
+    @property
+    def block(self) -> int:
+        """Profiles predicted at once: what fits a CPU's caches, or fills a GPU."""
+        return 1024 if self.device.type == "cpu" else 8192
 
     def weights(self) -> dict[str, Tensor]:
         """Weights and biases by name, as they are: not copies."""
@@ -132,10 +183,13 @@ class MomentumStep:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:
-        """Go on from this state; raises KeyError or RuntimeError where names or shapes do not fit."""
+        """Go on from this state, of rank 0; raises KeyError or RuntimeError where names or shapes do not fit."""
         for held, given in ((self.weights(), weights), (self._velocity, velocity)):
             for name, value in held.items():
-                value.copy_(given[name])
+                if self.group.first:
+                    value.copy_(given[name])
+                self.group.broadcast_(value)
+        self._products.refresh()
 
     def begin_epoch(self, epoch: int) -> None:
         """Turn to the dropout masks of `epoch`."""
@@ -144,58 +198,89 @@ class MomentumStep:
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
         """Predict targets, without dropout."""
-        return self.network(x)
+        return self._products.predict(x)
 
     @torch.no_grad()
-    def step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
         """Update the weights on a batch.
 
         Parameters
         ----------
         x, y : Tensor, shape (profiles, landmarks) and (profiles, targets)
-            The batch.
+            The batch, or this process's share of it (`group.share`), which may be empty.
         rate : float
             Learning rate of the first layer's weights and of all biases.
+        rows : int, optional
+            Profiles of the whole batch; None where x and y are all of it.
 
         Returns
         -------
         Tensor
-            Squared error summed over the batch and the targets, before the update; nobody waits for it here.
+            Squared error summed over x and y, before the update; nobody waits for it here.
         """
-        inputs, units, masks = self._forward(x)
-        delta = torch.addmm(self.network.bias(-1), inputs[-1], self.network.weight(-1).t()).sub_(y)
+        with self._products.active():
+            return self._step(x, y, rate, len(x) if rows is None else rows)
+
+    def _step(self, x: Tensor, y: Tensor, rate: float, rows: int) -> Tensor:
+        inputs, units, masks = self._forward(x, rows)
+        delta = self._products.affine(len(units), inputs[-1]).sub_(y)
         loss = torch.dot(delta.view(-1), delta.view(-1))
         # d cost / d prediction is delta * 2 / profiles; the factor rides on the rate instead of on the matrix.
-        rate = rate * 2.0 / len(x)
-        for depth in range(len(self.network.layers) - 1, -1, -1):
+        rate = rate * 2.0 / rows
+        for depth in range(len(units), -1, -1):
             below = None
             if depth > 0:  # before this layer's weights move
-                below = delta @ self.network.weight(depth)
+                below = self._own(self._products.back(depth, delta))
                 if self.dropout:
                     below.mul_(masks[depth - 1])
                 below = torch.ops.aten.tanh_backward(below, units[depth - 1])
             self._update(depth, inputs[depth], delta, rate)
             if below is not None:
                 delta = below
+        for depth, handles in self._summing:
+            for handle in handles:
+                handle.wait()
+            self._products.move(depth, self._velocity[f"layers.{depth}.weight"])
+            self.network.bias(depth).add_(self._velocity[f"layers.{depth}.bias"])
+        self._summing.clear()
         return loss
 
-    def _forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Inputs of every layer, outputs of the hidden layers before dropout, and the masks."""
-        inputs, units, masks = [x], [], []
+    def _forward(self, x: Tensor, rows: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Factors of every layer, outputs of the hidden layers before dropout, and the masks."""
+        inputs, units, masks = [self._products.factor(x)], [], []
         for depth in range(len(self.network.layers) - 1):
-            unit = torch.addmm(self.network.bias(depth), inputs[-1], self.network.weight(depth).t()).tanh_()
+            unit = self._products.affine(depth, inputs[-1]).tanh_()
             units.append(unit)
             if self.dropout:
-                masks.append(draw_mask(len(unit), unit.shape[1], self.dropout, self._generator))
+                masks.append(self._mask(depth, rows))
                 unit = unit * masks[-1]
-            inputs.append(unit)
+            inputs.append(self._products.factor(self._whole(unit, depth)))
         return inputs, units, masks
+
+    # What a learner that holds only a part of the units does otherwise.
+
+    def _mask(self, depth: int, rows: int) -> Tensor:
+        """The dropout mask of this process's profiles and units."""
+        part = (self.group.share(rows), slice(None))
+        return draw_mask(rows, len(self.network.bias(depth)), self.dropout, self._generator, part)
+
+    def _whole(self, unit: Tensor, depth: int) -> Tensor:
+        """All units of a hidden layer, from those of this process."""
+        return unit
+
+    def _own(self, signal: Tensor) -> Tensor:
+        """The error signal of this process's units, from what its units above send back to all."""
+        return signal
 
     def _update(self, depth: int, inputs: Tensor, delta: Tensor, rate: float) -> None:
         scale = 1.0 if depth == 0 else self.rate_scale
         velocity = self._velocity[f"layers.{depth}.weight"]
-        velocity.addmm_(delta.t(), inputs, beta=self.momentum, alpha=-rate * scale)
-        self.network.weight(depth).add_(velocity)
-        velocity = self._velocity[f"layers.{depth}.bias"]
-        velocity.mul_(self.momentum).sub_(delta.sum(0), alpha=rate)
-        self.network.bias(depth).add_(velocity)
+        summed = self.group.size > 1 and self.group.divides == "profiles"
+        beta = self.momentum / self.group.size if summed else self.momentum
+        self._products.descend(depth, velocity, delta, inputs, beta, rate * scale, move=not summed)
+        bias_velocity = self._velocity[f"layers.{depth}.bias"].mul_(beta).sub_(delta.sum(0), alpha=rate)
+        if summed:
+            handles = [self.group.sum_async(velocity), self.group.sum_async(bias_velocity)]
+            self._summing.append((depth, handles))
+        else:
+            self.network.bias(depth).add_(bias_velocity)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["numpy_stream", "torch_stream"]
+__all__ = ["numpy_stream", "torch_seed", "torch_stream"]
 
 _PURPOSES = {"start": 0, "order": 1, "dropout": 2, "monitor": 3, "partition": 4}
 
@@ -27,5 +27,9 @@ def numpy_stream(seed: int, purpose: str, epoch: int = 0) -> np.random.Generator
 
 def torch_stream(seed: int, purpose: str, epoch: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
     """As `numpy_stream`, for torch on `device`; draws differ between kinds of device."""
-    state = int(_sequence(seed, purpose, epoch).generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
-    return torch.Generator(device=device).manual_seed(state)
+    return torch.Generator(device=device).manual_seed(torch_seed(seed, purpose, epoch))
+
+
+def torch_seed(seed: int, purpose: str, epoch: int = 0) -> int:
+    """The seed of a stream, in the 63 bits that torch takes."""
+    return int(_sequence(seed, purpose, epoch).generate_state(1, np.uint64)[0] >> 1)

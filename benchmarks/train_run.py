@@ -1,0 +1,137 @@
+"""Whole training runs on a GPU at the paper's size, on the simulated compendium; needs CUDA. Prints JSON.
+
+    python benchmarks/train_run.py run                      # 200 epochs of 943 -> 9000 x 3 -> 9520, four sets
+    python benchmarks/train_run.py faithful --epochs 40 # bfloat16 beside the plain eager float32 loop
+    python benchmarks/train_run.py grid --epochs 4      # the paper's 27 networks by their steady epochs
+
+`run` checkpoints as `dgex train` does. `faithful` gives both the same data, starting weights and order of batches.
+`grid` measures some epochs of every network and extrapolates to 200; the first epoch, which compiles, is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from gpu import SIZES, ceilings, compendium, weights
+
+from dgex.training.checkpoint import Checkpoints
+from dgex.training.learner import Learner, make_learner
+from dgex.training.loop import TrainingSettings, train
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
+CUDA = torch.device("cuda")
+
+
+def settings(sizes: list[int], epochs: int) -> TrainingSettings:
+    return TrainingSettings(5e-4 if len(sizes) == 3 else 3e-4, epochs=epochs)
+
+
+def one_run(options: argparse.Namespace, data: Any) -> dict[str, Any]:
+    (X, Y), sets = data
+    torch.cuda.reset_peak_memory_stats()
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(folder, {}, "data") if options.checkpoint else None
+        learner = make_learner(options.sizes, device=CUDA, precision=options.precision, dropout=0.1)
+        result = train(learner, X, Y, sets, settings(options.sizes, options.epochs), checkpoints=checkpoints)
+    seconds = time.perf_counter() - began
+    held = 4 * (X.size + Y.size + sum(x.size + y.size for x, y in sets.values())) + 12 * weights(options.sizes)
+    steady = sorted(row["seconds"] for row in result.history[1:])
+    return {
+        "epochs": len(result.history),
+        "seconds": round(seconds, 1),
+        "seconds_an_epoch": {"median": round(steady[len(steady) // 2], 4), "max": round(steady[-1], 4)},
+        "learning_seconds_an_epoch": round(len(X) / result.history[-1]["profiles_per_s"], 4),
+        "errors": {name: [round(kept.error, 4), kept.epoch] for name, kept in result.best.items()},
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "beyond_data_weights_gradients_momentum": round(torch.cuda.max_memory_allocated() / held - 1, 3),
+    }
+
+
+def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
+    from plain import PlainLearner
+
+    from dgex.training.perceptron import Perceptron
+
+    (X, Y), sets = data
+    sets = {"GEO-va": sets["GEO-va"], "1000G-va": sets["1000G-va"]}
+    learners: dict[str, Learner] = {
+        "bf16": make_learner(options.sizes, device=CUDA, precision="bf16", dropout=0.1),
+        "plain": PlainLearner(Perceptron(options.sizes, 0).to(CUDA), dropout=0.1),
+    }
+    curves: dict[str, dict[str, list[float]]] = {}
+    seconds = {}
+    for kind, learner in learners.items():
+        result = train(learner, X, Y, sets, settings(options.sizes, options.epochs))
+        curves[kind] = {name: [row[f"{name}.error"] for row in result.history] for name in sets}
+        seconds[kind] = round(sum(row["seconds"] for row in result.history), 1)
+    every = range(9, options.epochs, 10)
+    return {
+        "seconds": seconds,
+        "every_tenth_epoch": {
+            name: [[round(curves[k][name][e], 5) for k in ("bf16", "plain")] for e in every] for name in sets
+        },
+        "largest_difference": {
+            name: max(abs(a / b - 1) for a, b in zip(curves["bf16"][name], curves["plain"][name])) for name in sets
+        },
+    }
+
+
+def grid(options: argparse.Namespace, data: Any) -> dict[str, Any]:
+    (X, Y), sets = data
+    members, total = {}, 0.0
+    for layers in (1, 2, 3):
+        for units in (3000, 6000, 9000):
+            for dropout in (0.0, 0.1, 0.25):
+                sizes = [SIZES[0], *[units] * layers, SIZES[-1]]
+                learner = make_learner(sizes, device=CUDA, precision="bf16", dropout=dropout)
+                began = time.perf_counter()
+                history = train(learner, X, Y, sets, settings(sizes, options.epochs)).history
+                start = time.perf_counter() - began - sum(row["seconds"] for row in history)
+                steady = sorted(row["seconds"] for row in history[1:])
+                seconds = start + history[0]["seconds"] + 199 * steady[len(steady) // 2]
+                members[f"{units}x{layers}-dropout{dropout}"] = {
+                    "steady_epoch": round(steady[len(steady) // 2], 4),
+                    "200_epochs": round(seconds, 1),
+                    "GEO-va": round(history[-1]["GEO-va.error"], 4),
+                }
+                total += seconds
+    return {"members": members, "minutes": round(total / 60, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "faithful", "grid"])
+    parser.add_argument("--hidden", type=lambda text: [int(n) for n in text.split(",")], default=SIZES[1:-1])
+    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--checkpoint", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--profiles", type=int, default=88807)
+    options = parser.parse_args()
+    options.sizes = [SIZES[0], *options.hidden, SIZES[-1]]
+    began = time.perf_counter()
+    data = compendium(options.profiles)
+    report = {
+        "what": options.what,
+        "sizes": options.sizes,
+        "profiles": len(data[0][0]),
+        "sets": {name: len(x) for name, (x, _) in data[1].items()},
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "simulating_seconds": round(time.perf_counter() - began, 1),
+        "ceilings": ceilings(),
+    }
+    torch.cuda.empty_cache()
+    report |= {"run": one_run, "faithful": faithful, "grid": grid}[options.what](options, data)
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

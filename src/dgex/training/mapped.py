@@ -1,0 +1,98 @@
+"""Matrices that are memory-mapped files: which file it is, rows read from it by plain reads, pages let go of.
+
+A page fault on a file that was cut short, or on a disk that fails, kills the process; a plain read is an error that
+can be told. And pages that a map has touched count as memory of this process until they are let go of.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from dgex.errors import FileError
+
+__all__ = ["RowReader", "map_of", "release"]
+
+
+def map_of(array: np.ndarray) -> np.memmap | None:
+    """The memory map whose values `array` shows, if it shows one."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and getattr(base, "_mmap", None) is not None:
+            return base
+        base = base.base
+    return None
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of the pages read through a map; nothing is lost, and other arrays are left alone."""
+    found = map_of(array)
+    if found is not None and found.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        found._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+class RowReader:
+    """Reads consecutive rows: from the file where a whole-row view of one is given, else from the array.
+
+    Parameters
+    ----------
+    array : ndarray, shape (rows, columns)
+        C-contiguous; not touched where it is a map of a file that has a name.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self._path, self._start = _place(array)
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            try:
+                self._file = self._path.open("rb", buffering=0)
+            except OSError as error:
+                raise FileError(f"cannot read {self._path}: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, start: int, out: np.ndarray) -> None:
+        """Put the rows from `start` on into `out`, C-contiguous and of the same type.
+
+        Raises
+        ------
+        FileError
+            The file ends before these rows do, or cannot be read.
+        """
+        if self._file is None:
+            out[:] = self._array[start : start + len(out)]
+            return
+        left = memoryview(out).cast("B")  # type: ignore[arg-type]
+        try:
+            self._file.seek(self._start + start * self._array.shape[1] * self._array.itemsize)
+            while left:
+                count = self._file.readinto(left)  # type: ignore[attr-defined]
+                if not count:
+                    raise FileError(f"{self._path} ends before row {start + len(out):,}: it was cut short while in use")
+                left = left[count:]
+        except OSError as error:
+            if isinstance(error, FileError):
+                raise
+            raise FileError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+def _place(array: np.ndarray) -> tuple[Path | None, int]:
+    """File and byte where a C-contiguous view of a map begins; numpy keeps the parent's offset for a view."""
+    found = map_of(array)
+    if found is None or not array.flags.c_contiguous or not isinstance(found.filename, str | Path):
+        return None, 0
+    begin = np.frombuffer(found._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
+    mapped_from = found.offset - found.offset % mmap.ALLOCATIONGRANULARITY
+    return Path(found.filename), mapped_from + array.ctypes.data - begin

@@ -1,0 +1,212 @@
+"""What there is of memory, on the host and on a GPU, what training needs of it, and what would fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dgex.errors import SettingsError
+from dgex.progress import note
+from dgex.training.mapped import map_of
+
+__all__ = ["Needs", "choose_placement", "fits_host", "free_memory", "host_memory", "predicting"]
+
+HOST_SHARE = 0.6  # of the host's memory that matrices may take; the rest is for the network and everybody else
+_BLOCK = 8192  # profiles that are evaluated at once
+_DOUBLES = 1 << 24  # elements of a float64 working copy while errors are measured
+
+
+# ---- the host
+
+
+def host_memory() -> int:
+    """Bytes of memory that this process can ever have: what the machine has, or what its control groups allow."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([most, *_group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _group_limits(membership: Path, root: Path) -> Iterator[int]:
+    """Limits of the control groups around this process, of version 2 (memory.max) and 1 (limit_in_bytes)."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0" and not controllers:
+            base, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            base, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        inside = Path(path.lstrip("/"))
+        for folder in (inside, *inside.parents):  # a container sees its own group at the root
+            try:
+                yield int((base / folder / name).read_text())
+            except (OSError, ValueError):  # not there, or "max"
+                continue
+
+
+def fits_host(size: int) -> bool:
+    """Tell whether matrices of `size` bytes are held in memory, or worked on from disk."""
+    return size <= HOST_SHARE * host_memory()
+
+
+# ---- a GPU
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had on a CUDA device, with what PyTorch holds in reserve."""
+    reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + reserve
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What training a network takes of a device besides its data.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Landmark genes, units of each hidden layer, target genes.
+    batch_size : int
+        Profiles a step.
+    parts : int
+        Of how many networks that share the targets this is one.
+    """
+
+    sizes: tuple[int, ...]
+    batch_size: int
+    parts: int = 1
+
+    @property
+    def bytes(self) -> int:
+        """An estimate, rather too high than too low.
+
+        Of each weight 8 bytes (float32 with its momentum) and 4 for a copy on its way to the host, or for bfloat16
+        and a gradient. Of a batch, in float32: inputs and targets twice (one pair waits), of each hidden layer five
+        matrices (units, mask, inputs of the next layer, two of the error signal), of the targets three. Errors are
+        measured on 8,192 profiles at a time: two layers that follow each other in float32, and four float64 matrices
+        of 2^24 values at most. A tenth and 256 MiB are added for what allocators and libraries take.
+        """
+        sizes = self.sizes
+        weights = sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
+        batch = 4 * self.batch_size * (2 * (sizes[0] + sizes[-1]) + 5 * sum(sizes[1:-1]) + 3 * sizes[-1])
+        widest = max(inputs + outputs for inputs, outputs in pairwise(sizes))
+        measuring = 4 * _BLOCK * (widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
+        return int(1.1 * (12 * weights + batch + measuring)) + (256 << 20)
+
+    def require(self, device: torch.device) -> None:
+        """Refuse a network that a CUDA device has no room to train, before anything is put there.
+
+        Raises
+        ------
+        SettingsError
+            Says what is needed, what is free and what would fit.
+        """
+        if device.type == "cuda" and self.bytes > (free := free_memory(device)):
+            raise SettingsError(self._too_small(device, f"{_gib(free)} are free", free))
+
+    @contextmanager
+    def watched(self, device: torch.device) -> Iterator[None]:
+        """Turn a GPU that runs out of memory inside the block into the error of `require`."""
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            free = free_memory(device)
+            state = f"memory ran out although {_gib(free)} are free without it (does somebody else use the device?)"
+            raise SettingsError(self._too_small(device, state, min(free, self.bytes - 1))) from None
+
+    def _too_small(self, device: torch.device, state: str, free: int) -> str:
+        return (
+            f"the network {'-'.join(map(str, self.sizes))} with batches of {self.batch_size:,} needs about "
+            f"{_gib(self.bytes)} on {device}, where {state}; what would fit: "
+            f"{', '.join([*self._ways(free), '--device cpu'])}"
+        )
+
+    def _ways(self, free: int) -> list[str]:
+        """What would fit into `free` bytes when one thing is changed: widths, targets at a time, or profiles a step."""
+        first, *hidden, last = self.sizes
+
+        def narrower(width: int) -> Needs:
+            return replace(self, sizes=(first, *(min(width, units) for units in hidden), last))
+
+        def parts(targets: int) -> Needs:
+            return replace(self, sizes=(first, *hidden, targets))
+
+        def smaller(batch: int) -> Needs:
+            return replace(self, batch_size=batch)
+
+        ways = []
+        if width := _most(max(hidden), lambda n: narrower(n).bytes <= free):
+            ways.append(f"--hidden {','.join(map(str, narrower(width).sizes[1:-1]))}")
+        if targets := _most(last, lambda n: parts(n).bytes <= free):
+            ways.append(f"--target-parts {-(-last * self.parts // targets)}")
+        if batch := _most(self.batch_size, lambda n: smaller(n).bytes <= free):
+            ways.append(f"--batch-size {batch}")
+        return ways
+
+
+@contextmanager
+def predicting(device: torch.device) -> Iterator[None]:
+    """Turn a GPU that runs out of memory while a network predicts into an error that says what helps."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        free = _gib(free_memory(device))
+        raise SettingsError(f"the network finds no room on {device}, where {free} are free; use --device cpu") from None
+
+
+def _most(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest number below `limit` that fits, 0 where none does; what fits, fits when it is smaller too."""
+    low, high = 0, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _gib(size: float) -> str:
+    return f"{size / (1 << 30):,.1f} GiB"
+
+
+# ---- where the data lie
+
+
+def choose_placement(wanted: str, matrices: Sequence[np.ndarray], device: torch.device, needs: Needs) -> str:
+    """Choose between matrices on the "device", in host "memory" and on "disk", and say why.
+
+    Parameters
+    ----------
+    wanted : str
+        One of these, or "auto": on disk where a memory map is larger than the host's memory can hold and the device
+        holds it neither, on the device where they fit beside what training needs there, else in memory.
+    matrices : sequence of ndarray
+        Training and evaluation matrices.
+    device : torch.device
+        Where the network is trained.
+    needs : Needs
+        What the network takes of it.
+    """
+    if wanted != "auto":
+        return wanted
+    size = sum(matrix.nbytes for matrix in matrices)
+    too_large = any(map_of(matrix) is not None for matrix in matrices) and not fits_host(size)
+    if device.type != "cuda":
+        if too_large:
+            note(f"training from disk: {_gib(size)} of profiles, {_gib(host_memory())} of memory")
+        return "disk" if too_large else "device"
+    room = free_memory(device) - needs.bytes
+    chosen = "device" if size <= room else "disk" if too_large else "memory"
+    where = {"device": f"moved to {device}", "memory": "stay in memory", "disk": "are read from disk"}[chosen]
+    note(f"{_gib(size)} of profiles {where}: {_gib(max(0, room))} are free there beside the network")
+    return chosen

@@ -1,0 +1,90 @@
+"""Prediction of a trained network, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgex.training.loader import as_tensor
+from dgex.training.perceptron import Perceptron
+from dgex.training.products import make_products
+from dgex.training.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
+
+__all__ = ["Predictor"]
+
+_LONG = 1 << 36  # profiles times weights: a good part of a second
+
+_BLOCK = 512  # profiles at once: enough for the matrix products, few enough for what is between them to stay cached
+
+
+class Predictor:
+    """One network, ready to predict on a device.
+
+    The precision is chosen here, by the weights and the machine and not by what is predicted, so that a profile's
+    targets do not depend on the profiles beside it.
+
+    Parameters
+    ----------
+    weights : mapping of name to ndarray of float32
+        As `Perceptron.state_dict` names them; on the CPU they are used in place.
+    device : torch.device
+        Where to predict.
+    precision : str
+        "float32", "tf32", "bf16", or "auto": as `dgex.training.tuning.resolve` finds, and bf16 only where it agrees
+        with float32 for these very weights. On a processor without bfloat16 "bf16" is "float32", as it would only
+        be slow.
+
+    Attributes
+    ----------
+    precision : str
+        What was chosen.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray], device: torch.device, precision: str = "auto") -> None:
+        network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
+        sizes = [network.weight(0).shape[1], *(len(network.bias(d)) for d in range(len(network.layers)))]
+        found = resolve(precision, device, sizes, _BLOCK, predicting=True)
+        on_cpu = device.type == "cpu"
+        if found == "bf16" and on_cpu:
+            fits = agrees(network) if precision == "auto" else bf16_instructions()
+            found = "bf16" if fits else "float32"
+        self.device, self.precision, self.targets = device, found, sizes[-1]
+        self._products = make_products(network, found)
+        self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
+
+    @torch.inference_mode()
+    def __call__(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Predict targets from landmarks.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (profiles, landmarks)
+            Landmark genes.
+        out : ndarray of float32, shape (profiles, targets), optional
+            Where the targets go; a new array otherwise.
+
+        Returns
+        -------
+        ndarray of float32, shape (profiles, targets)
+            `out`.
+        """
+        predicted = np.empty((len(X), self.targets), dtype=np.float32) if out is None else out
+        with using_threads(self._threads(len(X))):
+            for start in range(0, len(X), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                as_tensor(predicted[block]).copy_(self._predict(as_tensor(X[block], self.device)))
+        return predicted
+
+    def _threads(self, profiles: int) -> int | None:
+        """A choice for this call, where it is long enough to be worth a look at the machine."""
+        if self.device.type != "cpu" or profiles * self._weights < _LONG:
+            return None
+        return pick_threads(self._sizes, _BLOCK, self.precision)
+
+    def _predict(self, x: Tensor) -> Tensor:
+        if len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order
+            return self._products.predict(x.expand(2, -1))[:1]
+        return self._products.predict(x)

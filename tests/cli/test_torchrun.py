@@ -1,0 +1,73 @@
+"""`torchrun -m dgex train` as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from dgex.models.fitting import train
+from dgex.training.history import read_history
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dgex"]
+
+
+def torchrun(*arguments: object) -> subprocess.Popen[str]:
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*TORCHRUN, *map(str, arguments)], env=os.environ | {"OMP_NUM_THREADS": "1"}, **told)
+
+
+def worker(launcher: subprocess.Popen[str], rank: int) -> int:
+    """Process id of a rank."""
+    for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
+        if f"\0LOCAL_RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text():
+            return int(child)
+    raise AssertionError(f"no process of rank {rank}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes by /proc")
+def test_a_lost_rank_ends_the_run_and_resuming_finishes_it(dataset_file: Path) -> None:
+    model, history = dataset_file.parent / "m", dataset_file.parent / "m.checkpoint" / "history.jsonl"
+    settings = ["--hidden", "16,8", "--batch-size", 50, "--device", "cpu", "--epochs"]
+    running = torchrun("train", dataset_file, model, *settings, 100_000)
+    deadline = time.monotonic() + 60
+    while not (history.exists() and history.read_text().count("\n") >= 3) and time.monotonic() < deadline:
+        with suppress(subprocess.TimeoutExpired):  # leaves the processor to the processes, unlike a busy loop
+            running.wait(0.02)
+            break
+    os.kill(worker(running, 1), signal.SIGKILL)
+    printed, said = running.communicate(timeout=60)
+    assert (running.returncode, printed) == (1, "")
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert "another rank of the 2 was lost" in errors[0]
+    assert f"the checkpoint in {model}.checkpoint is whole: --resume" in errors[0]
+    assert os.sep + os.path.join("dgex", "training") not in said  # no traceback of ours
+    assert not model.exists()
+
+    epochs = len(read_history(history)) + 2
+    resumed = torchrun("train", dataset_file, model, *settings, epochs, "--resume")
+    printed, said = resumed.communicate(timeout=60)
+    assert (resumed.returncode, printed) == (0, f"{model}\n"), said
+    assert said.count("2 processes on 1 host over gloo") == 1
+    alone = train(dataset_file, hidden=(16, 8), batch_size=50, device="cpu", epochs=epochs)
+    for name, value in load_file(model / "model.safetensors").items():
+        if name in alone._arrays():
+            np.testing.assert_allclose(value, alone._arrays()[name], rtol=1e-4, atol=1e-6)
+
+
+def test_other_methods_do_not_spread(dataset_file: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    from test_cli import fails
+
+    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    said = fails(capsys, "train", dataset_file, dataset_file.parent / "m", "--method", "ridge")
+    assert "ridge does not spread over processes: found 2, accepted 1" in said
