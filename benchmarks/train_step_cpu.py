@@ -10,7 +10,8 @@ its inference is the network in eval mode under inference_mode. All plain sides 
 Rounds alternate between the sides, so that a machine that is busy or throttled slows them alike. `wall_ms` is the
 fastest and the median round; `cpu_ms` is processor time over all threads, which other programs disturb less.
 `speedup` is plain over ours, by the fastest and the median round. `auto` is what precision="auto" takes here, with the
-time that its trial took, and the number of threads that would be chosen.
+time that its trial took, and the number of threads that it chooses, which our training steps use; the plain sides
+use torch's own number.
 """
 
 from __future__ import annotations
@@ -31,15 +32,22 @@ from torch import nn
 
 from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.prediction import Predictor
-from dgex.training.tuning import pick_threads, resolve
+from dgex.training.tuning import pick_threads, resolve, using_threads
 
 CPU = torch.device("cpu")
 Side = Callable[[], object]
 
 
-def ours(sizes: list[int], dropout: float, x: torch.Tensor, y: torch.Tensor, precision: str) -> Side:
+def ours(
+    sizes: list[int], dropout: float, x: torch.Tensor, y: torch.Tensor, precision: str, threads: int | None = None
+) -> Side:
     learner = MomentumStep(Perceptron(sizes), dropout=dropout, precision=precision)
-    return lambda: float(learner.step(x, y, 5e-4))
+
+    def step() -> float:
+        with using_threads(threads):
+            return float(learner.step(x, y, 5e-4))
+
+    return step
 
 
 def sequential(sizes: list[int], dropout: float) -> nn.Sequential:
@@ -157,9 +165,10 @@ def main() -> None:
         "rounds": options.rounds,
         "auto": auto(sizes, options.batch),
     }
+    threads = report["auto"]["threads"]
     steps = {
-        "dgex_bf16": ours(sizes, options.dropout, x, y, "bf16"),
-        "dgex_float32": ours(sizes, options.dropout, x, y, "float32"),
+        "dgex_bf16": ours(sizes, options.dropout, x, y, "bf16", threads),
+        "dgex_float32": ours(sizes, options.dropout, x, y, "float32", threads),
         "plain": plain(sizes, options.dropout, x, y),
         "plain_fused_sgd": plain(sizes, options.dropout, x, y, fused=True),
     }

@@ -138,6 +138,7 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("train", dataset_file, folder / "odd.toml", "--overwrite"), "no model folder"),
         (("train", dataset_file, folder / "m", "--method", "ols", "--alpha", "1"), "accepted: no settings"),
         (("train", dataset_file, folder / "m", "--learning-rate", "1e9", "--hidden", "8"), "diverged"),
+        (("train", dataset_file, folder / "m", "--precision", "half"), "precision: found 'half'"),
         (("train", dataset_file, folder / "m", "--validation", "mars"), "no set named mars"),
         (("evaluate", dataset_file, folder / "none"), "no model at"),
         (("infer", folder / "none", dataset_file, folder / "full.gctx"), "no model at"),

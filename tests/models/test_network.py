@@ -109,10 +109,12 @@ def test_predictions_do_not_depend_on_the_blocks(fitted: DGEX, monkeypatch: pyte
 
     X = problem(64, seed=9)[0]
     whole = fitted.predict(X)
-    monkeypatch.setattr(prediction, "_BLOCK", 7)
+    monkeypatch.setitem(prediction._BLOCKS, "float32", 7)
+    fitted._predictors.clear()
     np.testing.assert_allclose(fitted.predict(X), whole, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fitted.predict(X[5:6]), whole[5:6], rtol=1e-5, atol=1e-6)
     assert fitted.predict(X[:0]).shape == (0, 6)
+    fitted._predictors.clear()  # of the small blocks
 
 
 def test_fit_changes_nothing_of_what_it_was_given() -> None:

@@ -20,15 +20,15 @@ def test_the_floor_is_that_of_products_or_of_traffic_whichever_is_longer() -> No
         ("float32", "cuda", 16 * sum(WEIGHTS)),
         ("tf32", "cuda", 16 * sum(WEIGHTS)),
         ("bf16", "cpu", 16 * sum(WEIGHTS)),
-        ("bf16", "cuda", (16 + 2 + 2) * sum(WEIGHTS) + 2 * sum(WEIGHTS[1:])),
+        ("bf16", "cuda", (16 + 2) * sum(WEIGHTS) + 2 * sum(WEIGHTS[1:])),
     ]:
         assert floor_seconds(SIZES, 10, precision, Ceiling(1e12, 50.0), device) == pytest.approx(moved / 50)
 
 
 def test_the_paper_s_largest_network_is_bound_by_traffic_at_small_batches_and_by_products_at_large_ones() -> None:
-    """On 760 TFLOP/s and 4 TB/s: a step of 200 profiles takes 1.4 ms, the floor that was reckoned by hand."""
+    """On 760 TFLOP/s and 4 TB/s: 256 million weights of 20 bytes take 1.28 ms."""
     sizes, rates = [943, 9000, 9000, 9000, 9520], Ceiling(760e12, 4e12)
-    assert floor_seconds(sizes, 200, "bf16", rates, "cuda") == pytest.approx(1.4e-3, rel=0.02)
+    assert floor_seconds(sizes, 200, "bf16", rates, "cuda") == pytest.approx(1.28e-3, rel=0.01)
     assert floor_seconds(sizes, 8192, "bf16", rates, "cuda") == pytest.approx(
         4 * floor_seconds(sizes, 2048, "bf16", rates, "cuda")
     )

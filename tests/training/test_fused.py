@@ -169,3 +169,21 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
     net = make_learner([100, 64, 300], device=torch.device("cuda"), precision="bf16")
     with pytest.raises(DataError, match=r"diverged: the loss became .* in epoch \d+ with learning rate 1000"):
         train(net, X, Y, {"validation": compendium(100, 1)}, TrainingSettings(1000.0, epochs=50, batch_size=100))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_pipeline_of_blocks_predicts_every_row(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More blocks than slots, a short last one, a target array with other rows around it."""
+    from dgex.training import pipeline, prediction
+
+    network = starting([30, 65, 77]).requires_grad_(False)
+    predictor = prediction.Predictor(
+        {name: value.numpy() for name, value in network.state_dict().items()}, torch.device("cuda"), precision
+    )
+    monkeypatch.setattr(pipeline.stream_through, "__defaults__", (64,))
+    X = np.random.default_rng(0).standard_normal((64 * 7 + 5, 30)).astype(np.float32)
+    out = np.full((len(X) + 2, 77), np.nan, np.float32)
+    predictor(X, out[1:-1])
+    assert np.isnan(out[[0, -1]]).all()
+    exact = network.double()(torch.from_numpy(X).double())
+    assert relative(torch.from_numpy(out[1:-1]), exact) < (BF16 if precision == "bf16" else 1e-5)

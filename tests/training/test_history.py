@@ -62,5 +62,6 @@ def test_a_line_says_where_the_run_stands_and_how_long_it_will_take() -> None:
     )
     rows[-1] |= {"share_of_ceiling": 0.714, "seconds": 1.0}  # an epoch so far: (4 * 2 + 1) / 5 s
     assert epoch_text(rows, {}, 22).endswith("61,234 profiles/s, 71 % of this device's ceiling, 18 s left")
+    assert "ceiling" not in epoch_text([rows[-1] | {"share_of_ceiling": 1.1}], {}, 22)
     assert epoch_text(rows, {}, 4012).endswith("2 h 00 min left")
     assert epoch_text(rows[:1], {}, 1).endswith(", 0 s left")

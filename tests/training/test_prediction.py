@@ -49,8 +49,8 @@ def test_blocks_do_not_change_a_profile(precision: str, monkeypatch: pytest.Monk
     whole = predictor(x)
     # One float32 rounding may move a bf16 factor to its neighbour, 2^-8 away.
     close = {"rtol": 1e-5, "atol": 1e-6} if precision == "float32" else {"rtol": 0, "atol": 2.0**-6 * whole.std()}
-    monkeypatch.setattr(prediction, "_BLOCK", 13)
-    np.testing.assert_allclose(predictor(x), whole, **close)
+    monkeypatch.setitem(prediction._BLOCKS, precision, 13)
+    np.testing.assert_allclose(Predictor(weights(), CPU, precision)(x), whole, **close)
     np.testing.assert_allclose(predictor(x[7:8]), whole[7:8], **close)
     assert predictor(x[:0]).shape == (0, SIZES[-1])
 

@@ -60,14 +60,14 @@ def floor_seconds(sizes: Sequence[int], batch_size: int, precision: str, ceiling
     -----
     Operations: three products a layer (forward, gradient, error of the layer below) of 2 * batch * inputs * outputs
     each; the first layer has nothing below. Bytes: the float32 weight and its momentum are each read and written (16
-    a weight); with bf16 products on a GPU a copy of 2 bytes is written, read forward and, but for the first layer,
-    read backward. Activations and profiles are left out, so the floor is a little too low, and weights that stay in
+    a weight); with bf16 products on a GPU the upper half of it, 2 bytes, is read forward too and, but for the first
+    layer, backward. Activations and profiles are left out, so the floor is a little too low, and weights that stay in
     the cache of a CPU can beat it.
     """
     weights = [inputs * outputs for inputs, outputs in pairwise(sizes)]
     moved = 16 * sum(weights)
     if precision == "bf16" and device == "cuda":
-        moved += 6 * sum(weights) - 2 * weights[0]
+        moved += 4 * sum(weights) - 2 * weights[0]
     return max(_operations(sizes, batch_size) / ceiling.operations_per_s, moved / ceiling.bytes_per_s)
 
 

@@ -28,7 +28,7 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
 from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import Learner
-from dgex.training.mapped import release
+from dgex.training.mapped import RowReader
 from dgex.training.run import Kept, Run
 from dgex.training.snapshots import Snapshots
 
@@ -307,7 +307,9 @@ def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.n
         for matrix in pair:
             digest.update(repr((name, matrix.shape)).encode())
             step = max(1, -(-matrix.nbytes // _SAMPLE))
-            for row in matrix[::step]:
-                digest.update(np.ascontiguousarray(row).data)
-            release(matrix)
+            row = np.empty((1, matrix.shape[1]), matrix.dtype)
+            with RowReader(matrix) as reader:  # scattered rows of a map would bring in most of its pages
+                for at in range(0, len(matrix), step):
+                    reader.read(at, row)
+                    digest.update(row.data)
     return digest.hexdigest()

@@ -243,6 +243,20 @@ class _Buffers:
         return same and len(x) <= len(self.x)
 
 
+def padded_layers(network: Perceptron) -> list[tuple[Tensor, Tensor]]:
+    """Weights and biases of a trained network as `forward` takes them."""
+    layers = []
+    for depth in range(len(network.layers)):
+        weight, bias = network.weight(depth), network.bias(depth)
+        outputs, inputs = weight.shape
+        high = torch.zeros(padded(outputs), padded(inputs), dtype=torch.bfloat16, device=weight.device)
+        high[:outputs, :inputs].copy_(weight)
+        bias_held = torch.zeros(padded(outputs), device=weight.device)
+        bias_held[:outputs].copy_(bias)
+        layers.append((high, bias_held))
+    return layers
+
+
 def forward(layers: list[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
     """Predict from float32 landmarks with padded bfloat16 weights and float32 biases; the result is padded too."""
     (weight, _), state = layers[0], torch.empty(0, dtype=torch.int64, device=x.device)

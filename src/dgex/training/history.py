@@ -98,7 +98,7 @@ def epoch_text(rows: Sequence[Row], best: Mapping[str, float], epochs: int) -> s
     row = rows[-1]
     errors = [f"{name} {row[f'{name}.error']:.4f} (best {error:.4f})" for name, error in best.items()]
     speed = [f"{row['profiles_per_s']:,.0f} profiles/s"]
-    if "share_of_ceiling" in row:
+    if row.get("share_of_ceiling", 2) <= 1:  # more: others used the device while its ceiling was measured
         speed.append(f"{100 * row['share_of_ceiling']:.0f} % of this device's ceiling")
     recent = [previous["seconds"] for previous in rows[-5:]]
     speed.append(f"{_duration((epochs - row['epoch']) * sum(recent) / len(recent))} left")

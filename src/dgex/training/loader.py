@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dgex.training.copies import held_copy
 from dgex.training.distributed import ALONE, Group
+from dgex.training.mapped import gathered, map_of, release
 from dgex.training.seeds import numpy_stream
 
 __all__ = ["Batch", "Batches", "Rows", "as_tensor"]
@@ -53,7 +54,13 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, where: slice) -> Tensor:
-        return as_tensor(self._array[where if self._index is None else self._index[where]], self._device)
+        if self._index is None:
+            release(self._array)  # what an earlier slice of a memory map brought in
+            return as_tensor(self._array[where], self._device)
+        rows = self._index[where]
+        return as_tensor(
+            self._array[rows] if map_of(self._array) is None else gathered(self._array, rows), self._device
+        )
 
 
 class Batches:

@@ -169,6 +169,7 @@ def train(
     """
     if settings.patience is not None and not eval_sets:
         raise SettingsError(f"patience: found {settings.patience} without an evaluation set to look at")
+    group.agree({"the order of batches": "blocks, from disk" if placement == "disk" else "whole"})
     data = make_batches(X, group.targets(Y), settings.batch_size, settings.seed, learner.device, placement, group)
     monitor = data.sample(settings.monitor_samples)
     monitor = monitor[group.share(len(monitor))]

@@ -15,7 +15,7 @@ import numpy as np
 
 from dgex.errors import FileError
 
-__all__ = ["RowReader", "map_of", "release"]
+__all__ = ["RowReader", "gathered", "map_of", "release"]
 
 
 def map_of(array: np.ndarray) -> np.memmap | None:
@@ -86,6 +86,15 @@ class RowReader:
             if isinstance(error, FileError):
                 raise
             raise FileError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+def gathered(array: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Copy some rows, one by one: through a map they would bring in most of its pages."""
+    out = np.empty((len(index), *array.shape[1:]), array.dtype)
+    with RowReader(array) as reader:
+        for at, row in enumerate(index):
+            reader.read(int(row), out[at : at + 1])
+    return out
 
 
 def _place(array: np.ndarray) -> tuple[Path | None, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -10,14 +11,16 @@ from torch import Tensor
 
 from dgex.training.loader import as_tensor
 from dgex.training.perceptron import Perceptron
-from dgex.training.products import make_products
+from dgex.training.pipeline import stream_through
+from dgex.training.products import Products, make_products
 from dgex.training.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 
 __all__ = ["Predictor"]
 
 _LONG = 1 << 36  # profiles times weights: a good part of a second
 
-_BLOCK = 512  # profiles at once: enough for the matrix products, few enough for what is between them to stay cached
+# Profiles at once: enough for the matrix products, few enough for what is between them to stay in the cache.
+_BLOCKS = {"float32": 1024, "tf32": 1024, "bf16": 512}
 
 
 class Predictor:
@@ -46,13 +49,15 @@ class Predictor:
     def __init__(self, weights: Mapping[str, np.ndarray], device: torch.device, precision: str = "auto") -> None:
         network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
         sizes = [network.weight(0).shape[1], *(len(network.bias(d)) for d in range(len(network.layers)))]
-        found = resolve(precision, device, sizes, _BLOCK, predicting=True)
+        found = resolve(precision, device, sizes, predicting=True)
         on_cpu = device.type == "cpu"
         if found == "bf16" and on_cpu:
             fits = agrees(network) if precision == "auto" else bf16_instructions()
             found = "bf16" if fits else "float32"
         self.device, self.precision, self.targets = device, found, sizes[-1]
-        self._products = make_products(network, found)
+        self._block = _BLOCKS[found]
+        self._products = make_products(network, found) if on_cpu or found != "bf16" else None
+        self._forward = _on_cuda(network, self._products) if not on_cpu else None
         self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
 
     @torch.inference_mode()
@@ -71,20 +76,39 @@ class Predictor:
         ndarray of float32, shape (profiles, targets)
             `out`.
         """
-        predicted = np.empty((len(X), self.targets), dtype=np.float32) if out is None else out
+        # PyTorch aligns to cache lines, numpy does not: a float32 product into numpy's memory takes a fifth longer.
+        predicted = torch.empty(len(X), self.targets).numpy() if out is None else out
+        if self._forward is not None:
+            return stream_through(self._forward, X, predicted, self.device)
+        blocks = [slice(start, start + self._block) for start in range(0, len(X), self._block)]
         with using_threads(self._threads(len(X))):
-            for start in range(0, len(X), _BLOCK):
-                block = slice(start, start + _BLOCK)
-                as_tensor(predicted[block]).copy_(self._predict(as_tensor(X[block], self.device)))
+            for block in blocks:
+                self._predict(as_tensor(X[block], self.device), as_tensor(predicted[block]))
         return predicted
 
     def _threads(self, profiles: int) -> int | None:
         """A choice for this call, where it is long enough to be worth a look at the machine."""
-        if self.device.type != "cpu" or profiles * self._weights < _LONG:
+        if profiles * self._weights < _LONG:
             return None
-        return pick_threads(self._sizes, _BLOCK, self.precision)
+        return pick_threads(self._sizes, self._block, self.precision)
 
-    def _predict(self, x: Tensor) -> Tensor:
-        if len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order
-            return self._products.predict(x.expand(2, -1))[:1]
-        return self._products.predict(x)
+    def _predict(self, x: Tensor, out: Tensor) -> None:
+        assert self._products is not None
+        if out.data_ptr() % 64 and self.precision != "bf16":
+            out.copy_(self._products.predict(x))
+        elif len(x) == 1 and self.precision == "bf16":  # a product with a vector is rounded in another order
+            out.copy_(self._products.predict(x.expand(2, -1))[:1])
+        else:
+            self._products.predict(x, out)
+
+
+def _on_cuda(network: Perceptron, products: Products | None) -> Callable[[Tensor], Tensor]:
+    """What predicts a block on a CUDA device; the float32 weights are let go where bfloat16 ones do."""
+    if products is not None:
+        return products.predict
+    if find_spec("triton") is None:
+        return make_products(network, "bf16").predict
+    from dgex.training.fused import forward, padded_layers
+
+    layers, targets = padded_layers(network), len(network.bias(-1))
+    return lambda x: forward(layers, x)[:, :targets]

@@ -58,9 +58,9 @@ class Products:
         """Make `x` what products take; layers share it."""
         return x
 
-    def affine(self, depth: int, inputs: Tensor) -> Tensor:
-        """Weighted sums of the layer `depth` for `inputs` that went through `factor`."""
-        return torch.addmm(self.network.bias(depth), inputs, self.network.weight(depth).t())
+    def affine(self, depth: int, inputs: Tensor, out: Tensor | None = None) -> Tensor:
+        """Weighted sums of the layer `depth` for `inputs` that went through `factor`, into `out` where it is given."""
+        return torch.addmm(self.network.bias(depth), inputs, self.network.weight(depth).t(), out=out)
 
     def back(self, depth: int, delta: Tensor) -> Tensor:
         """Error signal below the layer `depth` for the error signal above it."""
@@ -78,13 +78,13 @@ class Products:
         """Do weights <- weights + velocity."""
         self.network.weight(depth).add_(velocity)
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Targets [profiles, targets] from landmarks [profiles, landmarks], without dropout."""
+    def predict(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """Targets [profiles, targets] from landmarks [profiles, landmarks], without dropout; into `out` if given."""
         last = len(self.network.layers) - 1
         with self.active():
             for depth in range(last):
                 x = self.affine(depth, self.factor(x)).tanh_()
-            return self.affine(last, self.factor(x))
+            return self.affine(last, self.factor(x), out)
 
 
 class Bf16Products(Products):
@@ -102,8 +102,9 @@ class Bf16Products(Products):
     def factor(self, x: Tensor) -> Tensor:
         return x.to(torch.bfloat16)
 
-    def affine(self, depth: int, inputs: Tensor) -> Tensor:
-        return torch.mm(inputs, self._copies[depth].t()).to(torch.float32).add_(self.network.bias(depth))
+    def affine(self, depth: int, inputs: Tensor, out: Tensor | None = None) -> Tensor:
+        sums = torch.mm(inputs, self._copies[depth].t())
+        return (sums.to(torch.float32) if out is None else out.copy_(sums)).add_(self.network.bias(depth))
 
     def back(self, depth: int, delta: Tensor) -> Tensor:
         return torch.mm(self.factor(delta), self._copies[depth]).to(torch.float32)

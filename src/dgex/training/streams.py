@@ -18,7 +18,7 @@ from torch import Tensor
 from dgex.training.ahead import ahead
 from dgex.training.distributed import ALONE, Group
 from dgex.training.loader import Batch, Batches, Rows
-from dgex.training.mapped import RowReader, release
+from dgex.training.mapped import RowReader, gathered
 from dgex.training.seeds import numpy_stream
 
 __all__ = ["PLACEMENTS", "FromDisk", "FromMemory", "make_batches"]
@@ -190,10 +190,8 @@ class FromDisk(FromMemory):
             return found
         index = rows.cpu().numpy()
         if self._kept is None or not np.array_equal(self._kept[0], index):
-            X, Y = self._arrays
-            self._kept = index, (Rows(X[index], self.device), Rows(Y[index], self.device))
-            release(X)
-            release(Y)
+            X, Y = (gathered(matrix, index) for matrix in self._arrays)
+            self._kept = index, (Rows(X, self.device), Rows(Y, self.device))
         return self._kept[1]
 
     def _plan(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
