@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dgex.io import convert, create, describe, open, read, write
     from dgex.models.fitting import train
     from dgex.models.folder import load
+    from dgex.models.grid import train_grid
     from dgex.models.lasso import Lasso
     from dgex.models.linear import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
@@ -50,6 +51,7 @@ _HOME = {
     "read_gene_table": "dgex.gene_table",
     "simulate": "dgex.datasets.simulate",
     "train": "dgex.models.fitting",
+    "train_grid": "dgex.models.grid",
     "write": "dgex.io",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "read_gene_table",
     "simulate",
     "train",
+    "train_grid",
     "write",
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 __all__ = [
     "DataError",
     "DgexError",
+    "DivergedError",
     "FileError",
     "GeneError",
     "ModelError",
@@ -34,6 +35,10 @@ class OutputExistsError(FileError):
 
 class DataError(DgexError, ValueError):
     """Values that cannot be used: NaN, infinity, duplicate ids, constant targets, too few samples."""
+
+
+class DivergedError(DataError):
+    """A network whose loss became NaN or infinite before it had learned anything."""
 
 
 class GeneError(DgexError, ValueError):

@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Protocol
 
-__all__ = ["Bar", "bar", "enable", "note", "speaks", "warn"]
+__all__ = ["Bar", "Together", "bar", "enable", "note", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
@@ -66,6 +67,57 @@ class _Lines:
         self._text = message
 
 
+class Together:
+    """One bar for pieces of work that run side by side, each in a thread of its own.
+
+    Inside `piece` the bars of that thread move this one, its notes go to the log only, and its warnings are told
+    with the name of the piece.
+    """
+
+    def __init__(self, whole: Bar) -> None:
+        self._whole, self._texts = whole, dict[str, str]()
+
+    @contextmanager
+    def piece(self, name: str, units: float, bars: int = 1) -> Iterator[None]:
+        """Do a piece of the work that moves the bar by `units`, in `bars` stages of equal length."""
+        share = _Share(self, name, units, bars)
+        token = _piece.set(share)
+        try:
+            yield
+        finally:
+            _piece.reset(token)
+            self._whole.advance(share.left)
+            self._texts.pop(name, None)
+
+    def _tell(self, name: str, message: str) -> None:
+        self._texts[name] = message
+        texts = dict(self._texts)  # other threads change it
+        if len(texts) > 1:
+            message = " | ".join(f"{piece} {text.split('  ')[0]}" for piece, text in texts.items())
+        else:
+            message = f"{name} {message}"
+        self._whole.text(message)
+
+
+class _Share:
+    """The bar of one piece of `Together`."""
+
+    def __init__(self, together: Together, name: str, units: float, bars: int) -> None:
+        self.together, self.name, self.units, self.bars, self.left = together, name, units, bars, units
+        self.total = 1.0
+
+    def advance(self, units: float = 1) -> None:
+        done = min(self.left, units * self.units / (self.bars * self.total))
+        self.left -= done
+        self.together._whole.advance(done)
+
+    def text(self, message: str) -> None:
+        self.together._tell(self.name, message)
+
+
+_piece: ContextVar[_Share | None] = ContextVar("piece", default=None)
+
+
 def enable(on: bool = True) -> None:
     """Show notes and bars on stderr from now on (the command line does this once)."""
     global _console
@@ -84,7 +136,7 @@ def speaks() -> bool:
 
 def note(message: str) -> None:
     """Tell the user one thing that was done or decided; goes to the `dgex` logger when no command runs."""
-    if _console is None:
+    if _console is None or _piece.get() is not None:
         _log.info(message)
     else:
         _console.print(message, markup=False)
@@ -92,6 +144,8 @@ def note(message: str) -> None:
 
 def warn(message: str) -> None:
     """Tell the user one thing to look at."""
+    piece = _piece.get()
+    message = message if piece is None else f"{piece.name}: {message}"
     if _console is None:
         _log.warning(message)
     else:
@@ -101,6 +155,11 @@ def warn(message: str) -> None:
 @contextmanager
 def bar(total: float, label: str) -> Iterator[Bar]:
     """Show progress over `total` units while the block runs: a bar, lines in a log, nothing in the library."""
+    piece = _piece.get()
+    if piece is not None:
+        piece.total = total
+        yield piece
+        return
     if _console is None:
         yield _Silent()
         return

@@ -226,6 +226,66 @@ def test_ctrl_c_keeps_the_best_so_far(dataset_file: Path) -> None:
     assert model["state"]["stopped"] == "interrupted"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--grid", "hidden=4,6", "layers=1,2", "DATA", "OUT"),
+        ("DATA", "OUT", "--grid", "hidden=4,6", "layers=1,2"),
+        ("DATA", "--grid", "hidden=4,6", "OUT", "--grid", "layers=1,2", "--jobs", 2),
+        ("DATA", "OUT", "--grid=hidden=4,6", "--epochs", 2, "--grid", "layers=1,2"),
+    ],
+)
+def test_a_grid_in_every_form(
+    words: tuple[object, ...], dataset_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = dataset_file.parent / "a=b"
+    command = [{"DATA": dataset_file, "OUT": out}.get(str(word), word) for word in words]
+    assert call("train", *command, "--epochs", 2, "--dropout", 0) == 0
+    said = capsys.readouterr().out
+    assert [line.split()[0] for line in said.splitlines()] == ["network", "4x1", "4x2", "6x1", "6x2"]
+    assert said.count("*") == 1
+    assert {p.name for p in out.iterdir()} == {"4x1", "4x2", "6x1", "6x2", "grid.json", "grid.tsv"}
+    assert json.loads((out / "6x2" / "model.json").read_text())["settings"]["hidden"] == [6, 6]
+
+
+def test_a_grid_goes_on_and_refuses_others(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, small = dataset_file.parent / "grid", ("--epochs", 1, "--hidden", 4)
+    grid = ("train", dataset_file, out, *small, "--grid", "partition=random,cluster", "dropout=0,.5")
+    assert call(*grid, "--target-parts", 2) == 0
+    first = capsys.readouterr().out
+    assert "dropout0.5-partition-cluster" in first
+    assert call(*grid, "--target-parts", 2, "--resume") == 0
+    assert capsys.readouterr().out == first
+    assert "holds a grid" in fails(capsys, *grid, "--target-parts", 2)
+    assert "target_parts: there 2, now 1" in fails(capsys, *grid, "--resume")
+    evaluated = call("evaluate", dataset_file, *sorted(p for p in out.iterdir() if p.is_dir()))
+    assert evaluated == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (("--grid", "hidden"), "accepted NAME=VALUE,VALUE", 2),
+        (("--grid", "hidden="), "accepted NAME=VALUE,VALUE", 2),
+        (("--grid", "hidden=4,x"), "found 'x' in 'hidden=4,x', accepted numbers", 2),
+        (("--grid", "hidden=4", "hidden=5"), "the axis hidden twice", 2),
+        (("--jobs", 2), "is for a --grid", 2),
+        (("--grid", "hidden=4", "--method", "ridge"), "is for networks, found ridge", 2),
+        (("--grid", "hidden=4.5"), "axis hidden: found 4.5", 1),
+        (("--grid", "colour=1"), "a grid has no axis 'colour'", 1),
+        (("--grid", "hidden=4", "--hidden", 5), "an axis of the grid and a setting", 1),
+        (("--grid", "partition=halves"), "partition: found 'halves', accepted 'random' or 'cluster'", 1),
+        (("--target-parts", 99, "--hidden", 4), "target_parts: found 99, accepted 1 to 30", 1),
+    ],
+)
+def test_grids_that_cannot_be(
+    words: tuple[object, ...], message: str, code: int, dataset_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = " ".join(fails(capsys, "train", dataset_file, dataset_file.parent / "g", *words, code=code).split())
+    assert message in said.replace("│ ", "").replace(" │", "")
+    assert not (dataset_file.parent / "g").exists()
+
+
 def test_a_full_disk_leaves_nothing(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dgex
 from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
 from dgex.models.fitting import accepted_settings, train
 from dgex.models.folder import registry
+from dgex.models.splits import read_splits
 
 
 @pytest.mark.parametrize("method", sorted(registry()))
@@ -163,13 +165,13 @@ def test_profiles_that_memory_does_not_hold_are_worked_on_from_disk(
 def test_other_methods_take_rows_from_a_temporary_folder(
     method: str, dataset: ad.AnnData, dataset_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dgex.models import fitting
+    from dgex.models import splits
 
     settings = {"hidden": (8,), "epochs": 2, "placement": "device"} if method == "dgex" else {}
     plain = train(dataset, method, **settings)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr(fitting, "fits_host", lambda size: False)
+    monkeypatch.setattr(splits, "fits_host", lambda size: False)
     model = train(dataset_file, method, **settings)
     X = dataset[:, model.landmarks_]
     np.testing.assert_array_equal(model.predict(X), plain.predict(X))
@@ -177,7 +179,7 @@ def test_other_methods_take_rows_from_a_temporary_folder(
 
 
 def test_a_killed_run_takes_the_rows_that_it_wrote(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgex.models import fitting
+    from dgex.models import splits
     from dgex.training.checkpoint import Checkpoints
 
     whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
@@ -197,7 +199,7 @@ def test_a_killed_run_takes_the_rows_that_it_wrote(dataset_file: Path, monkeypat
     def unread(*args: Any) -> None:
         raise AssertionError("the file was read again")
 
-    monkeypatch.setattr(fitting, "_fill", unread)
+    monkeypatch.setattr(splits, "_fill", unread)
     train(dataset_file, "dgex", part, resume=True, **settings)
     assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not (dataset_file.parent / "part.checkpoint").exists()
@@ -224,6 +226,40 @@ def test_scalars_go_beside_those_of_other_runs(dataset_file: Path, monkeypatch: 
     pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed")
     train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard=dataset_file.parent / "tb", **NETWORK)
     assert list((dataset_file.parent / "tb" / "m").glob("events.out.tfevents.*"))
+
+
+def test_an_interrupted_run_goes_on_though_its_best_so_far_is_saved(
+    dataset_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.training.interrupt import StopRequest
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learning_rate": 0.01}
+    train(dataset_file, "dgex", whole, **settings)
+    deferred, calls = StopRequest.deferred, [0]
+
+    def pressed(self: Any) -> Any:  # Ctrl-C while the first epoch is kept and while it is written
+        calls[0] += 1
+        self.requested = calls[0] == 2
+        return deferred(self)
+
+    monkeypatch.setattr(StopRequest, "deferred", pressed)
+    assert train(dataset_file, "dgex", part, **settings).stopped_ == "interrupted"
+    monkeypatch.undo()
+    assert (part / "model.json").exists()
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
+    read = read_splits(dataset, ["validation"], ExitStack())
+    for method in ("ols", "dgex"):
+        settings = {"hidden": (4,), "epochs": 1} if method == "dgex" else {}
+        model, again = train(read, method, **settings), train(dataset, method, **settings)
+        X = dataset[:, model.landmarks_]
+        np.testing.assert_array_equal(model.predict(X), again.predict(X))
+        assert model.metrics_["sets"] == again.metrics_["sets"]
 
 
 def test_accepted_settings_are_those_of_the_estimator() -> None:

@@ -187,10 +187,10 @@ def test_memory_maps_are_trained_on_where_they_are(fitted: DGEX, tmp_path: Path)
 
 
 def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dgex.models import network
+    from dgex.models import recipe
     from dgex.training import memory
 
-    monkeypatch.setattr(network, "pick_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(recipe, "pick_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 300 << 20)
     options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c", "history_path": tmp_path / "h.jsonl"}
     with pytest.raises(SettingsError, match=r"network 5-40000-6 .* on cuda:0, where 0\.3 GiB are free; .* --hidden"):
@@ -199,9 +199,9 @@ def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytes
 
 
 def test_the_learning_curve_has_the_share_where_steps_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgex.models import network
+    from dgex.training import parts
 
-    monkeypatch.setattr(network, "worth_measuring", lambda *args: True)
+    monkeypatch.setattr(parts, "worth_measuring", lambda *args: True)
     history = DGEX(**SMALL).fit(*problem(50)).history_
     assert (history["share_of_ceiling"] > 0).all()
 

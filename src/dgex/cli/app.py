@@ -9,7 +9,7 @@ import typer
 
 from dgex._version import __version__
 from dgex.cli import data, models, whole
-from dgex.cli.arguments import GeneTables
+from dgex.cli.arguments import GeneTables, GridAxes
 
 __all__ = ["app", "run"]
 
@@ -49,7 +49,7 @@ app.command("info", cls=GeneTables)(data.info)
 app.command("convert")(data.convert)
 app.command("simulate")(data.simulate)
 app.command("prepare", cls=GeneTables)(data.prepare)
-app.command("train")(models.train)
+app.command("train", cls=GridAxes)(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
 app.command("demo")(whole.demo)

@@ -1,7 +1,8 @@
-"""What the commands share: parsing of lists, settings files and the two-file form of --genes."""
+"""What the commands share: parsing of lists, settings files, and options that take several words."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["GeneTables", "fractions", "merge_settings", "numbers", "words"]
+__all__ = ["GeneTables", "GridAxes", "axes", "fractions", "merge_settings", "numbers", "words"]
 
 
 class GeneTables(TyperCommand):
@@ -28,6 +29,50 @@ class GeneTables(TyperCommand):
                 position += 2
             position += 1
         return super().parse_args(ctx, spread)
+
+
+class GridAxes(TyperCommand):
+    """A command whose `--grid` also takes several axes at once: `--grid hidden=3000,6000 layers=1,2`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        inside = False  # after a --grid and its axes, where a further axis may follow
+        for at, word in enumerate(args):
+            value = at > 0 and args[at - 1] == "--grid"
+            if inside and not value and re.fullmatch(r"[a-z][a-z_-]*=[^/]*", word) and not Path(word).exists():
+                spread.append("--grid")
+                value = True
+            inside = value or word == "--grid"
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+def axes(texts: list[str]) -> dict[str, list[Any]]:
+    """Read the axes of a grid, `NAME=VALUE,VALUE` each; values of settings that are words stay words."""
+    from dgex.models.fitting import accepted_settings
+
+    defaults = accepted_settings("dgex")
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not words(values):
+            raise typer.BadParameter(
+                f"found {text!r}, accepted NAME=VALUE,VALUE such as layers=1,2", param_hint="--grid"
+            )
+        if name in found:
+            raise typer.BadParameter(f"found the axis {name} twice, accepted once", param_hint="--grid")
+        found[name] = [word if isinstance(defaults.get(name), str) else _number(word, text) for word in words(values)]
+    return found
+
+
+def _number(word: str, text: str) -> int | float:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"found {word!r} in {text!r}, accepted numbers", param_hint="--grid")
 
 
 def words(text: str) -> list[str]:

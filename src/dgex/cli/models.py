@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import merge_settings, numbers, words
+from dgex.cli.arguments import axes, merge_settings, numbers, words
 from dgex.cli.data import Overwrite
 from dgex.progress import speaks
 
 __all__ = ["evaluate", "infer", "train"]
 
 NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
+GRID = "Grid of networks (dgex)"
 
 
 def train(
@@ -61,6 +62,14 @@ def train(
         str | None,
         typer.Option(help="Matrix products: float32, tf32, bf16 or auto.", rich_help_panel=NETWORK),
     ] = None,
+    target_parts: Annotated[
+        int | None,
+        typer.Option(help="Networks that share the target genes; 1 for all jointly.", rich_help_panel=NETWORK),
+    ] = None,
+    partition: Annotated[
+        Literal["random", "cluster"] | None,
+        typer.Option(help="Parts drawn at random, or of similar genes.", rich_help_panel=NETWORK),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
     ] = False,
@@ -69,6 +78,22 @@ def train(
     ] = 1,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=NETWORK)
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=V,V…",
+            help="Train every combination into the folder MODEL: hidden, layers, any setting; several may follow.",
+            rich_help_panel=GRID,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Networks trained at once; on a GPU as many small ones as fit unless told.",
+            min=1,
+            rich_help_panel=GRID,
+        ),
     ] = None,
     alpha: Annotated[
         float | None, typer.Option(help="The penalty; chosen on validation unless told.", rich_help_panel=PENALTY)
@@ -83,6 +108,8 @@ def train(
 
     Examples: `dgex train data.h5ad models/ridge --method ridge` and
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
+
+    The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`
 
     On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
     """
@@ -99,27 +126,36 @@ def train(
         "shard": shard,
         "placement": placement,
         "precision": precision,
+        "target_parts": target_parts,
+        "partition": partition,
         "alpha": alpha,
         "n_neighbors": n_neighbors,
     }
     settings = merge_settings(config, method, flags)
-    from dgex.models.fitting import train as run
-
+    options: dict[str, Any] = {
+        "validation": words(validation),
+        "overwrite": overwrite,
+        "resume": resume,
+        "checkpoint_every": checkpoint_every,
+        "tensorboard": tensorboard,
+    }
     if method != "dgex":
         _alone(method)
-    run(
-        data,
-        method,
-        model,
-        validation=words(validation),
-        overwrite=overwrite,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        tensorboard=tensorboard,
-        **settings,
-    )
+    if grid is None and jobs is None:
+        from dgex.models.fitting import train as run
+
+        run(data, method, model, **options, **settings)
+        found: object = model
+    else:
+        if grid is None:
+            raise typer.BadParameter("is for a --grid", param_hint="--jobs")
+        if method != "dgex":
+            raise typer.BadParameter(f"is for networks, found {method}", param_hint="--grid")
+        from dgex.models.grid import train_grid
+
+        found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
     if speaks():
-        print(model)
+        print(found)
 
 
 def _alone(method: str) -> None:

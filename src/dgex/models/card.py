@@ -35,6 +35,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         f"- Landmark genes: {', '.join(names[: min(5, landmarks)])}, … ({landmarks:,})",
         f"- Target genes: {', '.join(names[landmarks : landmarks + 5])}, … ({targets:,})",
+        *_part_lines(description),
         *_data_lines(description["metrics"]),
         f"- Fingerprint of the training values: `{description['fingerprint'][:16]}`",
         "",
@@ -74,6 +75,15 @@ def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
 
 def _short(value: Any) -> bool:
     return value is not None and not isinstance(value, list | dict) and len(str(value)) < 120
+
+
+def _part_lines(description: dict[str, Any]) -> list[str]:
+    parts = description["state"].get("parts", [])
+    if not parts:
+        return []
+    how = "shared out at random" if description["settings"]["partition"] == "random" else "similar genes together"
+    sizes = ", ".join(f"{part['genes']:,}" for part in parts)
+    return [f"- {len(parts)} networks, one a part: {sizes} target genes, {how}"]
 
 
 def _data_lines(metrics: dict[str, Any]) -> list[str]:

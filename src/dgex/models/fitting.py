@@ -15,26 +15,20 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from dgex import io
 from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
 from dgex.models.folder import check_replaceable, load, registry
-from dgex.models.spooled import SpooledRows, identity_of
-from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
-from dgex.prepare.normalization import Normalization
-from dgex.progress import bar, note, warn
+from dgex.models.splits import Splits, read_splits
+from dgex.progress import note
 from dgex.training.board import check_tensorboard
 from dgex.training.checkpoint import DESCRIPTION, refuse_existing
 from dgex.training.distributed import ALONE, Group, join
-from dgex.training.mapped import release
-from dgex.training.memory import fits_host
 
-__all__ = ["accepted_settings", "check_settings", "train"]
+__all__ = ["accepted_settings", "check_settings", "checkpoint_folder", "train"]
 
 BLOCK = 4096
-ROLES = "landmarks", "targets"
 
 
 def accepted_settings(method: str) -> dict[str, Any]:
@@ -67,7 +61,7 @@ def check_settings(method: str, settings: Iterable[str]) -> None:
 
 
 def train(
-    data: str | os.PathLike[str] | ad.AnnData,
+    data: str | os.PathLike[str] | ad.AnnData | Splits,
     method: str = "dgex",
     output: str | os.PathLike[str] | None = None,
     *,
@@ -76,16 +70,18 @@ def train(
     resume: bool = False,
     checkpoint_every: int = 1,
     tensorboard: str | os.PathLike[str] | None = None,
+    group: Group | None = None,
     **settings: Any,
 ) -> Estimator:
     """Train one model on the training profiles of a dataset.
 
     Parameters
     ----------
-    data : path or AnnData
+    data : path, AnnData or Splits
         A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What takes more than
         0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
+        What `read_splits` has read already serves for several models.
     method : str
         `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
     output : path, optional
@@ -103,6 +99,8 @@ def train(
     tensorboard : path, optional
         Folder of a network's learning curve as TensorBoard scalars: in a folder of it that is named after `output`,
         so that runs lie side by side.
+    group : Group, optional
+        The processes that train a network together; None asks torchrun.
     **settings
         Settings of the estimator, see `accepted_settings`.
 
@@ -121,25 +119,38 @@ def train(
     """
     check_settings(method, settings)
     model = registry()[method](**settings)
-    with join(settings.get("device", "auto")) if method == "dgex" else nullcontext(ALONE) as group:
-        if output is not None and group.from_first(lambda: _finished(output, data, overwrite, resume)):
+    joined = join(settings.get("device", "auto")) if group is None and method == "dgex" else nullcontext(group or ALONE)
+    with joined as together:
+        going_on = output is not None and resume and together.from_first(lambda: _interrupted(output))
+        overwrite = overwrite or going_on  # what it left is the best so far of the same run
+        if output is not None and together.from_first(lambda: _finished(output, data, overwrite, resume, going_on)):
             note(f"{output} is finished already; nothing to do")
-            return load(output) if group.first else model
-        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, tensorboard, group)
+            return load(output) if together.first else model
+        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, tensorboard, together)
 
 
-def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool) -> bool:
+def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
+    """Where a network that is trained into `output` keeps what is needed to go on."""
+    return Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+
+
+def _interrupted(output: str | os.PathLike[str]) -> bool:
+    """Whether a model is the best so far of a run that can go on: a run that reached its end leaves no checkpoint."""
+    return (Path(output) / "model.json").exists() and any(checkpoint_folder(output).rglob(DESCRIPTION))
+
+
+def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool, going_on: bool) -> bool:
     """Whether the model was trained already; where it was not, make sure that it may be written."""
-    if resume and (Path(output) / "model.json").exists():
+    if resume and not going_on and (Path(output) / "model.json").exists():
         return True
-    check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData) else [data])
+    check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData | Splits) else [data])
     check_replaceable(output)
     return False
 
 
 def _train(
     model: Estimator,
-    data: str | os.PathLike[str] | ad.AnnData,
+    data: str | os.PathLike[str] | ad.AnnData | Splits,
     output: str | os.PathLike[str] | None,
     validation: Sequence[str],
     overwrite: bool,
@@ -153,7 +164,7 @@ def _train(
     model._check_settings()
     options: dict[str, Any] = {"group": group} if method == "dgex" else {}
     if method == "dgex" and output is not None:
-        folder = Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+        folder = checkpoint_folder(output)
         if overwrite and not resume and group.first:
             shutil.rmtree(folder, ignore_errors=True)
         options |= {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
@@ -173,13 +184,16 @@ def _train(
         try:
             placement = getattr(model, "placement", "auto")
             spool_folder = checkpoint / "rows" if checkpoint is not None and group.first else None
-            splits, obs, normalization, name = _read(data, validation, placement, spool_folder, stack)
+            read = data
+            if not isinstance(read, Splits):
+                read = read_splits(read, validation, stack, placement, spool_folder)
+            splits, obs, normalization, name = dict(read.matrices), read.obs, read.normalization, read.name
             x, y = splits.pop("train")
             note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
             model.fit(x, y, eval_sets=splits, **options)
         except BaseException as error:
             # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
-            lost = isinstance(error, DataError) or checkpoint is None or not (checkpoint / DESCRIPTION).exists()
+            lost = isinstance(error, DataError) or checkpoint is None or not any(checkpoint.rglob(DESCRIPTION))
             if checkpoint is not None and new and lost:
                 shutil.rmtree(checkpoint, ignore_errors=True)
             raise
@@ -202,81 +216,6 @@ def _train(
         model.save(output, overwrite=overwrite)
         _clear(checkpoint, model)
     return model
-
-
-def _read(
-    data: str | os.PathLike[str] | ad.AnnData,
-    validation: Sequence[str],
-    placement: str,
-    spool_folder: Path | None,
-    stack: ExitStack,
-) -> tuple[dict[str, tuple[ad.AnnData, ad.AnnData]], pd.DataFrame, Normalization, str]:
-    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each."""
-    if isinstance(data, ad.AnnData):
-        check_dataset(data)
-        splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
-        return splits, data.obs, Normalization.from_dataset(data), "in memory"
-    with io.open(data) as source:
-        check_dataset(source)
-        parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
-        masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
-        size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
-        spool = None
-        if placement == "disk" or (placement != "memory" and not fits_host(size)):
-            identity = identity_of(Path(data), source.obs, source.var, parts | dict(zip(ROLES, masks)))
-            spool = stack.enter_context(SpooledRows(spool_folder, identity, size))
-            said = "are there already" if spool.complete else "are written"
-            note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {said} in {spool.folder}")
-        splits = {s: _from_file(source, index, s, masks, spool) for s, index in parts.items()}
-        if spool is not None:
-            spool.finish()
-        return splits, source.obs, Normalization.from_dataset(source), Path(data).name
-
-
-def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
-    present = obs["split"].astype(str).unique().tolist()
-    absent = [name for name in validation if name not in present]
-    if absent and list(validation) != ["validation"]:
-        raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")
-    if "train" in validation:
-        raise SettingsError("the training profiles cannot validate themselves; name a held-out set")
-    if absent:
-        warn("the dataset has no validation profiles: penalties and epochs cannot be chosen on held-out data")
-    return [name for name in validation if name in present]
-
-
-def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.AnnData]:
-    parts = []
-    for mask in (landmarks(data), targets(data)):
-        values = np.ascontiguousarray(data.X[index][:, mask], dtype=np.float32)
-        parts.append(ad.AnnData(values, obs=data.obs.iloc[index][[]], var=data.var[mask]))
-    return parts[0], parts[1]
-
-
-def _from_file(
-    source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], spool: SpooledRows | None
-) -> tuple[ad.AnnData, ad.AnnData]:
-    shapes = [(len(index), len(mask)) for mask in masks]
-    if spool is None:
-        matrices = [np.empty(shape, dtype=np.float32) for shape in shapes]
-    else:
-        matrices = [spool.matrix(f"{label}.{role}", shape) for role, shape in zip(ROLES, shapes)]
-    if spool is None or not spool.complete:
-        _fill(source, index, label, masks, matrices)
-    obs = source.obs.iloc[index][[]]
-    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
-    return x, y
-
-
-def _fill(source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], matrices: list[np.ndarray]) -> None:
-    at = 0
-    with bar(len(index), f"reading {label}") as progress:
-        for _, block in source.iter_blocks(BLOCK, samples=index):
-            for matrix, mask in zip(matrices, masks):
-                matrix[at : at + len(block)] = block[:, mask]
-                release(matrix)
-            at += len(block)
-            progress.advance(len(block))
 
 
 def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:

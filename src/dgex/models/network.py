@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -10,28 +9,20 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-import torch
 
-from dgex.errors import ModelError, SettingsError
+from dgex.errors import ModelError, SettingsError, first
 from dgex.models.base import Estimator, Matrix
-from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuring
-from dgex.training.checkpoint import Checkpoints, data_digest
+from dgex.models.parts import arrays_of, best_of, history_of, measured, parts_from
+from dgex.models.recipe import recipe_of
 from dgex.training.device import pick_device
 from dgex.training.distributed import Group, join
-from dgex.training.learner import make_learner
-from dgex.training.loop import Result, TrainingSettings, train
-from dgex.training.memory import Needs, choose_placement, predicting
+from dgex.training.memory import predicting
+from dgex.training.parts import Files, Part, train_parts
 from dgex.training.prediction import Predictor
-from dgex.training.sharded import divided
-from dgex.training.streams import PLACEMENTS
-from dgex.training.tuning import Arithmetic, check_precision, using_threads
 
 __all__ = ["DGEX"]
 
-# What may change when a run is resumed: how long and where, not what is learned.
-_NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard"}
-Weights = dict[str, np.ndarray]
+_STOPPED = ("finished", "patience", "diverged", "interrupted")  # of several parts the last of these is told
 
 
 class DGEX(Estimator):
@@ -82,6 +73,12 @@ class DGEX(Estimator):
         while the step before runs (the same batches, so the same result); on "disk", from where they are read in
         blocks of consecutive profiles, in another order of batches (see `dgex.training.streams.FromDisk`). "auto"
         takes the first that has room; disk only where a memory map is larger than the host's memory.
+    target_parts : int
+        Number of networks that share the targets out between them, each trained alone as if its targets were all
+        there are, with the same seed. The paper trained two halves because one GPU could not hold all.
+    partition : str
+        How they are shared out: "random", in equal parts drawn from the seed, or "cluster", in equal parts of
+        genes whose training profiles are alike (the paper's outlook).
 
     Attributes
     ----------
@@ -90,11 +87,17 @@ class DGEX(Estimator):
         over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
         samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
         alone `profiles_per_s` and `share_of_ceiling` (shortest possible time, by the rates measured on this device,
-        over the time it took; only where steps are long enough to mean anything).
+        over the time it took; only where steps are long enough to mean anything). With several target parts a
+        first column `part`, counted from 1, and one row an epoch and part, whose errors are over the part's genes.
     best_ : dict
-        `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets.
+        `epoch`, `error` and `sd` of the weights kept for each evaluation set; `last` without sets. With several
+        target parts each keeps its own best epoch: `epoch` is their list, `error` and `sd` are over all genes.
+    parts_ : list of Part
+        The networks: each with its `targets` (positions among the target genes), `best`, `weights`, `history` and
+        `stopped`; one where all targets are trained jointly.
     stopped_ : str
-        "finished", "patience", "interrupted" (Ctrl-C) or "diverged".
+        "finished", "patience", "diverged" or "interrupted" (Ctrl-C); of several parts the one that comes last
+        in this list.
     precision_ : str
         The precision that training used.
     interrupted_ : bool
@@ -122,6 +125,10 @@ class DGEX(Estimator):
     Over several processes the batches stay as they are, and so does the result, to rounding. Rank 0 alone writes files
     and holds the fitted weights: save there, and load elsewhere what was saved.
 
+    With several target parts, part K has the folder `part-K` in `checkpoint_dir` and the learning curve
+    `STEM-part-K.SUFFIX`; finished parts are not trained again. Over several processes each part is trained by one of
+    them, and all must see `checkpoint_dir`; each then holds the whole model.
+
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
 
@@ -148,7 +155,7 @@ class DGEX(Estimator):
     `patience=20` ends such a run early): the paper's gain over linear methods was measured with 88,807.
 
     The scripts differ from this in what cannot matter to the method: other random streams, the rate rounded
-    to float32, and two networks of 4,760 targets where this trains one.
+    to float32, and two networks of 4,760 targets where this trains one (`target_parts=2` trains two).
 
     References
     ----------
@@ -188,6 +195,8 @@ class DGEX(Estimator):
         precision: str = "auto",
         shard: bool | None = None,
         placement: str = "auto",
+        target_parts: int = 1,
+        partition: str = "random",
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -205,6 +214,8 @@ class DGEX(Estimator):
         self.precision = precision
         self.shard = shard
         self.placement = placement
+        self.target_parts = target_parts
+        self.partition = partition
 
     def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
         """Infer the target genes, in blocks.
@@ -233,7 +244,7 @@ class DGEX(Estimator):
             raise ModelError(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
         if best not in self.best_:
             raise SettingsError(f"best: found {best!r}, accepted {', '.join(self.best_)}")
-        return self._forward(self._aligned(X, "landmark", "X"), self.best_[best]["epoch"])
+        return self._forward(self._aligned(X, "landmark", "X"), best)
 
     # ---- the hooks of Estimator
 
@@ -246,173 +257,74 @@ class DGEX(Estimator):
         group: Group | None = None,
         **options: Any,
     ) -> None:
-        with join(self.device) if group is None else nullcontext(group) as together:
-            self._fit_together(X, Y, eval_sets, together, **options)
-
-    def _fit_together(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
-        group: Group,
-        *,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 1,
-        resume: bool = False,
-        history_path: str | os.PathLike[str] | None = None,
-        tensorboard_dir: str | os.PathLike[str] | None = None,
-    ) -> None:
         began = time.perf_counter()
-        hidden, settings, device = self._checked()
-        if resume and checkpoint_dir is None:
-            raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
-        identity = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_IDENTITY}
-        identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
-        digest = data_digest(X, Y, eval_sets) if checkpoint_dir is not None or group.size > 1 else ""
-        kept = {"checkpoints": checkpoint_dir is not None and checkpoint_every, "resume": resume}
-        how = {"epochs": self.epochs, "patience": self.patience, "shard": self.shard, **kept}
-        group.agree({"the data": digest[:12], **identity, **how})
-        device = group.device or device
-        sizes = [X.shape[1], *hidden, Y.shape[1]]
-        group = divided(group, sizes, settings.batch_size, self.shard)
-        needs = Needs(tuple(sizes), min(self.batch_size, len(X)))
-        if group.divides == "profiles":
-            needs.require(device)
-        matrices = [X, Y, *(matrix for pair in eval_sets.values() for matrix in pair)]
-        placement = choose_placement(self.placement, matrices, device, needs)
-        identity["order"] = "blocks (placement disk)" if placement == "disk" else "whole"
-        checkpoints = None
-        if checkpoint_dir is not None:
-            checkpoints = Checkpoints(checkpoint_dir, identity, digest, checkpoint_every, group)
-        chosen = group.from_first(lambda: self._arithmetic(device, sizes, checkpoints if resume else None))
-        if checkpoints is not None:
-            checkpoints.arithmetic = chosen.record()
-        own = {name: getattr(self, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
-        files: dict[str, Any] = {"history_path": history_path, "checkpoints": checkpoints, "resume": resume}
-        files["tensorboard_dir"] = tensorboard_dir
-        with needs.watched(device), using_threads(chosen.threads):
-            learner = make_learner(sizes, device=device, precision=chosen.precision, group=group, **own)
-            floor = self._floor(needs, chosen.precision, learner.device)
-            result = train(learner, X, Y, eval_sets, settings, placement=placement, floor=floor, group=group, **files)
-        self.precision_ = chosen.precision
-        self._keep(result, {name: len(x) for name, (x, _) in eval_sets.items()})
+        recipe, files = recipe_of(self), _files(options)
+        with join(self.device) if group is None else nullcontext(group) as together:
+            self._keep(train_parts(recipe, X, Y, eval_sets, files, together))
+        self.metrics_["sets"] = {
+            name: measured(self.parts_, name) | {"profiles": len(x)} for name, (x, _) in eval_sets.items()
+        }
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self._forward(X, self._default_epoch())
+        return self._forward(X, next(iter(self.best_)))
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        default = self._default_epoch()
-        return {
-            name if epoch == default else f"epoch-{epoch}.{name}": value
-            for epoch, weights in self.weights_.items()
-            for name, value in weights.items()
-        }
+        return arrays_of(self.parts_)
 
     def _state(self) -> dict[str, Any]:
-        state = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
-        return state | {"history": self.history_.to_dict("records")}
+        whole: dict[str, Any] = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
+        whole["history"] = self.history_.to_dict("records")
+        several = [
+            {"genes": len(part.targets), "best": part.best, "stopped": part.stopped, "precision": part.precision}
+            for part in self.parts_
+        ]
+        return whole | ({"parts": several} if len(several) > 1 else {})
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-        self.best_, self.stopped_ = state["best"], state["stopped"]
-        self.interrupted_ = self.stopped_ == "interrupted"
-        self.precision_ = state.get("precision", "float32")  # not recorded before there was a choice
-        self.history_ = pd.DataFrame(state["history"])
-        default = self._default_epoch()
-        self.weights_: dict[int, Weights] = {}
-        for epoch in {entry["epoch"] for entry in self.best_.values()}:
-            prefix = "" if epoch == default else f"epoch-{epoch}."
-            names = [name for name in arrays if name.startswith(f"{prefix}layers.")]
-            self.weights_[epoch] = {name.removeprefix(prefix): arrays[name] for name in names}
-        self._predictors: dict[tuple[int, str, str], Predictor] = {}
-        for weights in self.weights_.values():
-            _check_shapes(weights, self.n_features_in_, self.n_targets_)
+        self._keep(parts_from(arrays, state, self.n_features_in_, self.n_targets_))
 
     # ---- inside
 
-    def _arithmetic(self, device: torch.device, sizes: list[int], resumed: Checkpoints | None) -> Arithmetic:
-        """What to compute with: as the checkpoint that the run goes on from, or as suits the machine."""
-        recorded = None if resumed is None else resumed.recorded_arithmetic()
-        return Arithmetic.choose(self.precision, device, sizes, self.batch_size, recorded)
-
-    def _floor(self, needs: Needs, precision: str, device: torch.device) -> float | None:
-        """Shortest possible seconds a step on this device, where a step is long enough to ask."""
-        if not worth_measuring(needs.sizes, needs.batch_size):
-            return None
-        try:
-            ceiling = measured_ceiling(device, precision, torch.get_num_threads())
-        except torch.cuda.OutOfMemoryError:  # a GPU that has just room for the network
-            return None
-        return floor_seconds(needs.sizes, needs.batch_size, precision, ceiling, device.type)
-
     def _check_settings(self) -> None:
-        self._checked()
+        recipe_of(self)
 
-    def _checked(self) -> tuple[list[int], TrainingSettings, torch.device]:
-        hidden = _layers(self.hidden)
-        for name, value in {"dropout": self.dropout, "momentum": self.momentum}.items():
-            if not 0 <= value < 1:
-                raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
-        if not self.rate_scale > 0:
-            raise SettingsError(f"rate_scale: found {self.rate_scale}, accepted a number above 0")
-        check_precision(self.precision)
-        if self.placement != "auto" and self.placement not in PLACEMENTS:
-            raise SettingsError(f"placement: found {self.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
-        rate = self.learning_rate
-        settings = TrainingSettings(
-            learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
-            **{f.name: getattr(self, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
-        )
-        return hidden, settings, pick_device(self.device)
+    def _keep(self, parts: list[Part]) -> None:
+        """Take trained networks over, and tell of the whole what they tell of their parts."""
+        self.parts_ = parts
+        self._predictors: dict[int, tuple[tuple[int, str, str], Predictor]] = {}
+        self.precision_ = ", ".join(dict.fromkeys(part.precision for part in parts))
+        self.stopped_ = max((part.stopped for part in parts), key=_STOPPED.index)
+        self.interrupted_ = self.stopped_ == "interrupted"
+        self.best_, self.history_ = best_of(parts), history_of(parts)
 
-    def _keep(self, result: Result, profiles: dict[str, int]) -> None:
-        """Take the result over as numpy arrays on the CPU, one copy of each distinct epoch."""
-        kept = result.best or {"last": result.last}
-        self.best_ = {n: {"epoch": k.epoch, "error": k.error, "sd": k.sd} for n, k in kept.items()}
-        if not result.best:
-            self.best_["last"] |= {"error": None, "sd": None}
-        self.weights_ = {
-            k.epoch: {name: value.cpu().numpy() for name, value in k.weights.items()} for k in kept.values()
-        }
-        self._predictors = {}
-        self.stopped_, self.interrupted_ = result.stopped, result.interrupted
-        self.history_ = pd.DataFrame(result.history)
-        row = result.history[self._default_epoch() - 1]
-        self.metrics_["sets"] = {  # of the weights that predict by default
-            name: {"overall": row[f"{name}.error"], "sd": row[f"{name}.sd"], "profiles": count}
-            for name, count in profiles.items()
-        }
+    def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
+        with predicting(pick_device(self.device)):
+            if len(self.parts_) == 1:
+                return self._predictor(0, best)(X)
+            predicted = np.empty((len(X), self.n_targets_), dtype=np.float32)
+            for at, part in enumerate(self.parts_):
+                predicted[:, part.targets] = self._predictor(at, best)(X)
+            return predicted
 
-    def _default_epoch(self) -> int:
-        return next(iter(self.best_.values()))["epoch"]
-
-    def _forward(self, X: np.ndarray, epoch: int) -> np.ndarray:
-        """Predict with the weights of `epoch`; what predicts is kept for the next block."""
-        device = pick_device(self.device)
+    def _predictor(self, at: int, best: str) -> Predictor:
+        """What predicts a part with the weights kept for `best`, held for the next block."""
+        epoch, device = self.parts_[at].best[best]["epoch"], pick_device(self.device)
         key = (epoch, str(device), self.precision)
-        with predicting(device):
-            if key not in self._predictors:
-                if not self.weights_[epoch]:
-                    raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
-                self._predictors = {}  # one at a time: a large network is gigabytes
-                self._predictors[key] = Predictor(self.weights_[epoch], device, self.precision)
-            return self._predictors[key](X)
+        held = self._predictors.get(at)
+        if held is None or held[0] != key:
+            weights = self.parts_[at].weights[epoch]
+            if not weights:
+                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
+            self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
+            held = self._predictors[at] = (key, Predictor(weights, device, self.precision))
+        return held[1]
 
 
-def _layers(hidden: Sequence[int] | int) -> list[int]:
-    layers = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
-    if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
-        raise SettingsError(f"hidden: found {hidden}, accepted one or more numbers of units, each 1 or more")
-    return [int(n) for n in layers]
-
-
-def _check_shapes(weights: Weights, landmarks: int, targets: int) -> None:
-    """Refuse a stored network whose layers do not fit together."""
-    width = landmarks
-    for depth in range(len(weights) // 2):
-        weight, bias = weights[f"layers.{depth}.weight"], weights[f"layers.{depth}.bias"]
-        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
-            raise ModelError(f"layer {depth} holds weights of shape {weight.shape}, accepted (units, {width})")
-        width = len(weight)
-    if width != targets or not weights:
-        raise ModelError(f"the network ends in {width} units, accepted {targets} target genes")
+def _files(options: dict[str, Any]) -> Files:
+    known = {field.name for field in fields(Files)}
+    if unknown := set(options) - known:
+        raise SettingsError(f"DGEX.fit does not take {first(sorted(unknown))}; accepted: {', '.join(sorted(known))}")
+    if options.get("resume") and options.get("checkpoint_dir") is None:
+        raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
+    return Files(**options)

@@ -268,6 +268,9 @@ def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 
 def _curves(history: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The columns of a history that are overall errors, by the name of their set."""
+    if "part" in history:  # networks of several target parts
+        parts = [(f", part {part}", _curves(rows.drop(columns="part"))) for part, rows in history.groupby("part")]
+        return {f"{name}{part}": curve for part, curves in parts for name, curve in curves.items()}
     epochs = history["epoch"].to_numpy()
     errors = [str(name) for name in history.columns if str(name).endswith(".error")]
     return {name.removesuffix(".error"): (epochs, history[name].to_numpy(np.float64)) for name in errors}

@@ -36,6 +36,7 @@ __all__ = ["Checkpoints", "data_digest", "refuse_existing"]
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
+PARTITION = "partition.json"  # of a run in parts, each of which has a folder of its own
 _SAMPLE = 64 << 20  # bytes of a matrix that its digest covers
 
 
@@ -293,7 +294,7 @@ def refuse_existing(folder: Path) -> None:
     OutputExistsError
         Says how to go on with it.
     """
-    if (folder / DESCRIPTION).exists():
+    if (folder / DESCRIPTION).exists() or (folder / PARTITION).exists():
         raise OutputExistsError(
             f"{folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
         )

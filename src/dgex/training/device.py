@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from dgex.errors import SettingsError
 
-__all__ = ["pick_device"]
+__all__ = ["own_stream", "pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -32,3 +34,13 @@ def pick_device(name: str) -> torch.device:
         there = ", ".join(f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count))
         raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu', {there}")
     return torch.device(name)
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """Give this thread a CUDA stream of its own on `device`, which becomes its current one; the CPU needs none."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)):
+        yield

@@ -27,6 +27,7 @@ __all__ = ["ALONE", "Group", "Handle", "join", "processes"]
 # How long a rank waits for the others. A process that dies is noticed at once, by its closed connections; only a host
 # that vanishes takes this long. Reading the data and writing a checkpoint of gigabytes must fit.
 TIMEOUT = timedelta(minutes=5)
+PATIENCE = timedelta(days=30)
 Divides = Literal["profiles", "units"]
 T = TypeVar("T")
 
@@ -100,6 +101,20 @@ class Group:
     def dividing(self, divides: Divides) -> Group:
         """The same processes with another division of the work."""
         return Group(self.rank, self.size, self.device, divides, self.channel) if divides != self.divides else self
+
+    def patient(self, moment: str) -> Group:
+        """The same processes on a channel that waits for the slowest however long, while each works by itself.
+
+        A process that dies is noticed at once all the same. `moment` is told when one is lost.
+        """
+        self.moment = moment
+        if self.size == 1:
+            return self
+        channel = self._guarded(dist.new_group, backend="gloo", timeout=PATIENCE)
+        group = Group(self.rank, self.size, self.device, self.divides, channel)
+        group.moment = moment
+        group.gather(None)  # connects them: from now on the end of one is seen
+        return group
 
     # ---- who takes what
 
@@ -220,6 +235,19 @@ class Group:
                 )
 
     # ---- failures
+
+    def all_well(self, failed: str | None, advice: str) -> None:
+        """Wait for all ranks to have done work of their own.
+
+        Raises
+        ------
+        RankError
+            One of them says how it failed, and `advice` how to go on.
+        """
+        for rank, reason in enumerate(self.gather(failed)):
+            if reason:
+                self.ending = True
+                raise RankError(f"rank {rank} of {self.size} failed: {reason}; {advice}")
 
     def lost(self, reason: object) -> RankError:
         """The error that ends this rank because another one no longer answers."""

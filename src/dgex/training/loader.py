@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgex.training.copies import held_copy
 from dgex.training.distributed import ALONE, Group
 from dgex.training.mapped import gathered, map_of, release
 from dgex.training.seeds import numpy_stream
@@ -20,7 +21,13 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """View `array` as a tensor; nothing is copied on the CPU, and the tensor must not be written to."""
+    """View `array` as a tensor; nothing is copied on the CPU, and the tensor must not be written to.
+
+    Inside `dgex.training.copies.one_copy` a matrix named there is moved to a device once and shared.
+    """
+    held = held_copy(array, torch.device(device))
+    if held is not None:
+        return held
     with warnings.catch_warnings():  # a read-only array (a memory map, say) is fine: it is only read
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.errors import DataError, SettingsError
+from dgex.errors import DivergedError, SettingsError
 from dgex.metrics import GeneErrors
 from dgex.progress import Bar, bar, note, warn
 from dgex.training.board import ScalarBoard
@@ -155,7 +155,7 @@ def train(
 
     Raises
     ------
-    DataError
+    DivergedError
         The loss became NaN or infinite before any epoch was better than predicting 0, the mean of a
         standardised gene; otherwise that is a warning and the best so far is returned.
     KeyboardInterrupt
@@ -194,7 +194,8 @@ def train(
                 row = _one_epoch(learner, data, monitor, sets, run, settings, floor, snapshots, stop, progress, group)
                 log.append(row)
                 board.append(row)
-                if checkpoints is not None and checkpoints.due(run, run.epoch == settings.epochs):
+                ends = run.epoch == settings.epochs or _out_of_patience(run, sets, settings)
+                if checkpoints is not None and checkpoints.due(run, ends):
                     with stop.deferred():
                         checkpoints.save(run, learner, snapshots)
                     saved = run.epoch
@@ -206,7 +207,7 @@ def train(
             stopped = "interrupted"
         except _Diverged as error:
             if not _worth_keeping(run, sets, group):
-                raise DataError(
+                raise DivergedError(
                     f"{error}; no epoch before it did better than predicting 0; try a smaller learning_rate"
                 ) from None
             stopped = "diverged"

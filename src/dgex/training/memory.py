@@ -78,10 +78,13 @@ class Needs:
         Landmark genes, units of each hidden layer, target genes.
     batch_size : int
         Profiles a step.
+    parts : int
+        Of how many networks that share the targets this is one.
     """
 
     sizes: tuple[int, ...]
     batch_size: int
+    parts: int = 1
 
     @property
     def bytes(self) -> int:
@@ -146,7 +149,7 @@ class Needs:
         if width := _most(max(hidden), lambda n: narrower(n).bytes <= free):
             ways.append(f"--hidden {','.join(map(str, narrower(width).sizes[1:-1]))}")
         if targets := _most(last, lambda n: parts(n).bytes <= free):
-            ways.append(f"--target-parts {-(-last // targets)}")
+            ways.append(f"--target-parts {-(-last * self.parts // targets)}")
         if batch := _most(self.batch_size, lambda n: smaller(n).bytes <= free):
             ways.append(f"--batch-size {batch}")
         return ways

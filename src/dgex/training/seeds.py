@@ -13,7 +13,7 @@ import torch
 
 __all__ = ["numpy_stream", "torch_seed", "torch_stream"]
 
-_PURPOSES = {"start": 0, "order": 1, "dropout": 2, "monitor": 3}
+_PURPOSES = {"start": 0, "order": 1, "dropout": 2, "monitor": 3, "partition": 4}
 
 
 def _sequence(seed: int, purpose: str, epoch: int) -> np.random.SeedSequence:
@@ -21,7 +21,7 @@ def _sequence(seed: int, purpose: str, epoch: int) -> np.random.SeedSequence:
 
 
 def numpy_stream(seed: int, purpose: str, epoch: int = 0) -> np.random.Generator:
-    """Generator of `purpose` ("start", "order", "dropout" or "monitor") in `epoch` under `seed` (>= 0)."""
+    """Generator of `purpose` ("start", "order", "dropout", "monitor" or "partition") in `epoch` under `seed` (>= 0)."""
     return np.random.default_rng(_sequence(seed, purpose, epoch))
 
 
