@@ -1,11 +1,12 @@
-"""Whole training runs on a GPU at the paper's size, on the simulated compendium; needs CUDA. Prints JSON.
+"""Whole training runs on a GPU at the paper's size, on the simulated compendium; needs CUDA.
 
-    python benchmarks/train_run.py run                      # 200 epochs of 943 -> 9000 x 3 -> 9520, four sets
-    python benchmarks/train_run.py faithful --epochs 40 # bfloat16 beside the plain eager float32 loop
-    python benchmarks/train_run.py grid --epochs 4      # the paper's 27 networks by their steady epochs
+    python benchmarks/train_run.py run            # 200 epochs of 943 -> 9000 x 3 -> 9520, four evaluation sets
+    python benchmarks/train_run.py faithful       # bfloat16 beside the plain eager float32 loop, 20 epochs
+    python benchmarks/train_run.py grid           # the paper's 27 networks by their steady epochs
 
-`run` checkpoints as `dgex train` does. `faithful` gives both the same data, starting weights and order of batches.
-`grid` measures some epochs of every network and extrapolates to 200; the first epoch, which compiles, is left out.
+Prints a line of JSON for each. `run` checkpoints as `dgex train` does. `faithful` gives both the same data, starting
+weights and order of batches. `grid` measures some epochs of every network and extrapolates to 200; the first epoch,
+which compiles, is left out.
 """
 
 from __future__ import annotations
@@ -108,9 +109,10 @@ def grid(options: argparse.Namespace, data: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "faithful", "grid"])
+    parser.add_argument("what", nargs="+", choices=["run", "faithful", "grid"])
     parser.add_argument("--hidden", type=lambda text: [int(n) for n in text.split(",")], default=SIZES[1:-1])
-    parser.add_argument("--epochs", type=int, default=200)
+    for what, epochs in (("run", 200), ("faithful", 20), ("grid", 4)):
+        parser.add_argument(f"--{what}-epochs", type=int, default=epochs)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--checkpoint", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--profiles", type=int, default=88807)
@@ -118,8 +120,7 @@ def main() -> None:
     options.sizes = [SIZES[0], *options.hidden, SIZES[-1]]
     began = time.perf_counter()
     data = compendium(options.profiles)
-    report = {
-        "what": options.what,
+    about = {
         "sizes": options.sizes,
         "profiles": len(data[0][0]),
         "sets": {name: len(x) for name, (x, _) in data[1].items()},
@@ -128,9 +129,11 @@ def main() -> None:
         "simulating_seconds": round(time.perf_counter() - began, 1),
         "ceilings": ceilings(),
     }
-    torch.cuda.empty_cache()
-    report |= {"run": one_run, "faithful": faithful, "grid": grid}[options.what](options, data)
-    print(json.dumps(report, indent=2))
+    for what in options.what:
+        torch.cuda.empty_cache()
+        options.epochs = vars(options)[f"{what}_epochs"]
+        found = {"run": one_run, "faithful": faithful, "grid": grid}[what](options, data)
+        print(json.dumps({"what": what, **about, **found}), flush=True)
 
 
 if __name__ == "__main__":

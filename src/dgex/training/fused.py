@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ __all__ = ["FusedStep"]
 # a layer of 9,000 x 9,000 takes 0.49 ms fused against 0.58 ms at 200 profiles, 0.68 against 0.74 at 1,024 and 1.61
 # against 1.38 at 4,096.
 _FUSED_ROWS = 1024
+# Networks that are trained side by side in threads capture one after the other: to begin waits for the whole device.
+_capturing = Lock()
 
 
 @dataclass
@@ -150,7 +153,8 @@ class FusedStep:
         self._tell(len(x), rows, rate)
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            stream = torch.cuda.Stream(self.device)
+            with _capturing, torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
                 self._run(self._buffers)
         self._graph.replay()
         return self._buffers.loss
