@@ -12,6 +12,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import dgex
 from dgex.errors import DataError, DgexError, ModelError, OutputExistsError, SettingsError
@@ -19,6 +20,7 @@ from dgex.models import grid as module
 from dgex.models.fitting import train
 from dgex.models.grid import train_grid
 from dgex.training.checkpoint import Checkpoints
+from dgex.training.copies import held_copy
 
 AXES: dict[str, list[Any]] = {"hidden": [4, 8], "layers": [1, 2], "dropout": [0, 0.2]}
 SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "device": "cpu"}
@@ -229,3 +231,17 @@ def test_room_on_a_gpu_goes_to_small_networks(monkeypatch: pytest.MonkeyPatch) -
     assert job._next([small], [huge, middle]) is None
     job.jobs, job.device = None, SimpleNamespace(type="cpu")  # type: ignore[assignment]
     assert job._next([small], [tiny]) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_networks_side_by_side_on_a_gpu_learn_what_they_learn_alone(
+    dataset: ad.AnnData, tmp_path: Path, precision: str
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    settings = SMALL | {"device": "cuda", "precision": precision, "epochs": 10}
+    found = [train_grid(dataset, tmp_path / str(jobs), AXES, jobs=jobs, **settings) for jobs in (1, 4)]
+    one, four = (grid.members["validation.error"].to_numpy() for grid in found)
+    np.testing.assert_allclose(four, one, rtol=1e-3)
+    assert held_copy(np.asarray(dataset.X), torch.device("cuda")) is None  # nothing stays there

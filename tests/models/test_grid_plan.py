@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgex.errors import SettingsError
@@ -31,7 +31,7 @@ def test_the_papers_27_networks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axes", "settings", "names", "hidden"),
+    ("axes", "shared", "names", "hidden"),
     [
         ({"hidden": [4, 5]}, {}, ["4x1", "5x1"], [(4,), (5,)]),
         ({"layers": [1, 2]}, {"hidden": (6, 6)}, ["6x1", "6x2"], [(6,), (6, 6)]),
@@ -39,8 +39,8 @@ def test_the_papers_27_networks() -> None:
         ({"seed": [0, 1]}, {"hidden": (9, 3)}, ["seed0", "seed1"], [(9, 3)] * 2),
     ],
 )
-def test_widths_and_layers(axes: Any, settings: Any, names: list[str], hidden: list[tuple[int, ...]]) -> None:
-    members = plan(axes, settings)
+def test_widths_and_layers(axes: Any, shared: Any, names: list[str], hidden: list[tuple[int, ...]]) -> None:
+    members = plan(axes, shared)
     assert [m.name for m in members] == names
     assert [m.settings.get("hidden") for m in members] == hidden
 
@@ -52,6 +52,7 @@ def test_names_do_not_depend_on_the_order_of_axes() -> None:
     assert "8x1-learning_rate0.0005-partition-cluster" in names
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(1, 7))
 def test_weights_are_counted(landmarks: int, hidden: list[int], targets: int) -> None:
     member = plan({"seed": [0]}, {"hidden": tuple(hidden)})[0]
@@ -59,6 +60,7 @@ def test_weights_are_counted(landmarks: int, hidden: list[int], targets: int) ->
     assert member.weights(landmarks, targets) == sum(p.numel() for p in network.parameters())
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.1, 100), max_size=12), st.integers(1, 5))
 def test_everything_is_dealt_once_and_no_hand_is_overloaded(costs: list[float], hands: int) -> None:
     dealt = deal(costs, hands)
@@ -69,7 +71,7 @@ def test_everything_is_dealt_once_and_no_hand_is_overloaded(costs: list[float], 
 
 
 @pytest.mark.parametrize(
-    ("axes", "settings", "message"),
+    ("axes", "shared", "message"),
     [
         ({}, {}, "a grid needs an axis; accepted: layers, hidden"),
         ({"colour": [1]}, {}, "a grid has no axis 'colour'; accepted: layers, hidden"),
@@ -87,6 +89,6 @@ def test_everything_is_dealt_once_and_no_hand_is_overloaded(costs: list[float], 
         ({"epochs": [0]}, {}, "epochs: found 0"),
     ],
 )
-def test_axes_that_are_not_accepted(axes: Any, settings: dict[str, Any], message: str) -> None:
+def test_axes_that_are_not_accepted(axes: Any, shared: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        plan(axes, settings)
+        plan(axes, shared)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgex.errors import SettingsError
 from dgex.training.partition import PARTITIONS, split_targets
 
 
+@settings(deadline=None)  # busy machines
 @given(st.integers(1, 30), st.data(), st.sampled_from(PARTITIONS), st.integers(0, 3))
 def test_parts_hold_every_gene_once_in_equal_sizes(genes: int, data: st.DataObject, how: str, seed: int) -> None:
     count = data.draw(st.integers(1, genes))
