@@ -48,8 +48,11 @@ def main() -> None:
     X = np.random.default_rng(0).standard_normal((options.profiles, sizes[0]), dtype=np.float32)
     held = {name: value.numpy() for name, value in network.state_dict().items()}
     predictor = Predictor(held, device, "bf16")
+    out = torch.zeros(len(X), sizes[-1], pin_memory=True).numpy()
+    found = {"into_page_locked_memory": rates(lambda: predictor(X, out), len(X))}
     out = np.zeros((len(X), sizes[-1]), dtype=np.float32)
-    found = {"into_memory_in_use": rates(lambda: predictor(X, out), len(X))}
+    found["into_memory_in_use"] = rates(lambda: predictor(X, out), len(X))
+    found["in_blocks_of_4096"] = rates(lambda: [predictor(X[at : at + 4096]) for at in range(0, len(X), 4096)], len(X))
     found["into_fresh_memory"] = rates(lambda: predictor(X), len(X), rounds=3)
 
     layers = padded_layers(network.to(device))

@@ -16,6 +16,8 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ import torch
 from gpu import SIZES, ceilings, compendium, weights
 
 from dgex.training.checkpoint import Checkpoints
+from dgex.training.copies import one_copy
 from dgex.training.learner import Learner, make_learner
-from dgex.training.loop import TrainingSettings, train
+from dgex.training.loop import train
+from dgex.training.settings import TrainingSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 CUDA = torch.device("cuda")
@@ -63,13 +67,14 @@ def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
 
     (X, Y), sets = data
     sets = {"GEO-va": sets["GEO-va"], "1000G-va": sets["1000G-va"]}
-    learners: dict[str, Learner] = {
-        "bf16": make_learner(options.sizes, device=CUDA, precision="bf16", dropout=0.1),
-        "plain": PlainLearner(Perceptron(options.sizes, 0).to(CUDA), dropout=0.1),
+    learners: dict[str, Callable[[], Learner]] = {
+        "bf16": lambda: make_learner(options.sizes, device=CUDA, precision="bf16", dropout=0.1),
+        "plain": lambda: PlainLearner(Perceptron(options.sizes, 0).to(CUDA), dropout=0.1),
     }
     curves: dict[str, dict[str, list[float]]] = {}
     seconds = {}
-    for kind, learner in learners.items():
+    for kind, make in learners.items():
+        learner = make()
         result = train(learner, X, Y, sets, settings(options.sizes, options.epochs))
         curves[kind] = {name: [row[f"{name}.error"] for row in result.history] for name in sets}
         seconds[kind] = round(sum(row["seconds"] for row in result.history), 1)
@@ -132,7 +137,9 @@ def main() -> None:
     for what in options.what:
         torch.cuda.empty_cache()
         options.epochs = vars(options)[f"{what}_epochs"]
-        found = {"run": one_run, "faithful": faithful, "grid": grid}[what](options, data)
+        matrices = [*data[0], *(matrix for pair in data[1].values() for matrix in pair)]
+        with one_copy(matrices) if what == "grid" else nullcontext():  # as `dgex train --grid` does
+            found = {"run": one_run, "faithful": faithful, "grid": grid}[what](options, data)
         print(json.dumps({"what": what, **about, **found}), flush=True)
 
 

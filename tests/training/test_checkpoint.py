@@ -15,9 +15,10 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.training import checkpoint
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.history import read_history
-from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.loop import Result, train
 from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.run import Run
+from dgex.training.settings import TrainingSettings
 
 TIMES = ("seconds", "profiles_per_s", "share_of_ceiling")
 

@@ -13,8 +13,9 @@ from plain import PlainLearner
 from dgex.errors import DataError
 from dgex.training.checkpoint import Checkpoints
 from dgex.training.learner import make_learner
-from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.loop import Result, train
 from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.settings import TrainingSettings
 
 pytestmark = [
     pytest.mark.gpu,
@@ -83,8 +84,8 @@ def test_dropout_follows_float64_with_the_masks_that_were_drawn(rows: int) -> No
     x, y = torch.randn(rows, 50, device="cuda"), torch.randn(rows, 77, device="cuda")
     for _ in range(3):
         ours.step(x, y, 1e-3)
-        units = [units[:rows, :size].cpu() for units, size in zip(ours._buffers.units[1:], sizes[1:-1])]
-        kept[:] = [(u.view(torch.int16) != -0x8000).double() / (1 - dropout) for u in units]
+        slopes = [slope[:rows, :size].cpu() for slope, size in zip(ours._buffers.slopes, sizes[1:-1])]
+        kept[:] = [(slope != 0).double() / (1 - dropout) for slope in slopes]
         for mask in kept:
             assert float((mask == 0).double().mean()) == pytest.approx(dropout, abs=5 * (0.1875 / mask.numel()) ** 0.5)
         reference.step(x.cpu().double(), y.cpu().double(), 1e-3)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from plain import PlainLearner
 
-from dgex.training.loop import TrainingSettings, train
+from dgex.training.loop import train
 from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.settings import TrainingSettings
 
 
 def problem(profiles: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from dgex.errors import FileError
 from dgex.training.loader import Batches
-from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.loop import Result, train
 from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.settings import TrainingSettings
 from dgex.training.streams import PLACEMENTS, FromDisk, FromMemory, make_batches
 
 

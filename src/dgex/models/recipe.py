@@ -10,9 +10,9 @@ import numpy as np
 
 from dgex.errors import SettingsError
 from dgex.training.device import pick_device
-from dgex.training.loop import TrainingSettings
 from dgex.training.partition import PARTITIONS
 from dgex.training.parts import Recipe
+from dgex.training.settings import TrainingSettings
 from dgex.training.streams import PLACEMENTS
 from dgex.training.tuning import check_precision
 

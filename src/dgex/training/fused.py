@@ -172,7 +172,9 @@ class FusedStep:
         kernels.load_inputs(at.x, at.units[0])
         for depth, layer in enumerate(self._layers[:-1]):
             torch.mm(at.units[depth], layer.high.t(), out=at.units[depth + 1])
-            kernels.activate(at.units[depth + 1], layer.bias, self._state, depth, self.dropout, at.first_row)
+            kernels.activate(
+                at.units[depth + 1], at.slopes[depth], layer.bias, self._state, depth, self.dropout, at.first_row
+            )
         last = self._layers[-1]
         torch.mm(at.units[-1], last.high.t(), out=at.predicted)
         kernels.residual(at.predicted, last.bias, at.y, at.delta[-1], at.partial, self._state, self._count)
@@ -180,7 +182,7 @@ class FusedStep:
         for depth in range(len(self._layers) - 1, -1, -1):
             if depth > 0:  # before this layer's weights move
                 torch.mm(at.delta[depth], self._layers[depth].high, out=at.delta[depth - 1])
-                kernels.back(at.delta[depth - 1], at.units[depth], self.dropout)
+                kernels.back(at.delta[depth - 1], at.slopes[depth - 1])
             self._update(depth, at)
         for depth, handles in at.sums:
             for handle in handles:
@@ -225,6 +227,7 @@ class _Buffers:
             return torch.zeros(len(x), width, dtype=dtype, device=x.device)
 
         self.units = [empty(width) for width in widths[:-1]]
+        self.slopes = [empty(width) for width in widths[1:-1]]
         self.delta = [empty(width) for width in widths[1:]]
         self.predicted = empty(widths[-1])
         self.partial = empty(-(-widths[-1] // 1024), torch.float32)
@@ -270,7 +273,7 @@ def forward(layers: list[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
     kernels.load_inputs(x, units)
     for weight, bias in layers[:-1]:
         units = units @ weight.t()
-        kernels.activate(units, bias, state, 0, 0.0)
+        kernels.activate(units, None, bias, state, 0, 0.0)
     weight, bias = layers[-1]
     if _WIDENS:
         return torch.mm(units, weight.t(), out_dtype=torch.float32).add_(bias)

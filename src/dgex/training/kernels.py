@@ -80,12 +80,25 @@ def _kept(dropout: float) -> int:
 
 
 @triton.jit
-def _activate(z, bias, state, layer, first_row, width, keep, limit, DROPOUT: tl.constexpr, BLOCK: tl.constexpr):
+def _activate(
+    z,
+    slope,
+    bias,
+    state,
+    layer,
+    first_row,
+    width,
+    keep,
+    limit,
+    DROPOUT: tl.constexpr,
+    TRAINING: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     row = tl.program_id(0)
     eighth = width // 8
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < eighth
-    at = z + row.to(tl.int64) * width + column
+    at = row.to(tl.int64) * width + column
     if DROPOUT:  # one draw of 4 x 32 bits serves 8 units
         index = ((first_row + row) * eighth + column).to(tl.uint32)
         zero = index * 0
@@ -93,9 +106,11 @@ def _activate(z, bias, state, layer, first_row, width, keep, limit, DROPOUT: tl.
         r0, r1, r2, r3 = tl.philox(tl.load(state), index, zero + step, zero + layer, zero, 7)
     for part in tl.static_range(8):
         offset = part * eighth
-        value = tl.load(at + offset, mask=inside, other=0.0).to(tl.float32)
+        value = tl.load(z + at + offset, mask=inside, other=0.0).to(tl.float32)
         value += tl.load(bias + offset + column, mask=inside, other=0.0)
-        value = 2.0 * tl.sigmoid(2.0 * value) - 1.0
+        share = tl.sigmoid(2.0 * value)
+        change = 4.0 * share * tl.sigmoid(-2.0 * value)  # 1 - tanh^2 without its cancellation
+        value = 2.0 * share - 1.0
         if DROPOUT:
             if part % 4 == 0:
                 draw = r0
@@ -106,21 +121,26 @@ def _activate(z, bias, state, layer, first_row, width, keep, limit, DROPOUT: tl.
             else:
                 draw = r3
             draw = draw & 0xFFFF if part < 4 else draw >> 16
-            value = tl.where(value == 0.0, 0.0, value / keep)
-            bits = value.to(tl.bfloat16).to(tl.int16, bitcast=True)
-            bits = tl.where(draw.to(tl.int32) < limit, bits, -0x8000)  # minus zero marks a silenced unit
-            tl.store(at + offset, bits.to(tl.bfloat16, bitcast=True), mask=inside)
-        else:
-            tl.store(at + offset, value.to(tl.bfloat16), mask=inside)
+            kept = draw.to(tl.int32) < limit
+            value = tl.where(kept, value / keep, 0.0)
+            change = tl.where(kept, change / keep, 0.0)
+        tl.store(z + at + offset, value.to(tl.bfloat16), mask=inside)
+        if TRAINING:
+            tl.store(slope + at + offset, change.to(tl.bfloat16), mask=inside)
 
 
-def activate(z: Tensor, bias: Tensor, state: Tensor, layer: int, dropout: float, first_row: int = 0) -> None:
-    """Replace z by dropout(tanh(z + bias)), in place.
+def activate(
+    z: Tensor, slope: Tensor | None, bias: Tensor, state: Tensor, layer: int, dropout: float, first_row: int = 0
+) -> None:
+    """Replace z by dropout(tanh(z + bias)), in place, and write its derivative.
 
     Parameters
     ----------
     z : Tensor, bfloat16 [rows, width]
-        Products of a hidden layer; becomes its outputs: kept ones scaled by 1 / (1 - dropout), others minus zero.
+        Products of a hidden layer; becomes its outputs: kept ones scaled by 1 / (1 - dropout), others zero.
+    slope : Tensor, bfloat16 [rows, width], or None
+        Becomes the derivative of the outputs by z, from the units before they are rounded: of a unit near saturation
+        the rounded output tells next to nothing. None is for predicting.
     bias : Tensor, float32 [width]
     state : Tensor, int64 [2]
         Seed and step: with the layer and the place of the unit they decide what is silenced.
@@ -131,50 +151,34 @@ def activate(z: Tensor, bias: Tensor, state: Tensor, layer: int, dropout: float,
     """
     rows, width = z.shape
     block = min(256 if rows < 2048 else 512, triton.next_power_of_2(width // 8))
-    grid = (rows, triton.cdiv(width // 8, block))
+    grid, kept = (rows, triton.cdiv(width // 8, block)), _kept(dropout)
     _activate[grid](
-        z,
-        bias,
-        state,
-        layer,
-        first_row,
-        width,
-        _kept(dropout) / 65536,
-        _kept(dropout),
-        DROPOUT=dropout > 0,
-        BLOCK=block,
-        num_warps=4,
-    )
+        z, z if slope is None else slope, bias, state, layer, first_row, width, kept / 65536, kept,
+        DROPOUT=dropout > 0, TRAINING=slope is not None, BLOCK=block, num_warps=4,
+    )  # fmt: skip
 
 
 @triton.jit
-def _back(delta, units, total, keep, DROPOUT: tl.constexpr, BLOCK: tl.constexpr):
+def _back(delta, slope, total, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < total
     d = tl.load(delta + at, mask=inside, other=0.0).to(tl.float32)
-    a = tl.load(units + at, mask=inside, other=0.0)
-    u = a.to(tl.float32)
-    if DROPOUT:
-        u *= keep
-        d /= keep
-        d = tl.where(a.to(tl.int16, bitcast=True) == -0x8000, 0.0, d)
-    d *= 1.0 - u * u
+    d *= tl.load(slope + at, mask=inside, other=0.0).to(tl.float32)
     tl.store(delta + at, d.to(tl.bfloat16), mask=inside)
 
 
-def back(delta: Tensor, units: Tensor, dropout: float) -> None:
-    """Carry the error signal through dropout and tanh, in place: delta *= mask * (1 - tanh^2).
+def back(delta: Tensor, slope: Tensor) -> None:
+    """Carry the error signal through dropout and tanh, in place: delta *= slope.
 
     Parameters
     ----------
     delta : Tensor, bfloat16 [rows, width]
         Error signal of the layer's outputs.
-    units : Tensor, bfloat16 [rows, width]
-        What `activate` left.
+    slope : Tensor, bfloat16 [rows, width]
+        What `activate` wrote.
     """
     total, block = delta.numel(), 2048
-    grid = (triton.cdiv(total, block),)
-    _back[grid](delta, units, total, _kept(dropout) / 65536, DROPOUT=dropout > 0, BLOCK=block, num_warps=4)
+    _back[(triton.cdiv(total, block),)](delta, slope, total, BLOCK=block, num_warps=4)
 
 
 @triton.jit

@@ -19,9 +19,10 @@ from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuri
 from dgex.training.checkpoint import DESCRIPTION, PARTITION, Checkpoints, data_digest, refuse_existing
 from dgex.training.distributed import ALONE, Group
 from dgex.training.learner import make_learner
-from dgex.training.loop import Result, TrainingSettings, train
+from dgex.training.loop import Result, train
 from dgex.training.memory import Needs, choose_placement
 from dgex.training.partition import split_targets
+from dgex.training.settings import TrainingSettings
 from dgex.training.sharded import divided
 from dgex.training.tuning import Arithmetic, using_threads
 

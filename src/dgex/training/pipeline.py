@@ -19,12 +19,13 @@ class _Slot:
     def __init__(self, block: int, landmarks: int, targets: int, device: torch.device) -> None:
         self.x_host = torch.empty(block, landmarks, pin_memory=True)
         self.x = torch.empty(block, landmarks, device=device)
-        self.y_host = torch.empty(block, targets, pin_memory=True)
+        self.y_host = torch.empty(block if targets else 0, targets, pin_memory=True)
         self.arrived, self.computed, self.left = (torch.cuda.Event() for _ in range(3))
         self.emptied: list[Future[None]] = []
 
     def ready(self) -> None:
-        """Wait until the block before has left the buffers."""
+        """Wait until the host may write into the buffers: the block before has come in, and has gone out."""
+        self.arrived.synchronize()
         for part in self.emptied:
             part.result()
 
@@ -40,8 +41,9 @@ def stream_through(
 ) -> np.ndarray:
     """Predict the rows of X into the rows of `out`.
 
-    Several blocks are under way at a time, each on its own leg: to the device, through `forward`, back into
-    pinned memory and from there, by threads of their own, into `out`.
+    Several blocks are under way at a time, each on its own leg: to the device, through `forward`, and back into
+    `out`. Where `out` is page-locked the device writes there itself; otherwise into pinned memory, from where threads
+    copy it, at the speed of the host's memory.
 
     Parameters
     ----------
@@ -65,7 +67,10 @@ def stream_through(
         `out`.
     """
     block = max(1, min(block, len(X)))
-    ring = [_Slot(block, X.shape[1], out.shape[1], device) for _ in range(min(slots, -(-len(X) // block)))]
+    target = torch.from_numpy(out)
+    direct = target.is_pinned()
+    width = 0 if direct else out.shape[1]
+    ring = [_Slot(block, X.shape[1], width, device) for _ in range(min(slots, -(-len(X) // block)))]
     incoming, outgoing = torch.cuda.Stream(device), torch.cuda.Stream(device)
     current = torch.cuda.current_stream(device)
     with ThreadPoolExecutor(writers) as pool, torch.inference_mode():
@@ -83,15 +88,18 @@ def stream_through(
             slot.computed.record(current)
             with torch.cuda.stream(outgoing):
                 outgoing.wait_event(slot.computed)
-                slot.y_host[:count].copy_(predicted, non_blocking=True)
+                (target[rows] if direct else slot.y_host[:count]).copy_(predicted, non_blocking=True)
                 predicted.record_stream(outgoing)
                 slot.left.record(outgoing)
+            if direct:
+                continue
             parts = np.linspace(0, count, min(writers, count) + 1).astype(int)
             slot.emptied = [
                 pool.submit(_empty, slot, out[rows], slice(first, last)) for first, last in pairwise(parts.tolist())
             ]
         for slot in ring:
             slot.ready()
+            slot.left.synchronize()
     return out
 
 

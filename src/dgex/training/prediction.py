@@ -18,6 +18,7 @@ from dgex.training.tuning import agrees, bf16_instructions, pick_threads, resolv
 __all__ = ["Predictor"]
 
 _LONG = 1 << 36  # profiles times weights: a good part of a second
+_LOCKED = 1 << 28  # bytes
 
 # Profiles at once: enough for the matrix products, few enough for what is between them to stay in the cache.
 _BLOCKS = {"float32": 1024, "tf32": 1024, "bf16": 512}
@@ -77,9 +78,7 @@ class Predictor:
             `out`.
         """
         if self._forward is not None:
-            # numpy asks the system for large pages, which are far faster to fill for the first time
-            wanted = np.empty((len(X), self.targets), np.float32) if out is None else out
-            return stream_through(self._forward, X, wanted, self.device)
+            return stream_through(self._forward, X, self._room(len(X)) if out is None else out, self.device)
         # PyTorch aligns to cache lines, numpy does not: a float32 product into numpy's memory takes a fifth longer.
         predicted = torch.empty(len(X), self.targets).numpy() if out is None else out
         blocks = [slice(start, start + self._block) for start in range(0, len(X), self._block)]
@@ -87,6 +86,12 @@ class Predictor:
             for block in blocks:
                 self._predict(as_tensor(X[block], self.device), as_tensor(predicted[block]))
         return predicted
+
+    def _room(self, profiles: int) -> np.ndarray:
+        """Memory for results from a GPU: page-locked where it is little, as PyTorch keeps that for the next block."""
+        if 4 * profiles * self.targets <= _LOCKED:
+            return torch.empty(profiles, self.targets, pin_memory=True).numpy()
+        return np.empty((profiles, self.targets), np.float32)  # in large pages, which are faster to fill
 
     def _threads(self, profiles: int) -> int | None:
         """A choice for this call, where it is long enough to be worth a look at the machine."""

@@ -1,0 +1,53 @@
+"""The schedule of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dgex.errors import SettingsError
+
+__all__ = ["TrainingSettings"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Schedule of a run; the meaning of each setting is told by `dgex.DGEX`, which shares their defaults.
+
+    Raises
+    ------
+    SettingsError
+        A setting outside what is accepted.
+    """
+
+    learning_rate: float
+    epochs: int = 200
+    batch_size: int = 200
+    rate_decay: float = 0.9
+    min_rate: float = 1e-5
+    monitor_samples: int = 5000
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "monitor_samples", "seed"):
+            value = getattr(self, name)
+            _accept(name, value, isinstance(value, int | np.integer) and not isinstance(value, bool), "a whole number")
+        for name in ("learning_rate", "rate_decay", "min_rate"):
+            value = getattr(self, name)
+            _accept(name, value, isinstance(value, int | float | np.number), "a number")
+        for name in ("epochs", "batch_size", "monitor_samples"):
+            _accept(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
+        rate = self.learning_rate
+        _accept("learning_rate", rate, rate > 0 and math.isfinite(rate), "a number above 0")
+        _accept("rate_decay", self.rate_decay, 0 < self.rate_decay <= 1, "above 0, at most 1")
+        _accept("min_rate", self.min_rate, self.min_rate >= 0, "0 or more")
+        _accept("patience", self.patience, self.patience is None or self.patience >= 1, "None, or 1 or more")
+        _accept("seed", self.seed, self.seed >= 0, "0 or more")
+
+
+def _accept(name: str, value: object, fits: bool, accepted: str) -> None:
+    if not fits:
+        raise SettingsError(f"{name}: found {value}, accepted {accepted}")
