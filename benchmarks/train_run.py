@@ -5,8 +5,8 @@
     python benchmarks/train_run.py grid           # the paper's 27 networks by their steady epochs
 
 Prints a line of JSON for each. `run` checkpoints as `dgex train` does. `faithful` gives both the same data, starting
-weights and order of batches. `grid` measures some epochs of every network and extrapolates to 200; the first epoch,
-which compiles, is left out.
+weights, order of batches and dropout masks. `grid` measures some epochs of every network and extrapolates to 200; the
+first epoch, which compiles, is left out.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def one_run(options: argparse.Namespace, data: Any) -> dict[str, Any]:
 
 
 def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
+    from masks import FusedMasks
     from plain import PlainLearner
 
     from dgex.training.perceptron import Perceptron
@@ -69,7 +70,7 @@ def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
     sets = {"GEO-va": sets["GEO-va"], "1000G-va": sets["1000G-va"]}
     learners: dict[str, Callable[[], Learner]] = {
         "bf16": lambda: make_learner(options.sizes, device=CUDA, precision="bf16", dropout=0.1),
-        "plain": lambda: PlainLearner(Perceptron(options.sizes, 0).to(CUDA), dropout=0.1),
+        "plain": lambda: PlainLearner(Perceptron(options.sizes, 0).to(CUDA), dropout=0.1, masks=FusedMasks(0.1)),
     }
     curves: dict[str, dict[str, list[float]]] = {}
     seconds = {}
@@ -78,9 +79,12 @@ def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
         result = train(learner, X, Y, sets, settings(options.sizes, options.epochs))
         curves[kind] = {name: [row[f"{name}.error"] for row in result.history] for name in sets}
         seconds[kind] = round(sum(row["seconds"] for row in result.history), 1)
-    every = range(9, options.epochs, 10)
+    every = range(min(9, options.epochs - 1), options.epochs, 10)
     return {
         "seconds": seconds,
+        "curves": {
+            kind: {name: [round(e, 5) for e in c] for name, c in found.items()} for kind, found in curves.items()
+        },
         "every_tenth_epoch": {
             name: [[round(curves[k][name][e], 5) for k in ("bf16", "plain")] for e in every] for name in sets
         },
@@ -95,7 +99,7 @@ def grid(options: argparse.Namespace, data: Any) -> dict[str, Any]:
     members, total = {}, 0.0
     for layers in (1, 2, 3):
         for units in (3000, 6000, 9000):
-            for dropout in (0.0, 0.1, 0.25):
+            for dropout in options.dropouts:
                 sizes = [SIZES[0], *[units] * layers, SIZES[-1]]
                 learner = make_learner(sizes, device=CUDA, precision="bf16", dropout=dropout)
                 began = time.perf_counter()
@@ -109,7 +113,7 @@ def grid(options: argparse.Namespace, data: Any) -> dict[str, Any]:
                     "GEO-va": round(history[-1]["GEO-va.error"], 4),
                 }
                 total += seconds
-    return {"members": members, "minutes": round(total / 60, 2)}
+    return {"members": members, "minutes": round(total / 60, 2), "networks": len(members)}
 
 
 def main() -> None:
@@ -118,6 +122,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=lambda text: [int(n) for n in text.split(",")], default=SIZES[1:-1])
     for what, epochs in (("run", 200), ("faithful", 20), ("grid", 4)):
         parser.add_argument(f"--{what}-epochs", type=int, default=epochs)
+    parser.add_argument("--dropouts", type=lambda t: [float(n) for n in t.split(",")], default=[0.0, 0.1, 0.25])
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--checkpoint", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--profiles", type=int, default=88807)

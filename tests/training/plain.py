@@ -64,6 +64,8 @@ class PlainLearner:
 
     def begin_epoch(self, epoch: int) -> None:
         self._generator = torch_stream(self.seed, "dropout", epoch, self.device)
+        if hasattr(self._masks, "begin_epoch"):
+            self._masks.begin_epoch(epoch)
 
     def _draw(self, layer: int, rows: int, units: int) -> Tensor:
         return draw_mask(rows, units, self.dropout, self._generator)

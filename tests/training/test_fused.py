@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from masks import FusedMasks
 from plain import PlainLearner
 
 from dgex.errors import DataError
@@ -136,14 +137,14 @@ def test_a_run_repeats_itself_and_resumes_to_the_same_weights(tmp_path: Path) ->
 
 
 def test_validation_error_stays_within_half_a_percent_of_the_plain_loop() -> None:
-    """The same data, order of batches and schedule, dropout from streams of their own; every tenth epoch."""
+    """The same data, order of batches, schedule and dropout; every tenth epoch."""
     X, Y = compendium(4000)
     sets = {"validation": compendium(1000, 1)}
     sizes, settings = [100, 192, 128, 300], TrainingSettings(5e-4, epochs=40, batch_size=100)
     curves = []
     for net in (
         make_learner(sizes, device=torch.device("cuda"), precision="bf16", dropout=0.1),
-        PlainLearner(Perceptron(sizes, 0).to("cuda"), dropout=0.1),
+        PlainLearner(Perceptron(sizes, 0).to("cuda"), dropout=0.1, masks=FusedMasks(0.1)),
     ):
         curves.append([row["validation.error"] for row in train(net, X, Y, sets, settings).history])
     assert curves[1][-1] < 0.9 * curves[1][0]

@@ -151,6 +151,9 @@ class FusedStep:
             self._run(self._buffers)  # the first step compiles the kernels; the second is captured
             return self._buffers.loss
         self._tell(len(x), rows, rate)
+        if self.group.size > 1:  # a step of several processes is long enough to be launched kernel by kernel
+            self._run(self._buffers)
+            return self._buffers.loss
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             stream = torch.cuda.Stream(self.device)
