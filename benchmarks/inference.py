@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from gpu import SIZES, ceilings, weights
 
-from dgex.training.fused import forward, padded_layers
-from dgex.training.perceptron import Perceptron
-from dgex.training.prediction import Predictor
+from dgex.training.learners.fused import forward, padded_layers
+from dgex.training.learners.perceptron import Perceptron
+from dgex.training.learners.prediction import Predictor
 
 
 def rates(work: Callable[[], object], profiles: int, rounds: int = 5) -> dict[str, int]:

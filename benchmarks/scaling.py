@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from dgex.training.device import pick_device
 from dgex.training.distributed import Group, join
-from dgex.training.learner import make_learner
+from dgex.training.learners.learner import make_learner
+from dgex.training.machine.device import pick_device
 
 
 def options() -> argparse.Namespace:

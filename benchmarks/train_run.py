@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from gpu import SIZES, ceilings, compendium, weights
 
+from dgex.training.batches.copies import one_copy
 from dgex.training.checkpoint import Checkpoints
-from dgex.training.copies import one_copy
-from dgex.training.learner import Learner, make_learner
+from dgex.training.learners.learner import Learner, make_learner
 from dgex.training.loop import train
 from dgex.training.settings import TrainingSettings
 
@@ -64,7 +64,7 @@ def faithful(options: argparse.Namespace, data: Any) -> dict[str, Any]:
     from masks import FusedMasks
     from plain import PlainLearner
 
-    from dgex.training.perceptron import Perceptron
+    from dgex.training.learners.perceptron import Perceptron
 
     (X, Y), sets = data
     sets = {"GEO-va": sets["GEO-va"], "1000G-va": sets["1000G-va"]}

@@ -15,7 +15,7 @@ import json
 import torch
 from gpu import SIZES, ceilings, milliseconds, operations, plain, summary, weights
 
-from dgex.training.learner import make_learner
+from dgex.training.learners.learner import make_learner
 
 
 def ours(sizes: list[int], batch: int, dropout: float, precision: str):

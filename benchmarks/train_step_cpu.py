@@ -30,9 +30,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dgex.training.perceptron import MomentumStep, Perceptron
-from dgex.training.prediction import Predictor
-from dgex.training.tuning import pick_threads, resolve, using_threads
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
+from dgex.training.learners.prediction import Predictor
+from dgex.training.machine.tuning import pick_threads, resolve, using_threads
 
 CPU = torch.device("cpu")
 Side = Callable[[], object]

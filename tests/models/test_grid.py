@@ -19,8 +19,8 @@ from dgex.errors import DataError, DgexError, ModelError, OutputExistsError, Set
 from dgex.models import grid as module
 from dgex.models.fitting import train
 from dgex.models.grid import train_grid
+from dgex.training.batches.copies import held_copy
 from dgex.training.checkpoint import Checkpoints
-from dgex.training.copies import held_copy
 
 AXES: dict[str, list[Any]] = {"hidden": [4, 8], "layers": [1, 2], "dropout": [0, 0.2]}
 SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "device": "cpu"}

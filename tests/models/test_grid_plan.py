@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dgex.errors import SettingsError
 from dgex.models.grid_plan import deal, plan
 from dgex.models.network import DGEX
-from dgex.training.perceptron import Perceptron
+from dgex.training.learners.perceptron import Perceptron
 
 
 def test_the_papers_27_networks() -> None:

@@ -105,7 +105,7 @@ def test_same_seed_same_weights_and_global_generators_untouched(fitted: DGEX) ->
 
 
 def test_predictions_do_not_depend_on_the_blocks(fitted: DGEX, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgex.training import prediction
+    from dgex.training.learners import prediction
 
     X = problem(64, seed=9)[0]
     whole = fitted.predict(X)
@@ -188,7 +188,7 @@ def test_memory_maps_are_trained_on_where_they_are(fitted: DGEX, tmp_path: Path)
 
 def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from dgex.models import recipe
-    from dgex.training import memory
+    from dgex.training.machine import memory
 
     monkeypatch.setattr(recipe, "pick_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 300 << 20)

@@ -18,7 +18,7 @@ class FusedMasks:
         self.state = torch.tensor([torch_seed(self.seed, "dropout", epoch), -1], device="cuda")
 
     def __call__(self, layer: int, rows: int, units: int) -> Tensor:
-        from dgex.training import kernels
+        from dgex.training.learners import kernels
 
         if layer == 0:
             self.state[1] += 1

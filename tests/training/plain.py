@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from dgex.training.perceptron import Perceptron, draw_mask
+from dgex.training.learners.perceptron import Perceptron, draw_mask
 from dgex.training.seeds import torch_stream
 
 Masks = Callable[[int, int, int], Tensor]

@@ -15,8 +15,8 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.training import checkpoint
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.history import read_history
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.loop import Result, train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.run import Run
 from dgex.training.settings import TrainingSettings
 

@@ -21,10 +21,10 @@ from dgex.models.network import DGEX
 from dgex.training.checkpoint import Checkpoints, data_digest
 from dgex.training.distributed import ALONE, Group
 from dgex.training.history import read_history
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
+from dgex.training.learners.sharded import ShardedStep
 from dgex.training.loop import Result, train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.settings import TrainingSettings
-from dgex.training.sharded import ShardedStep
 
 SIZES = [
     4,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dgex.errors import DataError, SettingsError
 from dgex.training.history import read_history
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.loop import Result, gene_errors, train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.settings import TrainingSettings
 
 Pair = tuple[np.ndarray, np.ndarray]

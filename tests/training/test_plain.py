@@ -7,8 +7,8 @@ import pytest
 import torch
 from plain import PlainLearner
 
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.loop import train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.settings import TrainingSettings
 
 

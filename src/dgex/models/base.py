@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from dgex.errors import DataError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align
 from dgex.progress import note
-from dgex.training.mapped import release
+from dgex.training.batches.mapped import release
 
 if TYPE_CHECKING:
     from dgex.prepare.normalization import Normalization

@@ -24,12 +24,12 @@ from dgex.models.grid_result import DONE, GRID, Grid, diverged_file, open_grid, 
 from dgex.models.network import DGEX
 from dgex.models.splits import Splits, read_splits
 from dgex.progress import Together, bar, note
+from dgex.training.batches.copies import one_copy
 from dgex.training.board import check_tensorboard
 from dgex.training.checkpoint import data_digest
-from dgex.training.copies import one_copy
-from dgex.training.device import own_stream, pick_device
 from dgex.training.distributed import ALONE, Group, join
 from dgex.training.interrupt import StopRequest
+from dgex.training.machine.device import own_stream, pick_device
 
 __all__ = ["train_grid"]
 

@@ -14,11 +14,11 @@ from dgex.errors import ModelError, SettingsError, first
 from dgex.models.base import Estimator, Matrix
 from dgex.models.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.models.recipe import recipe_of
-from dgex.training.device import pick_device
 from dgex.training.distributed import Group, join
-from dgex.training.memory import predicting
+from dgex.training.learners.prediction import Predictor
+from dgex.training.machine.device import pick_device
+from dgex.training.machine.memory import predicting
 from dgex.training.parts import Files, Part, train_parts
-from dgex.training.prediction import Predictor
 
 __all__ = ["DGEX"]
 
@@ -71,8 +71,8 @@ class DGEX(Estimator):
     placement : str
         Where the matrices are while it trains: on the "device"; in host "memory", from where each batch is moved
         while the step before runs (the same batches, so the same result); on "disk", from where they are read in
-        blocks of consecutive profiles, in another order of batches (see `dgex.training.streams.FromDisk`). "auto"
-        takes the first that has room; disk only where a memory map is larger than the host's memory.
+        blocks of consecutive profiles, in another order of batches (`dgex.training.batches.streams.FromDisk`).
+        "auto" takes the first that has room; disk only where a memory map is larger than the host's memory.
     target_parts : int
         Number of networks that share the targets out between them, each trained alone as if its targets were all
         there are, with the same seed. The paper trained two halves because one GPU could not hold all.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgex.errors import SettingsError
-from dgex.training.device import pick_device
+from dgex.training.batches.streams import PLACEMENTS
+from dgex.training.machine.device import pick_device
+from dgex.training.machine.tuning import check_precision
 from dgex.training.partition import PARTITIONS
 from dgex.training.parts import Recipe
 from dgex.training.settings import TrainingSettings
-from dgex.training.streams import PLACEMENTS
-from dgex.training.tuning import check_precision
 
 if TYPE_CHECKING:
     from dgex.models.network import DGEX

@@ -18,8 +18,8 @@ from dgex.models.spooled import SpooledRows, identity_of
 from dgex.prepare.dataset import check_dataset, landmarks, rows, targets
 from dgex.prepare.normalization import Normalization
 from dgex.progress import bar, note, warn
-from dgex.training.mapped import release
-from dgex.training.memory import fits_host
+from dgex.training.batches.mapped import release
+from dgex.training.machine.memory import fits_host
 
 __all__ = ["Splits", "read_splits"]
 

@@ -26,9 +26,9 @@ from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
+from dgex.training.batches.mapped import RowReader
 from dgex.training.distributed import ALONE, Group
-from dgex.training.learner import Learner
-from dgex.training.mapped import RowReader
+from dgex.training.learners.learner import Learner
 from dgex.training.run import Kept, Run
 from dgex.training.snapshots import Snapshots
 
@@ -60,7 +60,7 @@ class Checkpoints:
     Attributes
     ----------
     arithmetic : dict
-        What the run computes with, see `dgex.training.tuning.Arithmetic`; recorded but not compared.
+        What the run computes with, see `dgex.training.machine.tuning.Arithmetic`; recorded but not compared.
 
     Raises
     ------

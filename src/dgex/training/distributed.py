@@ -2,7 +2,7 @@
 
 `torchrun` starts the processes and tells each its rank; `join` makes them a `Group`. A single process is a group of
 one whose calls do nothing. The group divides either the profiles of every batch (data-parallel) or the units of every
-layer (sharded, see `dgex.training.sharded`).
+layer (sharded, see `dgex.training.learners.sharded`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dgex.errors import DgexError, RankError, SettingsError, first
-from dgex.training.device import pick_device
 from dgex.training.ending import Ending
+from dgex.training.machine.device import pick_device
 
 __all__ = ["ALONE", "Group", "Handle", "join", "processes"]
 

@@ -17,17 +17,17 @@ from torch import Tensor
 from dgex.errors import DivergedError, SettingsError
 from dgex.metrics import GeneErrors
 from dgex.progress import Bar, bar, note, warn
+from dgex.training.batches.loader import Batches, Rows
+from dgex.training.batches.streams import make_batches
 from dgex.training.board import ScalarBoard
 from dgex.training.checkpoint import Checkpoints
 from dgex.training.distributed import ALONE, Group
 from dgex.training.history import HistoryLog, epoch_text
 from dgex.training.interrupt import StopRequest
-from dgex.training.learner import Learner
-from dgex.training.loader import Batches, Rows
+from dgex.training.learners.learner import Learner
 from dgex.training.run import Kept, Run
 from dgex.training.settings import TrainingSettings
 from dgex.training.snapshots import Snapshots
-from dgex.training.streams import make_batches
 
 __all__ = ["Result", "gene_errors", "train"]
 
@@ -92,7 +92,7 @@ def train(
     settings : TrainingSettings
         The schedule.
     placement : str
-        Where the matrices are: on the "device", in "memory" or on "disk"; see `dgex.training.memory`.
+        Where the matrices are: on the "device", in "memory" or on "disk"; see `dgex.training.machine.memory`.
     floor : float, optional
         Shortest possible seconds a step; its share of the time that steps take is told and logged.
     history_path : path, optional

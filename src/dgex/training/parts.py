@@ -15,16 +15,16 @@ import torch
 from dgex.atomic import json_dump
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
-from dgex.training.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.checkpoint import DESCRIPTION, PARTITION, Checkpoints, data_digest, refuse_existing
 from dgex.training.distributed import ALONE, Group
-from dgex.training.learner import make_learner
+from dgex.training.learners.learner import make_learner
+from dgex.training.learners.sharded import divided
 from dgex.training.loop import Result, train
-from dgex.training.memory import Needs, choose_placement
+from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
+from dgex.training.machine.memory import Needs, choose_placement
+from dgex.training.machine.tuning import Arithmetic, using_threads
 from dgex.training.partition import split_targets
 from dgex.training.settings import TrainingSettings
-from dgex.training.sharded import divided
-from dgex.training.tuning import Arithmetic, using_threads
 
 __all__ = ["Files", "Part", "Recipe", "train_parts"]
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgex.training.loader import Batches, as_tensor
+from dgex.training.batches.loader import Batches, as_tensor
 
 
 def made(profiles: int, batch_size: int, seed: int = 0) -> Batches:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from dgex.errors import SettingsError
-from dgex.training import memory
-from dgex.training.memory import Needs, choose_placement, fits_host, host_memory
+from dgex.training.machine import memory
+from dgex.training.machine.memory import Needs, choose_placement, fits_host, host_memory
 
 GPU = torch.device("cuda:0")
 PAPER = Needs((943, 9000, 9000, 9000, 9520), 200)

@@ -13,9 +13,9 @@ from plain import PlainLearner
 
 from dgex.errors import DataError
 from dgex.training.checkpoint import Checkpoints
-from dgex.training.learner import make_learner
+from dgex.training.learners.learner import make_learner
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.loop import Result, train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.settings import TrainingSettings
 
 pytestmark = [
@@ -34,7 +34,7 @@ def starting(sizes: list[int], seed: int = 1) -> Perceptron:
 
 
 def learner(sizes: list[int], dropout: float = 0.0, seed: int = 3) -> Any:
-    from dgex.training.fused import FusedStep
+    from dgex.training.learners.fused import FusedStep
 
     return FusedStep(starting(sizes), torch.device("cuda", 0), dropout=dropout, seed=seed)
 
@@ -96,7 +96,7 @@ def test_dropout_follows_float64_with_the_masks_that_were_drawn(rows: int) -> No
 
 
 def test_weights_survive_the_split_into_halves() -> None:
-    from dgex.training.kernels import joined, split
+    from dgex.training.learners.kernels import joined, split
 
     scale = 10.0 ** torch.randint(-30, 30, (10_000,), generator=torch.Generator().manual_seed(0))
     weight = torch.randn(10_000, generator=torch.Generator().manual_seed(1)) * scale
@@ -176,7 +176,7 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_pipeline_of_blocks_predicts_every_row(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More blocks than slots, a short last one, a target array with other rows around it."""
-    from dgex.training import pipeline, prediction
+    from dgex.training.learners import pipeline, prediction
 
     network = starting([30, 65, 77]).requires_grad_(False)
     predictor = prediction.Predictor(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dgex.errors import SettingsError
-from dgex.training import products
-from dgex.training.perceptron import MomentumStep, Perceptron
+from dgex.training.learners import products
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 
 UNIT = 2.0**-8  # largest relative error of rounding to bfloat16
 

@@ -14,7 +14,7 @@ import torch
 
 from dgex.errors import SettingsError
 from dgex.progress import note
-from dgex.training.mapped import map_of
+from dgex.training.batches.mapped import map_of
 
 __all__ = ["Needs", "choose_placement", "fits_host", "free_memory", "host_memory", "predicting"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.training.copies import held_copy, one_copy
-from dgex.training.loader import as_tensor
+from dgex.training.batches.copies import held_copy, one_copy
+from dgex.training.batches.loader import as_tensor
 
 META = torch.device("meta")  # a device that every machine has
 
@@ -31,7 +31,7 @@ def test_one_copy_for_all_threads_and_only_of_what_was_named() -> None:
 def test_a_copy_made_on_one_stream_is_whole_on_another() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    from dgex.training.device import own_stream
+    from dgex.training.machine.device import own_stream
 
     device = torch.device("cuda")
     X = np.arange(1 << 24, dtype=np.float32).reshape(1 << 12, -1)

@@ -21,8 +21,8 @@ import torch
 
 from dgex.errors import SettingsError
 from dgex.progress import note
-from dgex.training.perceptron import MomentumStep, Perceptron
-from dgex.training.products import PRECISIONS, make_products
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
+from dgex.training.learners.products import PRECISIONS, make_products
 
 __all__ = ["Arithmetic", "agrees", "bf16_instructions", "check_precision", "pick_threads", "resolve", "using_threads"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.training.perceptron import OUTPUT_RANGE, MomentumStep, Perceptron, draw_mask
+from dgex.training.learners.perceptron import OUTPUT_RANGE, MomentumStep, Perceptron, draw_mask
 from dgex.training.seeds import torch_stream
 
 

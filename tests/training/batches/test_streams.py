@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgex.errors import FileError
-from dgex.training.loader import Batches
+from dgex.training.batches.loader import Batches
+from dgex.training.batches.streams import PLACEMENTS, FromDisk, FromMemory, make_batches
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.loop import Result, train
-from dgex.training.perceptron import MomentumStep, Perceptron
 from dgex.training.settings import TrainingSettings
-from dgex.training.streams import PLACEMENTS, FromDisk, FromMemory, make_batches
 
 
 def matrices(profiles: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dgex.progress import note
 from dgex.training.distributed import Group
-from dgex.training.perceptron import MomentumStep, Perceptron, draw_mask, starting_layers
+from dgex.training.learners.perceptron import MomentumStep, Perceptron, draw_mask, starting_layers
 
 __all__ = ["ShardedStep", "divided"]
 

@@ -1,4 +1,4 @@
-"""Triton kernels of the fused training step; `dgex.training.fused` puts them together.
+"""Triton kernels of the fused training step; `dgex.training.learners.fused` puts them together.
 
 A weight w lies in memory as two halves of its float32 bits: `high`, the bfloat16 nearest to it, which the matrix
 products read, and `low`, the 16 bits by which w differs from it. Together they are w exactly, so that a float32

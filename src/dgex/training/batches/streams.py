@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.training.ahead import ahead
+from dgex.training.batches.ahead import ahead
+from dgex.training.batches.loader import Batch, Batches, Rows
+from dgex.training.batches.mapped import RowReader, gathered
 from dgex.training.distributed import ALONE, Group
-from dgex.training.loader import Batch, Batches, Rows
-from dgex.training.mapped import RowReader, gathered
 from dgex.training.seeds import numpy_stream
 
 __all__ = ["PLACEMENTS", "FromDisk", "FromMemory", "make_batches"]

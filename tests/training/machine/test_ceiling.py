@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dgex.training.ceiling import Ceiling, floor_seconds, measured_ceiling, worth_measuring
+from dgex.training.machine.ceiling import Ceiling, floor_seconds, measured_ceiling, worth_measuring
 
 SIZES = [3, 5, 7, 2]
 WEIGHTS = [15, 35, 14]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dgex.errors import SettingsError
-from dgex.training.device import pick_device
+from dgex.training.machine.device import pick_device
 
 
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from dgex.errors import SettingsError
-from dgex.training import tuning
-from dgex.training.perceptron import Perceptron
-from dgex.training.tuning import Arithmetic, pick_threads, resolve, using_threads
+from dgex.training.learners.perceptron import Perceptron
+from dgex.training.machine import tuning
+from dgex.training.machine.tuning import Arithmetic, pick_threads, resolve, using_threads
 
 LARGE, SMALL = [943, 3000, 9520], [20, 30, 40]
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

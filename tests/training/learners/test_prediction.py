@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.training import prediction
-from dgex.training.perceptron import Perceptron
-from dgex.training.prediction import Predictor
+from dgex.training.learners import prediction
+from dgex.training.learners.perceptron import Perceptron
+from dgex.training.learners.prediction import Predictor
 
 SIZES = [20, 30, 25, 15]
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from dgex.errors import SettingsError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dgex.training.perceptron import Perceptron
+    from dgex.training.learners.perceptron import Perceptron
 
 __all__ = ["PRECISIONS", "Bf16Products", "Products", "make_products"]
 

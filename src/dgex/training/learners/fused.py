@@ -9,10 +9,10 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from dgex.training import kernels
 from dgex.training.distributed import ALONE, Group, Handle
-from dgex.training.kernels import joined, padded, split
-from dgex.training.perceptron import Perceptron
+from dgex.training.learners import kernels
+from dgex.training.learners.kernels import joined, padded, split
+from dgex.training.learners.perceptron import Perceptron
 from dgex.training.seeds import torch_seed
 
 __all__ = ["FusedStep"]
@@ -27,7 +27,7 @@ _capturing = Lock()
 
 @dataclass
 class _Layer:
-    """One layer as the kernels hold it; see `dgex.training.kernels`."""
+    """One layer as the kernels hold it; see `dgex.training.learners.kernels`."""
 
     outputs: int
     inputs: int

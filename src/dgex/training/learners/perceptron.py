@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dgex.training.distributed import ALONE, Group, Handle
-from dgex.training.products import make_products
+from dgex.training.learners.products import make_products
 from dgex.training.seeds import torch_stream
 
 __all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers"]

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.training.loader import as_tensor
-from dgex.training.perceptron import Perceptron
-from dgex.training.pipeline import stream_through
-from dgex.training.products import Products, make_products
-from dgex.training.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
+from dgex.training.batches.loader import as_tensor
+from dgex.training.learners.perceptron import Perceptron
+from dgex.training.learners.pipeline import stream_through
+from dgex.training.learners.products import Products, make_products
+from dgex.training.machine.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 
 __all__ = ["Predictor"]
 
@@ -37,9 +37,9 @@ class Predictor:
     device : torch.device
         Where to predict.
     precision : str
-        "float32", "tf32", "bf16", or "auto": as `dgex.training.tuning.resolve` finds, and bf16 only where it agrees
-        with float32 for these very weights. On a processor without bfloat16 "bf16" is "float32", as it would only
-        be slow.
+        "float32", "tf32", "bf16", or "auto": as `dgex.training.machine.tuning.resolve` finds, and bf16 only where it
+        agrees with float32 for these very weights. On a processor without bfloat16 "bf16" is "float32", as it would
+        only be slow.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def _on_cuda(network: Perceptron, products: Products | None) -> Callable[[Tensor
         return products.predict
     if find_spec("triton") is None:
         return make_products(network, "bf16").predict
-    from dgex.training.fused import forward, padded_layers
+    from dgex.training.learners.fused import forward, padded_layers
 
     layers, targets = padded_layers(network), len(network.bias(-1))
     return lambda x: forward(layers, x)[:, :targets]

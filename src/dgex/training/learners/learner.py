@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dgex.training.distributed import ALONE, Group
-from dgex.training.perceptron import MomentumStep, Perceptron
-from dgex.training.sharded import ShardedStep
+from dgex.training.learners.perceptron import MomentumStep, Perceptron
+from dgex.training.learners.sharded import ShardedStep
 
 __all__ = ["Learner", "make_learner"]
 
@@ -98,7 +98,7 @@ def make_learner(
         return ShardedStep(sizes, device=device, precision=precision, **own)
     network = Perceptron(sizes, seed)
     if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
-        from dgex.training.fused import FusedStep
+        from dgex.training.learners.fused import FusedStep
 
         return FusedStep(network, device, **own)
     return MomentumStep(network.to(device), precision=precision, **own)

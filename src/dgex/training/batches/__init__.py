@@ -1,0 +1,1 @@
+"""Profiles on their way to a learner: from the device, from memory, from disk."""

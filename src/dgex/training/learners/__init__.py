@@ -1,0 +1,1 @@
+"""What is trained and how it steps: plain PyTorch, CUDA kernels, units divided over processes; prediction."""
