@@ -167,13 +167,15 @@ def bar(total: float, label: str) -> Iterator[Bar]:
         yield _Lines(total, label)
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Progress(*columns, console=_console, transient=True) as progress:
+    class TwoLines(Progress):
+        """A bar and, below it, its text in full, however narrow the terminal is."""
+
+        def get_renderables(self) -> Iterator[Any]:
+            yield from super().get_renderables()
+            yield from (Text(task.fields["text"]) for task in self.tasks if task.fields["text"])
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with TwoLines(*columns, console=_console, transient=True) as progress:
         yield _Rich(progress, progress.add_task(label, total=total, text=""))

@@ -117,7 +117,9 @@ def test_threads_the_user_set_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the number of cores is read from Linux")
 def test_the_usual_number_of_threads_is_not_taken_for_a_wish() -> None:
-    code = "import torch; from dgex.training.machine import tuning; print(torch.get_num_threads(), tuning._set_by_user())"
+    code = (
+        "import torch; from dgex.training.machine import tuning as t; print(torch.get_num_threads(), t._set_by_user())"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     count, wish = told.split()
     assert wish == "False", f"torch starts with {count} threads, expected one of {tuning._usual_threads()}"
