@@ -60,8 +60,10 @@ class _Lines:
             return
         self._said = now
         share = min(1.0, self._done / self._total)
-        left = (now - self._began) * (1 - share) / share
-        note(f"{self._label}: {share:.0%}, about {timedelta(seconds=round(left))} left  {self._text}".rstrip())
+        line = f"{self._label}: {share:.0%}"
+        if not self._text.endswith(" left"):  # whoever gave the text knows better
+            line += f", about {timedelta(seconds=round((now - self._began) * (1 - share) / share))} left"
+        note(f"{line}  {self._text}".rstrip())
 
     def text(self, message: str) -> None:
         self._text = message
@@ -95,7 +97,7 @@ class Together:
         if len(texts) > 1:
             message = " | ".join(f"{piece} {text.split('  ')[0]}" for piece, text in texts.items())
         else:
-            message = f"{name} {message}"
+            message = f"{name} {message.rpartition(', ')[0] or message}"  # the time left is that of the whole
         self._whole.text(message)
 
 
