@@ -118,16 +118,19 @@ class FusedStep:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:
-        """Go on from this state; an empty `velocity` is one of zero."""
+        """Go on from this state, of rank 0; an empty `velocity` is one of zero."""
         for depth, layer in enumerate(self._layers):
             name = f"layers.{depth}"
-            high, low = split(weights[f"{name}.weight"].to(self.device, torch.float32))
-            layer.cut(layer.high).copy_(high)
-            layer.cut(layer.low).copy_(low)
-            layer.bias[: layer.outputs].copy_(weights[f"{name}.bias"])
+            if weights:
+                high, low = split(weights[f"{name}.weight"].to(self.device, torch.float32))
+                layer.cut(layer.high).copy_(high)
+                layer.cut(layer.low).copy_(low)
+                layer.bias[: layer.outputs].copy_(weights[f"{name}.bias"])
             if velocity:
                 layer.cut(layer.velocity).copy_(velocity[f"{name}.weight"])
                 layer.bias_velocity[: layer.outputs].copy_(velocity[f"{name}.bias"])
+            for held in (layer.high, layer.low, layer.velocity, layer.bias, layer.bias_velocity):
+                self.group.broadcast_(held.view(torch.uint8))  # NCCL knows no integers of 16 bits
 
     def begin_epoch(self, epoch: int) -> None:
         """Turn to the dropout masks of `epoch`."""
