@@ -24,8 +24,8 @@ class _Slot:
         self.emptied: list[Future[None]] = []
 
     def ready(self) -> None:
-        """Wait until the host may write into the buffers: the block before has come in, and has gone out."""
-        self.arrived.synchronize()
+        """Wait until the block before has gone out: no more blocks than slots take memory of the device."""
+        self.left.synchronize()
         for part in self.emptied:
             part.result()
 
@@ -99,7 +99,6 @@ def stream_through(
             ]
         for slot in ring:
             slot.ready()
-            slot.left.synchronize()
     return out
 
 
