@@ -265,3 +265,38 @@ def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
 def test_accepted_settings_are_those_of_the_estimator() -> None:
     assert accepted_settings("ridge")["alpha"] is None
     assert {"hidden", "dropout", "epochs", "batch_size"} <= set(accepted_settings("dgex"))
+
+
+def test_a_removal_cut_short_leaves_no_checkpoint(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.models import fitting
+
+    output = dataset_file.parent / "m"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 2}
+    with monkeypatch.context() as killed:
+        killed.setattr(fitting.shutil, "rmtree", lambda *args, **options: None)
+        first = train(dataset_file, "dgex", output, **settings)
+    assert fitting.checkpoint_folder(output).exists()
+    assert not fitting.holds_checkpoint(output)
+    again = train(dataset_file, "dgex", output, resume=True, **settings)
+    assert again.history_.equals(first.history_)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(
+    dataset_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.training import loop
+
+    output = dataset_file.parent / "m"
+    learn, epochs = loop._learn, []
+
+    def stopped(*args: Any) -> float:
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return learn(*args)
+
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 5, "checkpoint_every": 100}
+    monkeypatch.setattr(loop, "_learn", stopped)
+    assert len(train(dataset_file, "dgex", output, **settings).history_) == 2
+    monkeypatch.undo()
+    assert len(train(dataset_file, "dgex", output, resume=True, **settings).history_) == 5

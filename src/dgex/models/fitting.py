@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import shutil
 import time
@@ -135,8 +136,23 @@ def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
 
 
 def _interrupted(output: str | os.PathLike[str]) -> bool:
-    """Whether a model is the best so far of a run that can go on: a run that reached its end leaves no checkpoint."""
-    return (Path(output) / "model.json").exists() and any(checkpoint_folder(output).rglob(DESCRIPTION))
+    """Whether a model is the best so far of a run that was stopped: one that reached its end leaves no checkpoint."""
+    described = Path(output) / "model.json"
+    if not described.exists():
+        return False
+    try:
+        stopped = json.loads(described.read_text("utf-8"))["state"].get("stopped")
+    except (OSError, ValueError, KeyError, AttributeError):  # damaged: loading it says so
+        stopped = None
+    return stopped == "interrupted" or holds_checkpoint(output)
+
+
+def holds_checkpoint(output: str | os.PathLike[str]) -> bool:
+    """Whether there is something to go on from, also while another thread removes the folder."""
+    try:
+        return any(checkpoint_folder(output).rglob(DESCRIPTION))
+    except FileNotFoundError:
+        return False
 
 
 def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool, going_on: bool) -> bool:
@@ -240,6 +256,10 @@ def _clear(checkpoint: Path | None, model: Estimator) -> None:
     if checkpoint is None or not checkpoint.exists():
         return
     if getattr(model, "interrupted_", False):
-        note(f"interrupted: the best epochs so far are saved; {checkpoint} holds the run for --resume")
+        descriptions = any(checkpoint.rglob(DESCRIPTION))
+        rest = f"{checkpoint} holds the run for --resume" if descriptions else "no checkpoint was due yet"
+        note(f"interrupted: the best epochs so far are saved; {rest}")
         return
+    for path in list(checkpoint.rglob(DESCRIPTION)):  # first: what is left of a removal cut short is no checkpoint
+        path.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)

@@ -214,6 +214,8 @@ class _Job:
         landmarks, targets = (part.shape[1] for part in self.matrices["train"])
         self.weights = {m.name: m.weights(landmarks, targets) for m in members}
         self.costs = {m.name: m.cost(landmarks, targets) for m in members}
+        if any(member.settings.get("precision") == "tf32" for member in members):
+            jobs = 1  # PyTorch has one switch for all threads
         self.jobs, self.device = jobs, group.device or pick_device(members[0].model().device)
         if self.device == torch.device("cuda"):  # threads start on the first GPU, whichever this process has taken
             self.device = torch.device("cuda", torch.cuda.current_device())
@@ -309,7 +311,7 @@ class _Job:
     def _member(self, member: Member, together: Together) -> None:
         """Train one network by the ordinary path, in a thread."""
         output = self.folder / member.name
-        resume = checkpoint_folder(output).exists()
+        resume = checkpoint_folder(output).exists() or output.exists()
         parts = int(member.settings.get("target_parts", 1))
         with together.piece(member.name, self.costs[member.name], parts), own_stream(self.device):
             try:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
-from dgex.models.fitting import checkpoint_folder
+from dgex.models.fitting import checkpoint_folder, holds_checkpoint
 from dgex.models.grid_plan import Member
 
 __all__ = ["DONE", "GRID", "Grid", "diverged_file", "open_grid", "status_of"]
@@ -89,7 +89,7 @@ def status_of(folder: Path, name: str) -> str:
     model = folder / name / "model.json"
     if model.exists():
         stopped = str(_read(model)["state"]["stopped"])
-        going_on = any(checkpoint_folder(folder / name).rglob("checkpoint.json"))
+        going_on = holds_checkpoint(folder / name)
         return "interrupted" if going_on else stopped
     if diverged_file(folder, name).exists():
         return "diverged"

@@ -167,9 +167,10 @@ def train(
             stopped = "interrupted"
         except _Diverged as error:
             if not _worth_keeping(run, sets, group):
-                raise DivergedError(
-                    f"{error}; no epoch before it did better than predicting 0; try a smaller learning_rate"
-                ) from None
+                reason = (
+                    "no epoch before it did better than predicting 0" if sets else "no evaluation set chose an epoch"
+                )
+                raise DivergedError(f"{error}; {reason}; try a smaller learning_rate") from None
             stopped = "diverged"
             warn(f"{error}; training stops, the best epochs so far are kept")
         finally:

@@ -21,6 +21,7 @@ from dgex.training.learners.learner import make_learner
 from dgex.training.learners.sharded import divided
 from dgex.training.loop import Result, train
 from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
+from dgex.training.machine.device import on_device
 from dgex.training.machine.memory import Needs, choose_placement
 from dgex.training.machine.tuning import Arithmetic, using_threads
 from dgex.training.partition import split_targets
@@ -190,6 +191,8 @@ def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, file
     except DgexError as error:
         failed = str(error)
     group.all_well(failed, advice)
+    if group.any(any(part.stopped == "interrupted" for part in parts.values())):
+        raise KeyboardInterrupt  # to collect a part that is not finished would train it
     for at in range(len(shares)):
         if at not in parts:
             parts[at] = _of_share(recipe, X, Y, sets, files.to_collect(), shares, at)
@@ -232,7 +235,7 @@ def _train_one(
         checkpoints.arithmetic = chosen.record()
     options: dict[str, Any] = {"history_path": files.history_path, "tensorboard_dir": files.tensorboard_dir}
     options |= {"checkpoints": checkpoints, "resume": files.resume, "placement": placement, "group": group}
-    with needs.watched(device), using_threads(chosen.threads):
+    with on_device(device), needs.watched(device), using_threads(chosen.threads):
         learner = make_learner(sizes, device=device, precision=chosen.precision, group=group, **recipe.learner)
         floor = _floor(needs, chosen.precision, learner.device)
         result = train(learner, X, Y, sets, settings, floor=floor, **options)

@@ -51,10 +51,11 @@ class Snapshots:
                 copies[name].copy_(value, non_blocking=True)
                 if not live:
                     value.record_stream(self._stream)
-            self._last = torch.cuda.Event()
-            self._last.record(self._stream)
+            done = torch.cuda.Event()
+            done.record(self._stream)
+        self._last = done  # not before it is recorded: another thread may be waiting
         if live:
-            computing.wait_event(self._last)
+            computing.wait_event(done)
         return copies
 
     def wait(self) -> None:

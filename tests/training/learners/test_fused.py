@@ -54,7 +54,8 @@ def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "rows"), [([37, 130, 75, 91], 23), ([943, 1001, 500, 1234], 200), ([64, 70, 65], 1500)]
+    ("sizes", "rows"),
+    [([37, 130, 75, 91], 23), ([943, 1001, 500, 1234], 200), ([60, 190, 130], 600), ([64, 70, 65], 1500)],
 )
 def test_steps_follow_float64(sizes: list[int], rows: int) -> None:
     """Sizes that need padding, a short batch in the middle, both ways to make a gradient; bias and momentum too."""

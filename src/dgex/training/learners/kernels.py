@@ -247,6 +247,7 @@ def _update(
     bias_velocity,
     factor,
     rows,
+    outs,
     ins,
     momentum,
     scale,
@@ -271,9 +272,10 @@ def _update(
         for row in range(0, rows, ROWS):
             total += tl.sum(delta.load([row, o]).to(tl.float32), 0)
         at = o + tl.arange(0, OUT)
-        v_bias = momentum * tl.load(bias_velocity + at) + rate * total
-        tl.store(bias_velocity + at, v_bias)
-        tl.store(bias + at, tl.load(bias + at) + v_bias)
+        inside = at < outs  # a large tile may reach beyond the padding; tensor copies stop there by themselves
+        v_bias = momentum * tl.load(bias_velocity + at, mask=inside, other=0.0) + rate * total
+        tl.store(bias_velocity + at, v_bias, mask=inside)
+        tl.store(bias + at, tl.load(bias + at, mask=inside, other=0.0) + v_bias, mask=inside)
 
 
 def update(
@@ -313,7 +315,7 @@ def update(
         TensorDescriptor.from_tensor(delta, [rows, out]), TensorDescriptor.from_tensor(inputs, [rows, inn]),
         TensorDescriptor.from_tensor(high, box), TensorDescriptor.from_tensor(low, box),
         TensorDescriptor.from_tensor(velocity, box), bias, bias_velocity, factor,
-        delta.shape[0], inputs.shape[1], momentum, scale,
+        delta.shape[0], delta.shape[1], inputs.shape[1], momentum, scale,
         OUT=out, IN=inn, ROWS=rows, num_warps=4, num_stages=3,
     )  # fmt: skip
 

@@ -73,6 +73,7 @@ def stream_through(
     ring = [_Slot(block, X.shape[1], width, device) for _ in range(min(slots, -(-len(X) // block)))]
     incoming, outgoing = torch.cuda.Stream(device), torch.cuda.Stream(device)
     current = torch.cuda.current_stream(device)
+    incoming.wait_stream(current)  # whatever used the memory of the buffers before has ended
     with ThreadPoolExecutor(writers) as pool, torch.inference_mode():
         for number, start in enumerate(range(0, len(X), block)):
             slot, rows = ring[number % len(ring)], slice(start, min(start + block, len(X)))

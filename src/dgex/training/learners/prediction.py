@@ -13,6 +13,7 @@ from dgex.training.batches.loader import as_tensor
 from dgex.training.learners.perceptron import Perceptron
 from dgex.training.learners.pipeline import stream_through
 from dgex.training.learners.products import Products, make_products
+from dgex.training.machine.device import on_device
 from dgex.training.machine.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 
 __all__ = ["Predictor"]
@@ -58,7 +59,8 @@ class Predictor:
         self.device, self.precision, self.targets = device, found, sizes[-1]
         self._block = _BLOCKS[found]
         self._products = make_products(network, found) if on_cpu or found != "bf16" else None
-        self._forward = _on_cuda(network, self._products) if not on_cpu else None
+        with on_device(device):
+            self._forward = _on_cuda(network, self._products) if not on_cpu else None
         self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
 
     @torch.inference_mode()
@@ -78,7 +80,8 @@ class Predictor:
             `out`.
         """
         if self._forward is not None:
-            return stream_through(self._forward, X, self._room(len(X)) if out is None else out, self.device)
+            with on_device(self.device):
+                return stream_through(self._forward, X, self._room(len(X)) if out is None else out, self.device)
         # PyTorch aligns to cache lines, numpy does not: a float32 product into numpy's memory takes a fifth longer.
         predicted = torch.empty(len(X), self.targets).numpy() if out is None else out
         blocks = [slice(start, start + self._block) for start in range(0, len(X), self._block)]

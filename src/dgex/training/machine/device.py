@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
 from dgex.errors import SettingsError
 
-__all__ = ["own_stream", "pick_device"]
+__all__ = ["on_device", "own_stream", "pick_device"]
+
+
+def on_device(device: torch.device) -> AbstractContextManager[Any]:
+    """Make a CUDA device the current one while the block runs: kernels of Triton are launched on that."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def pick_device(name: str) -> torch.device:
