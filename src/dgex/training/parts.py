@@ -147,7 +147,7 @@ def train_parts(
     Raises
     ------
     KeyboardInterrupt
-        Ctrl-C before every part had an epoch to keep.
+        Ctrl-C before the last part, or in any part that processes share out; checkpoints are kept.
     SettingsError, DataError, ModelError, OutputExistsError, RankError
         As `dgex.DGEX.fit`.
     """

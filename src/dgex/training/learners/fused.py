@@ -150,10 +150,12 @@ class FusedStep:
         if self._buffers is None or not self._buffers.fit(x, y):
             self._graph = None
             self._buffers = _Buffers(self._layers, x, y, self.group)
+            self._buffers.first_row = self.group.share(rows).start
             self._tell(len(x), rows, rate)
             self._run(self._buffers)  # the first step compiles the kernels; the second is captured
             return self._buffers.loss
         self._tell(len(x), rows, rate)
+        self._buffers.first_row = self.group.share(rows).start  # 0 in a graph, which is of one process
         if self.group.size > 1:  # a step of several processes is long enough to be launched kernel by kernel
             self._run(self._buffers)
             return self._buffers.loss
@@ -226,7 +228,7 @@ class _Buffers:
     """Everything between the layers, for batches of one size at one place."""
 
     def __init__(self, layers: list[_Layer], x: Tensor, y: Tensor, group: Group) -> None:
-        self.x, self.y, self.first_row = x, y, group.rank * len(x)
+        self.x, self.y, self.first_row = x, y, 0
         widths = [layers[0].high.shape[1], *(len(layer.high) for layer in layers)]
 
         def empty(width: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
