@@ -208,9 +208,7 @@ class Checkpoints:
                 note(f"no checkpoint in {self.folder} yet: training starts from the beginning")
             return None
         if not resume:
-            raise OutputExistsError(
-                f"{self.folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
-            )
+            refuse_existing(self.folder)
         described = self._read()
         self._compare(described)
         return described

@@ -147,25 +147,22 @@ class FusedStep:
         Batches are best given in the same place: the step is captured for the place of the largest one.
         """
         rows = len(x) if rows is None else rows
-        if self._buffers is None or not self._buffers.fit(x, y):
-            self._graph = None
-            self._buffers = _Buffers(self._layers, x, y, self.group)
-            self._buffers.first_row = self.group.share(rows).start
-            self._tell(len(x), rows, rate)
-            self._run(self._buffers)  # the first step compiles the kernels; the second is captured
-            return self._buffers.loss
+        at, launched = self._buffers, self.group.size > 1  # several processes launch each kernel: their steps are long
+        if at is None or not at.fit(x, y):
+            at = self._buffers = _Buffers(self._layers, x, y, self.group)
+            self._graph, launched = None, True  # the first step compiles the kernels; the second is captured
+        at.first_row = self.group.share(rows).start
         self._tell(len(x), rows, rate)
-        self._buffers.first_row = self.group.share(rows).start  # 0 in a graph, which is of one process
-        if self.group.size > 1:  # a step of several processes is long enough to be launched kernel by kernel
-            self._run(self._buffers)
-            return self._buffers.loss
+        if launched:
+            self._run(at)
+            return at.loss
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             stream = torch.cuda.Stream(self.device)
             with _capturing, torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-                self._run(self._buffers)
+                self._run(at)
         self._graph.replay()
-        return self._buffers.loss
+        return at.loss
 
     def _tell(self, count: int, rows: int, rate: float) -> None:
         """Put what changes from batch to batch where the graph reads it."""
