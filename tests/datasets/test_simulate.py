@@ -202,7 +202,8 @@ def test_array_response_rises_from_floor_to_ceiling() -> None:
 def test_reads_average_to_the_expected_amount() -> None:
     levels = np.full((400, 50), 8.0, np.float32)
     amounts = np.exp2(read_rnaseq(levels, np.random.default_rng(0)).astype(float)) - 1
-    assert abs(amounts.mean() / 2 ** (1.25 * 3) - 1) < 0.02
+    assert abs(amounts.mean() / (2 ** (1.25 * 3) - 1) - 1) < 0.002
+    assert not read_rnaseq(np.full((40, 50), 4.9, np.float32), np.random.default_rng(0)).any()  # background: no reads
 
 
 @pytest.mark.parametrize(
