@@ -1,8 +1,8 @@
-const none = "–";
+// Tables that sort, and the one of all genes that is also searched.
 const order = (a, b, up) => {           // values without a number go last, whichever way
   const x = a === null || a === "", y = b === null || b === "";
   if (x || y) return x - y;
-  const sign = typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", {numeric: true});
+  const sign = typeof a === "number" ? a - b : compare(a, b);
   return up ? sign : -sign;
 };
 const mark = (heads, at, up) => heads.forEach((h, i) => {
@@ -18,8 +18,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
   heads.forEach((head, at) => button(head, () => {
     const up = head.getAttribute("aria-sort") !== "ascending";
     const value = row => {
-      const v = row.cells[at].dataset.v;
-      return v === undefined ? row.cells[at].textContent : v === "" ? null : Number(v);
+      const cell = row.cells[at], v = cell.dataset.v;
+      return v === undefined ? cell.dataset.s ?? cell.textContent : v === "" ? null : Number(v);
     };
     body.append(...[...body.rows].sort((a, b) => order(value(a), value(b), up)));
     mark(heads, at, up);
@@ -27,11 +27,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 for (const finder of document.querySelectorAll(".finder")) {
-  const data = JSON.parse(finder.querySelector("script").textContent);
+  const data = dataOf(finder), names = namesOf(data.names), lower = names.map(n => n.toLowerCase());
   const [query, pick] = [finder.querySelector("input"), finder.querySelector("select")];
   const [said, table, more] = ["output", "table", ".more"].map(s => finder.querySelector(s));
   let at = 0, up = true, shown = 50, heads = [];
-  const names = data.names, lower = names.map(n => n.toLowerCase());
   const measure = () => data.measures[pick ? pick.selectedIndex : 0];
   const head = () => {
     const row = document.createElement("tr");
@@ -57,8 +56,13 @@ for (const finder of document.querySelectorAll(".finder")) {
       const best = known.length > 1 && m.best ? Math[m.best](...known) : NaN;
       for (const v of values) {
         const td = document.createElement("td");
-        td.className = v === best ? "n best" : "n";
-        td.textContent = v === null ? none : v.toFixed(data.digits).replace("-", "−"); tr.append(td);
+        td.className = "n"; td.textContent = number(v, data.digits);
+        if (v === best) {
+          const word = document.createElement("span");
+          word.className = "unseen"; word.textContent = " (best)";
+          td.classList.add("best"); td.append(word);
+        }
+        tr.append(td);
       }
       return tr;
     });
