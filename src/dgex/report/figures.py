@@ -25,7 +25,7 @@ from dgex.metrics import share_better
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
-__all__ = ["density", "gene_scatter", "learning_curves", "save", "scatter", "to_svg"]
+__all__ = ["density", "gene_scatter", "learning_curves", "new_figure", "save", "scatter", "to_svg"]
 
 _SIZE = (5.4, 4.0)
 _POINTS = 240  # of a density curve
@@ -67,7 +67,7 @@ def density(
         raise DataError("a density needs at least one finite value; found none")
     grid = _grid(finite)
     with house_style():
-        figure, axes = _figure()
+        figure, axes = new_figure()
         for (name, array), look in zip(finite.items(), _looks(finite, grey)):
             label = f"{name}  ({array.mean():.3f})"
             if np.ptp(array) < 1e-9 * max(1.0, abs(array).max()):
@@ -159,7 +159,7 @@ def gene_scatter(
         raise DataError(f"no gene has a finite value on both axes: {xlabel}, {ylabel}")
     low, top = _limits(x, y)
     with house_style():
-        figure, axes = _figure((4.6, 4.6))
+        figure, axes = new_figure((4.6, 4.6))
         axes.plot([low, top], [low, top], color=INK, linewidth=1.0, zorder=3)
         # Thousands of dots are drawn as pixels inside the SVG: a tenth of the size, nothing lost to the eye.
         axes.scatter(x, y, s=7, color=color, alpha=_alpha(len(x)), linewidths=0, rasterized=True, zorder=2)
@@ -205,7 +205,7 @@ def learning_curves(
     if not curves:
         raise DataError("learning curves need at least one history; found none")
     with house_style():
-        figure, axes = _figure()
+        figure, axes = new_figure()
         for (name, (epochs, errors)), look in zip(curves.items(), _looks(curves, ())):
             x, y = np.asarray(epochs, np.float64), np.asarray(errors, np.float64)
             label = name
@@ -257,7 +257,8 @@ def save(figure: Figure, stem: str | os.PathLike[str], *, overwrite: bool = Fals
     return paths
 
 
-def _figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
+def new_figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
+    """A figure of so many inches and its axes; to be called inside `house_style`."""
     figure = Figure(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     FigureCanvasAgg(figure)
