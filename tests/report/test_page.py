@@ -1,56 +1,20 @@
 from __future__ import annotations
 
-import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from pages import HOSTILE, Tree, embedded
 
 from dgex.errors import DataError, OutputExistsError
 from dgex.report.page import Page
 
-HOSTILE = "<script>alert('&\"')</script>"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
     '<defs><clipPath id="c"><path d="M0 0"/></clipPath></defs>'
     '<g id="axes" clip-path="url(#c)"><use xlink:href="#axes"/></g></svg>'
 )
-VOID = {"meta", "link", "input", "br", "hr", "img"}
-
-
-class Tree(HTMLParser):
-    """Collects elements, attributes and text, and insists that every element that opens is closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(html)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def text(self, tag: str) -> list[str]:
-        return [text for name, text in self.texts if name == tag]
 
 
 @pytest.fixture
@@ -76,7 +40,7 @@ def test_a_hostile_name_is_only_text(page):
     html = page.html()
     tree = Tree(html)
     assert "<script>alert" not in html
-    assert len(tree.all("script")) == 2  # the finder's data and the page's own script
+    assert len(tree.all("script")) == 3  # the finder's values, its genes and the page's own script
     assert tree.text("h1") == [HOSTILE]
     assert HOSTILE in tree.text("th")
     assert tree.text("title") == [HOSTILE]
@@ -126,10 +90,8 @@ def test_a_table_shows_rounded_and_sorts_by_exact_values(page):
 
 
 def test_the_finder_carries_the_values_as_strict_json(page):
-    html = page.html()
-    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', html, flags=re.DOTALL)
-    found = json.loads(data, parse_constant=lambda name: pytest.fail(name))
-    assert found["names"] == [HOSTILE, "TP53"]
+    found, names = embedded(page.html())
+    assert names == [HOSTILE, "TP53"]
     assert [m["name"] for m in found["measures"]] == [HOSTILE, "Other"]
     assert found["measures"][1] == {
         "name": "Other", "best": "min", "columns": [HOSTILE, "B"], "values": [[0.123, None], [1.0, -2.0]]
@@ -144,6 +106,14 @@ def test_a_page_of_eight_thousand_genes_stays_small():
     small = Page("t").add_finder(measures, "c", max_values=120_000).html()
     assert "Left out of this page for its size: Spearman." in small
     assert small.count("<option>") == 2
+
+
+def test_measures_of_other_genes_are_refused():
+    frame = pd.DataFrame({"LR": [1.0, 2.0]}, index=["A", "B"])
+    with pytest.raises(DataError, match="'second' has others"):
+        Page("t").add_finder({"first": frame, "second": frame[::-1]}, "c")
+    with pytest.raises(DataError, match="at least one measure"):
+        Page("t").add_finder({}, "c")
 
 
 def test_figures_next_to_each_other_share_a_grid(page):
@@ -161,6 +131,51 @@ def test_save_is_whole_and_asks_before_replacing(page, tmp_path):
     with pytest.raises(DataError, match="no well-formed SVG"):
         page.add_figure("<svg", "broken")
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_headings_are_linked_by_their_words():
+    page = Page("t")
+    for text in ("Table 1: overall error ± SD", "Content", "Über R²", "Methods", "Methods", "…", "caption_1"):
+        page.add_heading(text)
+    page.add_heading("Methods", level=3)
+    tree = Tree(page.html())
+    assert [a["id"] for a in tree.all("h2")] == [
+        "table-1-overall-error-sd", "content-2", "über-r2", "methods", "methods-2", "section", "caption-1"
+    ]  # fmt: skip
+    assert [a["id"] for a in tree.all("h3")] == ["methods-3"]
+    assert [a["href"] for a in tree.all("a")][1:] == [f"#{a['id']}" for a in tree.all("h2")]
+
+
+@pytest.mark.parametrize(("sections", "folded"), [(1, None), (2, False), (6, False), (7, True), (12, True)])
+def test_many_sections_fold(sections, folded):
+    page = Page("t")
+    for at in range(sections):
+        page.add_heading(f"Part {at}").add_text("x")
+    tree = Tree(page.html())
+    assert len(tree.all("nav")) == (folded is not None)
+    assert len(tree.all("details")) == bool(folded)
+    assert len(tree.all("li")) == (sections if folded is not None else 0)
+
+
+def test_every_table_has_its_caption_and_a_box_named_by_it(page):
+    tree = Tree(page.html())
+    assert len(tree.all("caption")) == len(tree.all("table")) == 2
+    boxes = [a for a in tree.all("div") if a.get("role") == "region"]
+    spans = [a["id"] for a in tree.all("span") if "id" in a]
+    assert [a["aria-labelledby"] for a in boxes] == spans
+    assert all(a["tabindex"] == "0" for a in boxes)
+
+
+def test_selected_rows_say_so_and_still_sort_by_their_words():
+    frame = pd.DataFrame({"Method": ["LR", '"D-GEX"'], "error": [0.4, 0.3]})
+    tree = Tree(Page("t").add_table(frame, "c", best={"error": "min"}, selected=[1]).html())
+    assert [a.get("class") for a in tree.all("tr")] == [None, None, "selected"]
+    assert [a["data-s"] for a in tree.all("th") if "data-s" in a] == ['"D-GEX"']
+    assert [t for t in tree.text("span") if t != "c"] == ["◆", " (selected)", " (best)"]
+    plain = Page("t").add_table(frame, "c").html()
+    assert "(selected)" not in plain.split("<body>")[1].split("<script>")[0]
+    with pytest.raises(DataError, match="row 2 cannot be marked"):
+        Page("t").add_table(frame, "c", selected=[2])
 
 
 def test_an_empty_page_is_a_page():

@@ -277,7 +277,7 @@ def _curves(history: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _caption(name: str, figure: Figure) -> str:
-    title = str(figure.axes[0].get_title(loc="left"))
+    title = str(figure.axes[0].get_title(loc="left")).replace("\n", " ")
     rest = {
         "error-density": "how the errors spread over the target genes; further left is better.",
         "pearson-density": "how the correlations of inferred with measured values spread; further right is better.",

@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from dgex.metrics import share_better
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
-__all__ = ["density", "learning_curves", "save", "scatter", "to_svg"]
+__all__ = ["density", "gene_scatter", "learning_curves", "new_figure", "save", "scatter", "to_svg"]
 
 _SIZE = (5.4, 4.0)
 _POINTS = 240  # of a density curve
+_TITLE = 42  # letters that fit over a square figure
 
 
 def density(
@@ -65,7 +67,7 @@ def density(
         raise DataError("a density needs at least one finite value; found none")
     grid = _grid(finite)
     with house_style():
-        figure, axes = _figure()
+        figure, axes = new_figure()
         for (name, array), look in zip(finite.items(), _looks(finite, grey)):
             label = f"{name}  ({array.mean():.3f})"
             if np.ptp(array) < 1e-9 * max(1.0, abs(array).max()):
@@ -109,24 +111,77 @@ def scatter(
     if not len(x):
         raise DataError(f"no gene has finite errors by both {name} and {baseline_name}")
     suffix = f" ({unit})" if unit else ""
-    top = float(max(x.max(), y.max())) * 1.04 or 1.0
-    low = min(float(min(x.min(), y.min())) * 0.9, top * 0.5)
-    low = 0.0 if low < 0.25 * top else low
+    return gene_scatter(
+        x,
+        y,
+        f"Error by {name}{suffix}",
+        f"Error by {baseline_name}{suffix}",
+        f"{name} is better on {share_text(share_better(x, y))} of {len(x):,} genes",
+        color=color,
+        above=f"{name} better",
+        below=f"{baseline_name} better",
+    )
+
+
+def gene_scatter(
+    x: np.ndarray,
+    y: np.ndarray,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    *,
+    color: str = PALETTE[0],
+    above: str = "",
+    below: str = "",
+) -> Figure:
+    """Draw one value against another, a dot a gene, on two equal axes with their diagonal.
+
+    Parameters
+    ----------
+    x, y
+        One value a gene, in the same order. Genes without a finite pair are not drawn.
+    xlabel, ylabel, title
+        Texts.
+    color
+        Of the dots.
+    above, below
+        What it means to lie above and below the diagonal: words in the two corners.
+
+    Raises
+    ------
+    DataError
+        If no gene has a finite pair.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    fits = np.isfinite(x) & np.isfinite(y)
+    x, y = x[fits], y[fits]
+    if not len(x):
+        raise DataError(f"no gene has a finite value on both axes: {xlabel}, {ylabel}")
+    low, top = _limits(x, y)
     with house_style():
-        figure, axes = _figure((4.6, 4.6))
+        figure, axes = new_figure((4.6, 4.6))
         axes.plot([low, top], [low, top], color=INK, linewidth=1.0, zorder=3)
         # Thousands of dots are drawn as pixels inside the SVG: a tenth of the size, nothing lost to the eye.
         axes.scatter(x, y, s=7, color=color, alpha=_alpha(len(x)), linewidths=0, rasterized=True, zorder=2)
-        axes.set(xlim=(low, top), ylim=(low, top), aspect="equal")
+        axes.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel=xlabel, ylabel=ylabel)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_xlabel(f"Error by {name}{suffix}")
-        axes.set_ylabel(f"Error by {baseline_name}{suffix}")
-        axes.set_title(f"{name} is better on {share_text(share_better(x, y))} of {len(x):,} genes")
+        axes.set_title(fill(title, _TITLE))
         style: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontsize": 9.5}
-        axes.text(0.03, 0.97, f"{name} better", va="top", **style)
-        axes.text(0.97, 0.03, f"{baseline_name} better", ha="right", **style)
+        axes.text(0.03, 0.97, above, va="top", **style)
+        axes.text(0.97, 0.03, below, ha="right", **style)
     return figure
+
+
+def _limits(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Limits of both axes: from zero where that wastes little, with room on every side."""
+    least, most = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    if least < 0:
+        margin = 0.04 * (max(most, 0.0) - least)
+        return least - margin, max(most, 0.0) + margin
+    top = most * 1.04 or 1.0
+    low = min(least * 0.9, top * 0.5)
+    return (0.0 if low < 0.25 * top else low), top
 
 
 def learning_curves(
@@ -150,7 +205,7 @@ def learning_curves(
     if not curves:
         raise DataError("learning curves need at least one history; found none")
     with house_style():
-        figure, axes = _figure()
+        figure, axes = new_figure()
         for (name, (epochs, errors)), look in zip(curves.items(), _looks(curves, ())):
             x, y = np.asarray(epochs, np.float64), np.asarray(errors, np.float64)
             label = name
@@ -202,7 +257,8 @@ def save(figure: Figure, stem: str | os.PathLike[str], *, overwrite: bool = Fals
     return paths
 
 
-def _figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
+def new_figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
+    """A figure of so many inches and its axes; to be called inside `house_style`."""
     figure = Figure(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     FigureCanvasAgg(figure)
@@ -249,4 +305,4 @@ def _finite(array: np.ndarray) -> np.ndarray:
 
 
 def _alpha(count: int) -> float:
-    return float(np.clip(40 / np.sqrt(count), 0.12, 0.8))
+    return float(np.clip(20 / np.sqrt(count), 0.15, 0.8))

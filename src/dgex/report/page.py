@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Self
@@ -15,14 +13,21 @@ import pandas as pd
 
 from dgex._version import __version__
 from dgex.atomic import atomic_file
+from dgex.errors import DataError
 from dgex.report.assets import SCRIPT, STYLE
+from dgex.report.finder import finder, fitting
+from dgex.report.markup import json_element, scroll_box, slug
+from dgex.report.matrix import Cell, matrix_legend, matrix_table
+from dgex.report.sortable import sortable_table
+from dgex.report.style import PALETTE
 from dgex.report.svg import embed
-from dgex.report.tables import cell, is_number
 
-__all__ = ["Page"]
+__all__ = ["Cell", "Page"]
 
 # The browser may load nothing but what the file itself holds.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+
+_FEW = 6  # sections whose links stand in a row
 
 
 class Page:
@@ -44,26 +49,27 @@ class Page:
         self.title, self.subtitle = title, subtitle
         self._parts: list[tuple[str, str]] = []  # (kind, HTML)
         self._sections: list[tuple[str, str]] = []  # (id, heading) of the second level
+        self._taken = {"content"}  # ids of headings; every other id has an underscore, which theirs never have
         self._count = 0
+        self._names: dict[tuple[str, ...], str] = {}  # genes to the id of the element that lists them
 
     def add_heading(self, text: str, level: int = 2) -> Self:
-        """Begin a section (level 2, listed in the page's navigation) or a part of one (level 3)."""
+        """Begin a section (level 2, listed in the page's navigation) or a part of one (level 3).
+
+        A link reaches it by its words: `#table-1-overall-error` for "Table 1: overall error".
+        """
+        name = slug(text, self._taken)
+        self._taken.add(name)
         if level == 2:
-            name = f"section-{len(self._sections) + 1}"
             self._sections.append((name, text))
-            self._parts.append(("section", f'<h2 id="{name}">{escape(text)}</h2>'))
-        else:
-            self._parts.append(("html", f"<h3>{escape(text)}</h3>"))
-        return self
+        kind, tag = ("section", "h2") if level == 2 else ("html", "h3")
+        return self._add(kind, f'<{tag} id="{name}">{escape(text)}</{tag}>')
 
     def add_text(self, text: str, *, code: bool = False) -> Self:
         """Add paragraphs, parted by empty lines; with `code` one block kept as it is."""
         if code:
-            self._parts.append(("html", f'<pre tabindex="0"><code>{escape(text)}</code></pre>'))
-        else:
-            for paragraph in text.strip().split("\n\n"):
-                self._parts.append(("html", f"<p>{escape(paragraph)}</p>"))
-        return self
+            return self._add("html", f'<pre tabindex="0"><code>{escape(text)}</code></pre>')
+        return self._add("html", "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n")))
 
     def add_numbers(self, numbers: Sequence[tuple[str, str, str]]) -> Self:
         """Add a row of headline figures, each a (label, value, remark)."""
@@ -73,8 +79,7 @@ class Page:
             + "</dd></div>"
             for label, value, remark in numbers
         )
-        self._parts.append(("html", f'<dl class="numbers">{boxes}</dl>'))
-        return self
+        return self._add("html", f'<dl class="numbers">{boxes}</dl>')
 
     def add_table(
         self,
@@ -84,6 +89,7 @@ class Page:
         labels: Mapping[str, str] | None = None,
         formats: Mapping[str, str] | None = None,
         best: Mapping[str, str] | None = None,
+        selected: Collection[int] = (),
     ) -> Self:
         """Add a table that a click on a header sorts; the first column names the rows.
 
@@ -97,36 +103,55 @@ class Page:
             Column to header and to format specification (`".4f"`, `".1%"`).
         best
             Column to "min" or "max": the best value of that column is marked.
+        selected
+            Positions of rows to mark as selected, counted from 0.
+
+        Raises
+        ------
+        DataError
+            If a position lies outside the table.
         """
-        labels, formats = labels or {}, formats or {}
-        numeric = {name: is_number(frame[name]) for name in frame.columns}
-        head = "".join(
-            f'<th scope="col"{_class("n" if numeric[name] else "")}>{escape(str(labels.get(name, name)))}</th>'
-            for name in frame.columns
-        )
-        marked = {name: _best_rows(frame[name], rule) for name, rule in (best or {}).items() if name in frame}
-        rows = []
-        for at in range(len(frame)):
-            cells = []
-            for column, name in enumerate(frame.columns):
-                value = frame.iat[at, column]
-                text = escape(cell(value, formats.get(name, "")))
-                if column == 0:
-                    cells.append(f'<th scope="row"{_value(value, numeric[name])}>{text}</th>')
-                    continue
-                kind = ("n" if numeric[name] else "") + (" best" if at in marked.get(name, ()) else "")
-                cells.append(f"<td{_class(kind)}{_value(value, numeric[name])}>{text}</td>")
-            rows.append(f"<tr>{''.join(cells)}</tr>")
-        self._count += 1
-        self._parts.append(
-            (
-                "html",
-                f'<div class="scroll" role="region" tabindex="0" aria-labelledby="table-{self._count}">'
-                f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-                f'<p class="caption" id="table-{self._count}">{escape(caption)}</p>',
-            )
-        )
-        return self
+        body = sortable_table(frame, labels or {}, formats or {}, best or {}, selected)
+        return self._add("html", scroll_box(self._name("caption"), caption, body, "sortable"))
+
+    def add_matrix(
+        self,
+        cells: Sequence[Sequence[Cell | None]],
+        *,
+        rows: Sequence[object],
+        columns: Sequence[object],
+        corner: str,
+        caption: str,
+        over: str = "",
+        digits: int = 4,
+        best: str = "lowest",
+        selected: str = "selected",
+    ) -> Self:
+        """Add measured values with the published ones below, laid out as tables 1 and 2 of the paper.
+
+        Parameters
+        ----------
+        cells
+            One sequence a row, one `Cell` a column; None is an empty cell.
+        rows, columns
+            Their headers: numbers of hidden layers (or methods) and of hidden units.
+        corner, over
+            What the rows are, and what the columns are: a header over all of theirs.
+        caption
+            What the table shows.
+        digits
+            Decimals.
+        best, selected
+            What the two marks mean, for the line below the table that explains them.
+
+        Raises
+        ------
+        DataError
+            If the cells are not as many as rows and columns.
+        """
+        body = matrix_table(cells, rows, columns, corner, over, digits)
+        box = scroll_box(self._name("caption"), caption, body, "matrix")
+        return self._add("html", box + matrix_legend(cells, "paper", best, selected))
 
     def add_finder(
         self,
@@ -153,48 +178,17 @@ class Page:
         max_values
             Numbers the page may hold: measures that do not fit are left out, last ones first, and the
             caption says so. The first measure always stays.
+
+        Raises
+        ------
+        DataError
+            If there is no measure, or their genes differ.
         """
-        frames = dict(measures)
-        left_out: list[str] = []
-        while len(frames) > 1 and sum(frame.size for frame in frames.values()) > max_values:
-            left_out.insert(0, frames.popitem()[0])
+        frames, left_out = fitting(measures, max_values)
         if left_out:
             caption += f" Left out of this page for its size: {', '.join(left_out)}."
-        first = next(iter(frames.values()))
-        data = {
-            "index": str(first.index.name or "Gene").capitalize(),
-            "digits": digits,
-            "names": [str(name) for name in first.index],
-            "measures": [
-                {
-                    "name": name,
-                    "best": (best or {}).get(name),
-                    "columns": [str(column) for column in frame.columns],
-                    "values": [_rounded(frame.iloc[:, at], digits) for at in range(frame.shape[1])],
-                }
-                for name, frame in frames.items()
-            ],
-        }
-        # "<" cannot end the script element when it is written as an escape, whatever a gene is called
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-        text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-        options = "".join(f"<option>{escape(name)}</option>" for name in frames)
-        pick = f"<label>Show<select>{options}</select></label>" if len(frames) > 1 else ""
-        self._count += 1
-        self._parts.append(
-            (
-                "html",
-                f'<div class="finder"><script type="application/json">{text}</script>'
-                '<div class="tools"><label>Find genes<input type="search" autocomplete="off" spellcheck="false" '
-                f'placeholder="names, parted by spaces"></label>{pick}<output aria-live="polite"></output></div>'
-                f'<div class="scroll" role="region" tabindex="0" aria-labelledby="table-{self._count}">'
-                "<table><thead></thead><tbody></tbody></table></div>"
-                '<button class="more" type="button" hidden>Show more</button>'
-                f'<p class="caption" id="table-{self._count}">{escape(caption)}</p>'
-                "<noscript><p>This table needs JavaScript; the same values stand in the CSV file.</p></noscript></div>",
-            )
-        )
-        return self
+        names = self._share_names(next(iter(frames.values())).index)
+        return self._add("html", finder(frames, names, self._name("caption"), caption, best or {}, digits))
 
     def add_figure(self, svg: str, caption: str) -> Self:
         """Add a figure given as an SVG document; figures that follow each other stand side by side.
@@ -204,18 +198,59 @@ class Page:
         DataError
             If `svg` is not a well-formed SVG document.
         """
-        self._count += 1
-        drawing = embed(svg, f"f{self._count}-", caption)
-        self._parts.append(("figure", f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"))
-        return self
+        drawing = embed(svg, f"{self._name('figure')}-", caption)
+        return self._add("figure", f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>")
+
+    def add_scatter(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        names: Sequence[str],
+        *,
+        xlabel: str,
+        ylabel: str,
+        title: str,
+        caption: str,
+        color: str = PALETTE[0],
+        above: str = "",
+        below: str = "",
+    ) -> Self:
+        """Add a scatter of one value against another, gene by gene, that tells the gene under the pointer.
+
+        A gene can also be found by its name. Scatters and tables of the same genes share one list of names.
+
+        Parameters
+        ----------
+        x, y
+            One value a gene; genes without a finite pair have no dot. The page holds them to 4 decimals.
+        names
+            The genes, in the same order.
+        xlabel, ylabel, title, caption
+            Texts.
+        color
+            Of the dots.
+        above, below
+            What it means to lie above and below the diagonal: words in the two corners.
+
+        Raises
+        ------
+        DataError
+            If x, y and names differ in length or no gene has a finite pair.
+        """
+        from dgex.report.figures import gene_scatter
+        from dgex.report.scatter import hoverable
+
+        x, y = np.asarray(x, np.float64).ravel(), np.asarray(y, np.float64).ravel()
+        if not len(x) == len(y) == len(names):
+            raise DataError(f"a scatter needs one x, y and name a gene; found {len(x)}, {len(y)} and {len(names)}")
+        figure = gene_scatter(x, y, xlabel, ylabel, title, color=color, above=above, below=below)
+        shared, prefix = self._share_names(names), f"{self._name('figure')}-"
+        return self._add("figure", hoverable(figure, x, y, shared, prefix, caption, (xlabel, ylabel)))
 
     def html(self) -> str:
         """The whole page."""
-        navigation = ""
-        if len(self._sections) > 1:
-            links = "".join(f'<li><a href="#{name}">{escape(text)}</a></li>' for name, text in self._sections)
-            navigation = f'<nav aria-label="Sections"><ul>{links}</ul></nav>'
         subtitle = f"<p>{escape(self.subtitle)}</p>" if self.subtitle else ""
+        names = "\n".join(json_element(list(key), id=name) for key, name in self._names.items())
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -223,10 +258,20 @@ class Page:
             f'<meta name="generator" content="dgex {__version__}">\n<title>{escape(self.title)}</title>\n'
             f'<link rel="icon" href="data:,">\n<style>{STYLE}</style>\n</head>\n<body>\n'
             '<a class="skip" href="#content">Skip to content</a>\n'
-            f"<header><h1>{escape(self.title)}</h1>{subtitle}</header>\n{navigation}\n"
+            f"<header><h1>{escape(self.title)}</h1>{subtitle}</header>\n{self._contents()}\n"
             f'<main id="content">\n{self._body()}\n</main>\n'
-            f"<footer>Made with dgex {__version__}.</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+            f"<footer>Made with dgex {__version__}.</footer>\n{names}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
         )
+
+    def _contents(self) -> str:
+        """Links to the sections; many of them fold away, so that they never cover a small screen."""
+        if len(self._sections) < 2:
+            return ""
+        links = "".join(f'<li><a href="#{name}">{escape(text)}</a></li>' for name, text in self._sections)
+        if len(self._sections) <= _FEW:
+            return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+        summary = '<summary>Contents<span class="here" aria-hidden="true"></span></summary>'
+        return f'<nav aria-label="Contents" class="many"><details>{summary}<ul>{links}</ul></details></nav>'
 
     def _body(self) -> str:
         lines, inside, figures = [], False, False
@@ -254,27 +299,18 @@ class Page:
             temporary.write_text(self.html(), "utf-8")
         return Path(path)
 
+    def _add(self, kind: str, html: str) -> Self:
+        self._parts.append((kind, html))
+        return self
 
-def _class(names: str) -> str:
-    return f' class="{names.strip()}"' if names.strip() else ""
+    def _name(self, kind: str) -> str:
+        """A new id."""
+        self._count += 1
+        return f"{kind}_{self._count}"
 
-
-def _value(value: object, numeric: bool) -> str:
-    """The number to sort by, since its text is rounded; empty where there is none."""
-    if not numeric:
-        return ""
-    number = float(value) if pd.notna(value) else math.nan  # type: ignore[call-overload,arg-type]
-    return f' data-v="{number!r}"' if math.isfinite(number) else ' data-v=""'
-
-
-def _best_rows(column: pd.Series, rule: str) -> set[int]:
-    values = column.to_numpy(np.float64)
-    if np.isfinite(values).sum() < 2:
-        return set()
-    target = np.nanmin(values) if rule == "min" else np.nanmax(values)
-    return set(np.flatnonzero(values == target).tolist())
-
-
-def _rounded(column: pd.Series, digits: int) -> list[float | None]:
-    values = column.to_numpy(np.float64)
-    return [round(value, digits) if math.isfinite(value) else None for value in values.tolist()]
+    def _share_names(self, names: Sequence[str] | pd.Index) -> str:
+        """The id of the element that lists these genes; every list stands in the page once."""
+        key = tuple(str(name) for name in names)
+        if key not in self._names:
+            self._names[key] = f"names_{len(self._names) + 1}"
+        return self._names[key]

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib
-
 __all__ = ["INK", "LINES", "MUTED", "PALETTE", "PAPER", "SHADE", "house_style"]
 
 # Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) that hold on white and on a dark page (yellow does not).
@@ -61,6 +59,8 @@ _STYLE: dict[Any, Any] = {
 @contextmanager
 def house_style() -> Iterator[None]:
     """Apply the style while a figure is made or written; the caller's own matplotlib settings come back after."""
+    import matplotlib  # here, so that a page that only needs a colour loads no matplotlib
+
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)

@@ -6,15 +6,15 @@ import re
 from xml.etree import ElementTree
 
 from dgex.errors import DataError
+from dgex.report.style import INK, MUTED, PALETTE, PAPER
 
 __all__ = ["embed"]
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{_XLINK}}}href"
 _DROP = {"script", "metadata", "foreignObject", "title", "desc"}
-# The neutral colours of dgex.report.style, and its blue, which is too dark for a dark page. The module itself is not
-# imported: a page needs no matplotlib.
-_COLOURS = {"#1b2127": "currentColor", "#5b6771": "var(--muted)", "#fefefe": "none", "#0072b2": "var(--blue)"}
+# The neutral colours take the page's own, and the blue, which is too dark for a dark page, the page's blue.
+_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", PAPER: "none", PALETTE[0]: "var(--blue)"}
 
 
 def embed(svg: str, prefix: str, title: str) -> str:
