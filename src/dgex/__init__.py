@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dgex.genes import id_type
     from dgex.inference import infer
     from dgex.io import convert, create, describe, open, read, write
+    from dgex.models.cmap import convert_weights
     from dgex.models.fitting import train
     from dgex.models.folder import load
     from dgex.models.grid import train_grid
@@ -39,6 +40,7 @@ _HOME = {
     "Ridge": "dgex.models.linear",
     "SampleKNN": "dgex.models.neighbours",
     "convert": "dgex.io",
+    "convert_weights": "dgex.models.cmap",
     "create": "dgex.io",
     "demo": "dgex.tour",
     "describe": "dgex.io",
@@ -66,6 +68,7 @@ __all__ = [
     "SampleKNN",
     "__version__",
     "convert",
+    "convert_weights",
     "create",
     "demo",
     "describe",

@@ -178,6 +178,11 @@ def _plan(model: Estimator, data: Any, units: str, extra: str, missing: str) -> 
             f"only {found.found:,} of {total:,} landmark genes are in the input: too few to infer from, at least "
             f"{LEAST:.0%} are needed"
         )
+    if found.missing and model.normalization_ is not None and model.normalization_.landmark_mean is None:
+        raise GeneError(
+            f"{len(found.missing):,} of {total:,} landmark genes are missing from the input ({first(found.missing)}) "
+            "and cannot be imputed: the model works in original units and knows no training means"
+        )
     if found.missing:
         warn(f"{len(found.missing):,} landmark genes are imputed by the training mean: {first(found.missing)}")
     used = set(found.index[found.index >= 0].tolist())
@@ -283,7 +288,7 @@ def _blocks(plan: _Plan, data: Any, block: int, start: int = 0) -> Iterator[tupl
         else:
             x = values if normalization is None else normalization.standardize_landmarks(values)
         x = np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
-        if at.start == 0 and normalization is not None and plan.shift is None:
+        if at.start == 0 and normalization is not None and plan.shift is None and normalization.standardize != "none":
             _tell_distance(x[:, ~imputed])
         y = plan.model.predict(x)
         if plan.units == "original" and normalization is not None:

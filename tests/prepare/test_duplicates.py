@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import pairwise_distances
 
+from dgex import io
 from dgex.errors import DataError, SettingsError
+from dgex.gene_table import GeneTable
 from dgex.prepare.duplicates import close_pairs, near_duplicates
+from dgex.prepare.pipeline import prepare
 
 
 def slow_pairs(X: np.ndarray, distance: float) -> np.ndarray:
@@ -107,3 +112,26 @@ def test_errors() -> None:
     for method in ("exact", "clusters"):
         with pytest.raises(DataError, match="NaN"):
             near_duplicates(X, 1.0, method=method)
+
+
+@pytest.mark.parametrize("method", ["exact", "clusters"])
+def test_of_the_compendium_over_all_its_columns(tmp_path, method):
+    rng = np.random.default_rng(0)
+    names = [f"G{i}" for i in range(12)]
+    X = rng.uniform(4, 15, (300, 12)).astype(np.float32)
+    X[9] = X[2] + 0.01  # alike in all columns
+    X[11] = X[4]
+    X[11, 10:] += 3  # alike in the genes kept only
+    others = pd.DataFrame(index=[f"s{i}" for i in range(300)]), pd.DataFrame(index=names)
+    further = ad.AnnData(X[:5], obs=pd.DataFrame(index=[f"o{i}" for i in range(5)]), var=others[1])
+    io.write(further, tmp_path / "set.h5ad")
+    frame = pd.DataFrame({"role": ["landmark"] * 4 + ["target"] * 6}, index=names[:10])
+    options = {"genes": GeneTable(frame), "dedup": 1.0, "dedup_method": method, "standardize": "none"}
+    inputs = [f"set={tmp_path / 'set.h5ad'}", ad.AnnData(X, obs=others[0], var=others[1])]
+    published = prepare(inputs, dedup_over="compendium", **options)
+    assert set(others[0].index) - set(published.obs_names) == {"s9"}
+    assert set(further.obs_names) <= set(published.obs_names)
+    assert published.uns["dgex"]["duplicates"]["dropped_samples"] == ["s9"]
+    if method == "exact":
+        over_inputs = prepare(inputs, **options)
+        assert set(others[0].index) - set(over_inputs.obs_names) == {"s0", "s1", "s2", "s3", "s4", "s9", "s11"}

@@ -1,4 +1,4 @@
-"""Commands about models: train, evaluate, infer."""
+"""Commands about models: train, convert-weights, evaluate, infer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dgex.cli.arguments import axes, merge_settings, numbers, words
 from dgex.cli.data import Overwrite
 from dgex.progress import speaks
 
-__all__ = ["evaluate", "infer", "train"]
+__all__ = ["convert_weights", "evaluate", "infer", "train"]
 
 NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
 GRID = "Grid of networks (dgex)"
@@ -167,6 +167,25 @@ def _alone(method: str) -> None:
         raise SettingsError(
             f"{method} does not spread over processes: found {processes()}, accepted 1 (dgex train without torchrun)"
         )
+
+
+def convert_weights(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="Published regression weights, GCTX.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model folder to write.")],
+    genes: Annotated[Path | None, typer.Option(help="Gene table with symbols: CMap's gene_info.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset to use it on: landmark genes it lacks are held at their mean.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a model of the Connectivity Map's published weights, to compare with and to infer with.
+
+    Example: `dgex convert-weights GSE92743_Broad_OLS_WEIGHTS_n979x11350.gctx models/cmap --genes gene_info.txt`
+    """
+    from dgex.models.cmap import convert_weights as run
+
+    run(weights, model, genes, data, overwrite=overwrite)
+    print(model)
 
 
 def evaluate(

@@ -18,6 +18,7 @@ from dgex._version import __version__
 from dgex.errors import GeneError, SettingsError, first
 from dgex.evaluation.measuring import Found, Predictor, blocks, measure, training_mean
 from dgex.evaluation.result import TRIVIAL, Evaluation
+from dgex.evaluation.units import InDatasetUnits
 from dgex.genes import align
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.base import Estimator
@@ -48,7 +49,8 @@ def evaluate(
     models : dict of name to Estimator or path, or sequence of paths
         Fitted models or model folders; paths without names go by the name of their folder.
     data : path or AnnData
-        A dataset made by `dgex.prepare`, in the units the models were fitted on.
+        A dataset made by `dgex.prepare`, in the units the models were fitted on. Models that were fitted on values
+        that were not standardised are judged on a standardised dataset in its units, see `InDatasetUnits`.
     split : str or sequence of str
         Splits or named sets to measure on, comma separated or as a sequence.
     baseline : str, optional
@@ -98,7 +100,7 @@ def evaluate(
             none = np.array([], dtype=np.int64)
             predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
         base = _baseline(baseline, predictors)
-        _compare_normalization(predictors, source)
+        predictors = _in_units(predictors, source, genes)
         gene_names = source.var.index[genes].astype(str)
         overall, per_gene = [], []
         total = sum(map(len, where.values())) * len(predictors)
@@ -197,23 +199,28 @@ def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
     return (linear or names)[0]
 
 
-def _compare_normalization(predictors: Sequence[Predictor], source: Any) -> None:
-    """Warn of models fitted on values that were normalised otherwise than the dataset's: errors would mislead."""
+def _in_units(predictors: Sequence[Predictor], source: Any, genes: np.ndarray) -> list[Predictor]:
+    """Bring models of original units to the dataset's; warn of models of values that were normalised otherwise."""
     ours = Normalization.from_dataset(source)
     statistics = set_statistics(source, ours.set_name)
+    found = []
     for predictor in predictors:
         theirs = getattr(predictor.model, "normalization_", None)
-        if theirs is None:
-            continue
-        alike = theirs.state() == ours.state()
-        if alike and statistics is not None and theirs.landmark_mean is not None:
-            pairs = zip((theirs.landmark_mean, theirs.landmark_std), statistics)
-            alike = all(np.allclose(a, b[predictor.inputs], rtol=1e-4, atol=1e-6) for a, b in pairs)
+        if theirs is not None and theirs.standardize == "none" and statistics is not None:
+            predictor = InDatasetUnits.of(predictor, source, genes)
+            alike = all(getattr(theirs, name) == getattr(ours, name) for name in ("log2", "quantile", "units"))
+        else:
+            alike = theirs is None or theirs.state() == ours.state()
+            if alike and theirs is not None and statistics is not None and theirs.landmark_mean is not None:
+                pairs = zip((theirs.landmark_mean, theirs.landmark_std), statistics)
+                alike = all(np.allclose(a, b[predictor.inputs], rtol=1e-4, atol=1e-6) for a, b in pairs)
         if not alike:
             warn(
                 f"{predictor.name} was trained on values normalised otherwise than this dataset's: its errors may be "
                 "those of the units; evaluate on the dataset it was trained on, or train it anew"
             )
+        found.append(predictor)
+    return found
 
 
 def _overall(split: str, predictors: Sequence[Predictor], found: Sequence[Found], baseline: str) -> pd.DataFrame:
@@ -282,5 +289,6 @@ def _record(predictor: Predictor) -> dict[str, Any]:
         "settings": model.get_params(deep=False),
         "landmarks": model.n_features_in_,
         "targets": model.n_targets_,
+        "units": "original, brought to the dataset's" if isinstance(predictor, InDatasetUnits) else "the dataset's",
         "fingerprint": model.fingerprint_,
     }

@@ -31,7 +31,8 @@ class Predictor:
     def kind(self) -> str:
         return "mean" if self.model is None else self.model.kind or type(self.model).__name__
 
-    def __call__(self, X: np.ndarray) -> np.ndarray:
+    def __call__(self, X: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """Infer the compared genes of the profiles at positions `samples` of the data from their landmark values."""
         if self.model is None:
             assert self.constant is not None
             return np.broadcast_to(self.constant, (len(X), len(self.constant)))
@@ -93,10 +94,11 @@ def measure(
         ranked = spearman and predictor.model is not None
         inferred = GeneRanks(len(samples), len(genes)) if ranked else None
         measured = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
-        seconds = 0.0
+        seconds, at = 0.0, 0
         for X, Y in blocks(source, samples, predictor.inputs, genes, size):
             began = time.perf_counter()
-            Y_pred = predictor(X)
+            Y_pred = predictor(X, samples[at : at + len(Y)])
+            at += len(Y)
             seconds += time.perf_counter() - began
             errors.update(Y, Y_pred)
             if inferred is not None:

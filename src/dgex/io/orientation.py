@@ -29,7 +29,7 @@ GENE_COLUMNS = words(
     hgnc hgnc_symbol hgnc_id ensembl ensembl_id ensembl_gene_id ensembl_gene ensg entrez entrez_id entrezid
     entrez_gene_id entrezgene ncbi_gene_id probe probe_id probeid probeset probeset_id probe_set_id id_ref rid
     feature feature_id locus_tag orf pr_gene_id pr_gene_symbol gene_type gene_biotype biotype gene_title description
-    chr chrom chromosome start end strand length gene_length"""
+    chr chrom chromosome coord start end strand length gene_length"""
 )
 _SAMPLE_COLUMNS = words(
     """sample samples sample_id sampleid sample_name profile profiles profile_id cid patient patient_id donor donor_id

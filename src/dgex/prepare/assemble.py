@@ -13,12 +13,13 @@ from dgex.gene_table import GeneTable
 from dgex.genes import id_columns
 from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
 from dgex.prepare.dataset import check_finite
+from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.scale import to_log2
 from dgex.prepare.sources import Source
 from dgex.prepare.split import SPLITS
 from dgex.progress import bar, note, warn
 
-__all__ = ["GenePlan", "assign_sets", "plan_genes", "read_matrix", "sample_table"]
+__all__ = ["GenePlan", "assign_sets", "compendium_duplicates", "plan_genes", "read_matrix", "sample_table"]
 
 _BLOCK_BYTES = 32 * 2**20
 
@@ -216,6 +217,40 @@ def read_matrix(sources: list[Source], plan: GenePlan, rule: str, log2: str) -> 
             source.facts["logged"] = bool(log)
             at += source.shape[0]
     return X, linear
+
+
+def compendium_duplicates(sources: list[Source], distance: float, method: str, seed: int) -> Duplicates:
+    """Find near-duplicates of the compendium over all columns that its inputs share, on the log2 scale.
+
+    Returns
+    -------
+    Duplicates
+        With positions among the samples of all inputs; those of named sets are all kept.
+    """
+    own = [source for source in sources if source.set_name is None or source.set_name in SPLITS]
+    shared = [name for name in own[0].var.index if all(name in source.var.index for source in own[1:])] if own else []
+    if not shared:
+        raise GeneError(f"the {len(own)} inputs of the compendium share no column to find duplicates by")
+    total = sum(source.shape[0] for source in own)
+    X = np.empty((total, len(shared)), dtype=np.float32)
+    places = []  # of the samples of X among those of all inputs
+    at = before = 0
+    with bar(total, "reading for duplicates") as progress:
+        for source in sources:
+            if any(source is other for other in own):
+                columns = source.var.index.get_indexer(pd.Index(shared))
+                for where, block in source.blocks(_block_rows(len(columns)), columns):
+                    values = X[at + where.start : at + where.stop]
+                    values[:] = to_log2(np.maximum(block, 0)) if source.scale.linear else block
+                    progress.advance(len(block))
+                places.append(np.arange(before, before + source.shape[0]))
+                at += source.shape[0]
+            before += source.shape[0]
+    found = near_duplicates(X, distance, method=method, seed=seed)
+    all_places = np.concatenate(places)
+    keep = np.ones(before, dtype=bool)
+    keep[all_places] = found.keep
+    return Duplicates(keep, all_places[found.pairs])
 
 
 def _block_rows(columns: int) -> int:

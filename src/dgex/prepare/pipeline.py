@@ -18,7 +18,8 @@ from dgex._version import __version__
 from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
-from dgex.prepare.assemble import assign_sets, plan_genes, read_matrix, sample_table
+from dgex.prepare import duplicates as duplicating
+from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (
     Options,
@@ -43,6 +44,7 @@ def prepare(
     genes: GeneTable | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     dedup: float | None = None,
     dedup_method: str = "exact",
+    dedup_over: str = "inputs",
     quantile: str | bool | None = None,
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
@@ -74,6 +76,9 @@ def prepare(
         Drop samples closer than this Euclidean distance to another, over the genes kept, on the log2 scale (linear
         inputs are logged for this purpose only). Published: 1.0. See `near_duplicates`.
     dedup_method : {"exact", "clusters"}
+    dedup_over : {"inputs", "compendium"}
+        Between which samples: of all inputs, over the genes kept; or, as published, of the compendium alone (named sets
+        stay whole), over all columns of its matrix before genes are chosen.
     quantile : {None, "inductive", "paper"} or bool
         `"inductive"`: reference of the training samples, average ranks for all. `"paper"`: reference of all arrays of
         the compendium; arrays by floored average ranks, RNA-Seq by dense ranks (without arrays: all samples of the
@@ -119,7 +124,8 @@ def prepare(
 
     Notes
     -----
-    The matrix is read block by block and changed in place: beside it, nothing of its size is held.
+    The matrix is read block by block and changed in place: beside it, nothing of its size is held. With
+    `dedup_over="compendium"` all columns of the compendium are read first, and given back.
 
     References
     ----------
@@ -130,6 +136,7 @@ def prepare(
     options = Options(
         dedup=float(dedup or 0),
         dedup_method=dedup_method,
+        dedup_over=dedup_over,
         quantile=quantile or "none",
         standardize=standardize,
         split=tuple(float(share) for share in split),
@@ -147,9 +154,9 @@ def prepare(
         sources = open_sources(inputs, stack)
         if output is not None:
             check_output(output, overwrite, inputs=[source.path for source in sources if source.path])
-        work = _read(sources, table, options)
+        work, duplicates = _read(sources, table, options)
     if options.dedup:
-        drop_near_duplicates(work, options)
+        drop_near_duplicates(work, options, duplicates)
     split_work(work, options)
     treat_constant(work, options)
     if options.quantile != "none":
@@ -170,7 +177,9 @@ def _check_target(output: str | os.PathLike[str], overwrite: bool) -> None:
     check_output(output, overwrite)
 
 
-def _read(sources: list[Source], table: GeneTable | None, options: Options) -> Work:
+def _read(
+    sources: list[Source], table: GeneTable | None, options: Options
+) -> tuple[Work, duplicating.Duplicates | None]:
     plan = plan_genes(sources, table, options.same_gene)
     obs = sample_table(sources)
     for column in ("split", "set"):
@@ -178,6 +187,9 @@ def _read(sources: list[Source], table: GeneTable | None, options: Options) -> W
             note(f"obs[{column!r}] of the inputs is replaced")
     obs["set"], obs["split"] = assign_sets(sources)
     _need_group(obs, sources, options)
+    duplicates = None
+    if options.dedup and options.dedup_over == "compendium":  # its matrix is given back before the next is read
+        duplicates = compendium_duplicates(sources, options.dedup, options.dedup_method, options.seed)
     X, linear = read_matrix(sources, plan, options.collapse, options.log2)
     unlogged = [source.label for source in sources if source.scale.linear and not source.facts["logged"]]
     if unlogged and options.quantile == "none":
@@ -196,7 +208,7 @@ def _read(sources: list[Source], table: GeneTable | None, options: Options) -> W
         "standardize": options.standardize,
         "units": _units(sources, linear),
     }
-    return Work(X, obs, plan.var, linear, record, {})
+    return Work(X, obs, plan.var, linear, record, {}), duplicates
 
 
 def _units(sources: list[Source], linear: np.ndarray) -> str:

@@ -32,6 +32,7 @@ __all__ = [
 
 _ACCEPTED = {
     "dedup_method": duplicating.METHODS,
+    "dedup_over": ("inputs", "compendium"),
     "quantile": ("none", "inductive", "paper"),
     "standardize": ("inductive", "paper", "none"),
     "log2": ("never", "auto", "always"),
@@ -47,6 +48,7 @@ class Options:
 
     dedup: float
     dedup_method: str
+    dedup_over: str
     quantile: str
     standardize: str
     split: tuple[float, ...]
@@ -85,22 +87,26 @@ class Work:
         return np.flatnonzero((self.obs["split"] == "train").to_numpy())
 
 
-def drop_near_duplicates(work: Work, options: Options) -> None:
+def drop_near_duplicates(work: Work, options: Options, found: duplicating.Duplicates | None = None) -> None:
+    """Drop what was `found` already, or else look for it over the genes of the dataset."""
+
     def logged(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         at = work.linear[rows]
         values[at] = to_log2(np.maximum(values[at], 0))
         return values
 
-    found = duplicating.near_duplicates(
-        work.X,
-        options.dedup,
-        method=options.dedup_method,
-        seed=options.seed,
-        transform=logged if work.linear.any() else None,
-    )
+    if found is None:
+        found = duplicating.near_duplicates(
+            work.X,
+            options.dedup,
+            method=options.dedup_method,
+            seed=options.seed,
+            transform=logged if work.linear.any() else None,
+        )
     work.record["duplicates"] = {
         "distance": options.dedup,
         "method": options.dedup_method,
+        "over": options.dedup_over,
         "pairs": len(found.pairs),
         "dropped": found.dropped,
         "dropped_samples": work.obs.index[~found.keep].tolist()[:1000],
