@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
+    from dgex.datasets.download import download
     from dgex.datasets.simulate import simulate
     from dgex.errors import DgexError
     from dgex.evaluation import Evaluation, evaluate
@@ -44,6 +45,7 @@ _HOME = {
     "create": "dgex.io",
     "demo": "dgex.tour",
     "describe": "dgex.io",
+    "download": "dgex.datasets.download",
     "evaluate": "dgex.evaluation",
     "id_type": "dgex.genes",
     "infer": "dgex.inference",
@@ -72,6 +74,7 @@ __all__ = [
     "create",
     "demo",
     "describe",
+    "download",
     "evaluate",
     "id_type",
     "infer",

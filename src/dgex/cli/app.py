@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, models, whole
+from dgex.cli import data, download, models, whole
 from dgex.cli.arguments import GeneTables, GridAxes
 
 __all__ = ["app", "run"]
@@ -48,6 +48,7 @@ def _main(
 app.command("info", cls=GeneTables)(data.info)
 app.command("convert")(data.convert)
 app.command("simulate")(data.simulate)
+app.command("download")(download.download)
 app.command("prepare", cls=GeneTables)(data.prepare)
 app.command("train", cls=GridAxes)(models.train)
 app.command("convert-weights")(models.convert_weights)
