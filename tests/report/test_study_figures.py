@@ -15,7 +15,7 @@ def drawn(figure) -> dict[str, tuple[list[float], list[float]]]:
 
 
 def words(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text().replace("\n", " ") for text in figure.axes[0].texts]
 
 
 def test_errors_by_units_are_the_finite_ones_in_order_of_units():
@@ -31,7 +31,7 @@ def test_errors_by_units_are_the_finite_ones_in_order_of_units():
 
 def test_labels_at_the_ends_keep_the_order_of_their_lines_and_do_not_meet():
     figure = error_by_units({n: {10: 0.3 + n * 1e-6} for n in range(1, 6)}, {"LR": 0.9})
-    heights = [text.xy[1] for text in figure.axes[0].texts]
+    heights = [text.xyann[1] for text in figure.axes[0].texts]
     assert words(figure) == [*(f"{n} hidden layer{'s' * (n > 1)}" for n in range(1, 6)), "LR"]
     assert (np.diff(heights) > 0.05).all()
 

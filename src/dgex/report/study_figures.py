@@ -20,8 +20,9 @@ __all__ = ["architecture", "curves_by_dropout", "error_by_units"]
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINE = 0.052  # of the height of the axes: what a line of small text takes
 _FLAT = (0, (2, 2))
-_APART = 2.1  # layers of a drawn network, where a unit is 0.26 wide
+_APART = 1.5  # layers of a drawn network, where a unit is 0.26 wide
 
+_Label = tuple[float, float, str, str]  # where a line ends, its name and its colour
 Curve = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
 
 
@@ -56,12 +57,12 @@ def error_by_units(
     units = sorted({u for row in lines.values() for u in row})
     with house_style():
         figure, axes = new_figure()
-        labels = []
+        labels: list[_Label] = []
         for at, (layers, row) in enumerate(lines.items()):
             color = PALETTE[at % len(PALETTE)]
             x, y = list(row), list(row.values())
             axes.plot(x, y, color=color, marker=_MARKERS[at % len(_MARKERS)], markersize=6, label=str(layers))
-            labels.append((y[-1], f"{layers} hidden layer{'s' if layers > 1 else ''}", color))
+            labels.append((x[-1], y[-1], f"{layers} hidden layer{'s' if layers > 1 else ''}", color))
         axes.set_xticks(units, [f"{u:,}" for u in units])
         span = (units[-1] - units[0]) or max(1, units[0])
         axes.set_xlim(units[0] - 0.06 * span, units[-1] + 0.06 * span)
@@ -109,18 +110,18 @@ def curves_by_dropout(
         raise DataError("curves by dropout need at least one finite error; found none")
     with house_style():
         figure, axes = new_figure()
-        labels = []
+        labels: list[_Label] = []
         colors = {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(curves)}
         for name, (x, y) in held_out.items():
             axes.plot(x, y, color=colors[name], label=name)
-            labels.append((y[-1], name, colors[name]))
+            labels.append((x[-1], y[-1], name, colors[name]))
         for name, (x, y) in train.items():
             axes.plot(
                 x, y, color=colors.get(name, SHADE), linestyle=(0, (4, 1.5)), linewidth=1.3, label=f"{name}, train"
             )
-        labels += _baselines(axes, baselines)
         every = [*held_out.values(), *train.values()]
         axes.set_xlim(0, max(x[-1] for x, _ in every))
+        labels += _baselines(axes, baselines)
         axes.set_ylim(*_range([y for _, y in every], list((baselines or {}).values())))
         _label_ends(axes, labels)
         if train:
@@ -155,14 +156,15 @@ def architecture(landmarks: int, hidden: Sequence[int], targets: int, parts: int
     if not hidden or min(landmarks, *hidden, parts) < 1 or targets < parts:
         found = f"{landmarks} landmarks, hidden {list(hidden)}, {targets} targets in {parts} parts"
         raise DataError(f"a network needs a unit in every layer and a target in every part; found {found}")
-    layers = [("Landmark genes", landmarks, SHADE)]
+    layers = [("Landmark\ngenes", landmarks, SHADE)]
     layers += [
-        (f"Hidden layer {at + 1}" if len(hidden) > 1 else "Hidden layer", n, PALETTE[0]) for at, n in enumerate(hidden)
+        (f"Hidden\nlayer {at + 1}" if len(hidden) > 1 else "Hidden\nlayer", n, PALETTE[0])
+        for at, n in enumerate(hidden)
     ]
     share = -(-targets // parts)
-    layers.append(("Target genes", share, PALETTE[1]))
+    layers.append(("Target\ngenes", share, PALETTE[1]))
     with house_style():
-        figure, axes = new_figure((1.55 * len(layers) + 0.4, 4.3))
+        figure, axes = new_figure((1.1 * len(layers) + 0.2, 4.6))
         axes.set_axis_off()
         columns = [_unit_heights(count) for _, count, _ in layers]
         for at in range(len(layers) - 1):
@@ -184,10 +186,10 @@ def architecture(landmarks: int, hidden: Sequence[int], targets: int, parts: int
             axes.text(x, -2.0, amount, ha="center", va="top", color=INK, fontsize=12)
             axes.text(x, -2.3, way, ha="center", va="top", color=MUTED, fontsize=10)
         if parts > 1:
-            words = f"{parts} such networks, each for its own part of the {targets:,} target genes"
+            words = f"{parts} such networks, each for its own part\nof the {targets:,} target genes"
             axes.text((len(layers) - 1) * _APART / 2, -2.75, words, ha="center", va="top", color=MUTED, fontsize=10)
         axes.set(
-            xlim=(-0.5 * _APART, (len(layers) - 0.5) * _APART), ylim=(-3.05 if parts > 1 else -2.6, 2.4), aspect="equal"
+            xlim=(-0.5 * _APART, (len(layers) - 0.5) * _APART), ylim=(-3.4 if parts > 1 else -2.6, 2.7), aspect="equal"
         )
         axes.set_title(title)
     return figure
@@ -200,20 +202,20 @@ def _unit_heights(count: int) -> list[float]:
     return [1.6, 1.1, 0.6, -0.6, -1.1, -1.6]
 
 
-def _baselines(axes: Any, baselines: Mapping[str, float] | None) -> list[tuple[float, str, str]]:
-    labels = []
+def _baselines(axes: Any, baselines: Mapping[str, float] | None) -> list[_Label]:
+    labels: list[_Label] = []
     for name, error in (baselines or {}).items():
         if np.isfinite(error):
             axes.axhline(error, color=MUTED, linewidth=1.3, linestyle=_FLAT, label=name)
-            labels.append((float(error), name, MUTED))
+            labels.append((axes.get_xlim()[1], float(error), name, MUTED))
     return labels
 
 
-def _label_ends(axes: Any, labels: Sequence[tuple[float, str, str]]) -> None:
-    """Write each line's name where it ends, right of the axes, moved apart where they would meet."""
+def _label_ends(axes: Any, labels: Sequence[_Label]) -> None:
+    """Write each line's name right of the axes, moved apart where they would meet, with a thread from where it ends."""
+    labels = sorted(labels, key=lambda label: label[1])
     low, high = axes.get_ylim()
-    inside = sorted((((y - low) / (high - low), text, color) for y, text, color in labels), key=lambda label: label[0])
-    heights = np.array([min(max(height, 0.0), 1.0) for height, _, _ in inside])
+    heights = np.clip([(y - low) / (high - low) for _, y, _, _ in labels], 0.0, 1.0)
     for _ in range(200):  # push neighbours apart, half each
         gaps = _LINE - np.diff(heights)
         if not (gaps > 1e-6).any():
@@ -221,15 +223,17 @@ def _label_ends(axes: Any, labels: Sequence[tuple[float, str, str]]) -> None:
         push = np.where(gaps > 0, gaps / 2, 0.0)
         heights[:-1] -= push
         heights[1:] += push
-    for height, (_, text, color) in zip(heights, inside):
+    for height, (x, y, text, color) in zip(heights, labels):
         axes.annotate(
             text,
-            (1.015, height),
-            xycoords="axes fraction",
+            (x, y),
+            xytext=(1.04, height),
+            textcoords="axes fraction",
             va="center",
-            color=color,
+            color=INK,  # a coloured text of this size would be too faint
             fontsize=10,
             annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 1.0, "shrinkA": 1, "shrinkB": 0},
         )
 
 

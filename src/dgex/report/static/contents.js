@@ -24,8 +24,8 @@
     if (!link || link === here) return;
     here?.removeAttribute("aria-current");
     here = link; here.setAttribute("aria-current", "true");
-    const list = here.closest("ul"), place = here.parentElement;
-    list.scrollTo(place.offsetLeft - list.offsetLeft - 16, place.offsetTop - list.offsetTop - list.clientHeight / 2);
+    const box = fold ? nav : here.closest("ul");
+    box.scrollTo(here.offsetLeft - box.offsetLeft - 16, here.offsetTop - box.clientHeight / 2);
     const label = fold?.querySelector(".here");
     if (label) label.textContent = passed.length ? here.textContent : "";
   };
