@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
     from dgex.inference import infer
+    from dgex.interpretation import Interpretation, interpret
     from dgex.io import convert, create, describe, open, read, write
     from dgex.models.cmap import convert_weights
     from dgex.models.fitting import train
@@ -35,6 +36,7 @@ _HOME = {
     "DGEX": "dgex.models.network",
     "DgexError": "dgex.errors",
     "Evaluation": "dgex.evaluation",
+    "Interpretation": "dgex.interpretation",
     "KNNGE": "dgex.models.neighbours",
     "Lasso": "dgex.models.lasso",
     "OLS": "dgex.models.linear",
@@ -49,6 +51,7 @@ _HOME = {
     "evaluate": "dgex.evaluation",
     "id_type": "dgex.genes",
     "infer": "dgex.inference",
+    "interpret": "dgex.interpretation",
     "load": "dgex.models.folder",
     "open": "dgex.io",
     "read": "dgex.io",
@@ -65,6 +68,7 @@ __all__ = [
     "OLS",
     "DgexError",
     "Evaluation",
+    "Interpretation",
     "Lasso",
     "Ridge",
     "SampleKNN",
@@ -78,6 +82,7 @@ __all__ = [
     "evaluate",
     "id_type",
     "infer",
+    "interpret",
     "load",
     "open",
     "prepare",

@@ -50,7 +50,18 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1)
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert dgex("--version").stdout.startswith("dgex ")
-    for command in ("info", "convert", "simulate", "prepare", "train", "convert-weights", "evaluate", "infer", "demo"):
+    for command in (
+        "info",
+        "convert",
+        "simulate",
+        "prepare",
+        "train",
+        "convert-weights",
+        "evaluate",
+        "infer",
+        "interpret",
+        "demo",
+    ):
         assert call(command, "--help") == 0
         assert "Example" in capsys.readouterr().out, f"{command} --help shows no example"
 
@@ -67,6 +78,7 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
         ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
         ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
+        ("interpret", "models/dgex", "data.h5ad", "learned", "--samples", 9),
     ]
     for step in steps:
         assert call(*step) == 0, (step, capsys.readouterr().err)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -180,3 +181,10 @@ def test_selected_rows_say_so_and_still_sort_by_their_words():
 
 def test_an_empty_page_is_a_page():
     assert Tree(Page("Only a title").html()).text("h1") == ["Only a title"]
+
+
+def test_a_finder_holds_words_as_well_as_numbers():
+    frame = pd.DataFrame({"1": ["HLA-A +0.2", None], "error": [0.25, np.nan]}, index=["TP53", "MYC"])
+    html = Page("t").add_finder({"m": frame}, "c").html()
+    (text,) = re.findall(r'<div class="finder"><script type="application/json">(.*?)</script>', html)
+    assert json.loads(text)["measures"][0]["values"] == [["HLA-A +0.2", "–"], [0.25, None]]

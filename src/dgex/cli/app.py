@@ -54,6 +54,7 @@ app.command("train", cls=GridAxes)(models.train)
 app.command("convert-weights")(models.convert_weights)
 app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
+app.command("interpret")(models.interpret)
 app.command("demo")(whole.demo)
 
 

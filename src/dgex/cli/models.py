@@ -1,4 +1,4 @@
-"""Commands about models: train, convert-weights, evaluate, infer."""
+"""Commands about models: train, convert-weights, evaluate, infer, interpret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dgex.cli.arguments import axes, merge_settings, numbers, words
 from dgex.cli.data import Overwrite
 from dgex.progress import speaks
 
-__all__ = ["convert_weights", "evaluate", "infer", "train"]
+__all__ = ["convert_weights", "evaluate", "infer", "interpret", "train"]
 
 NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
 GRID = "Grid of networks (dgex)"
@@ -267,3 +267,52 @@ def infer(
         overwrite=overwrite,
     )
     print(output)
+
+
+def interpret(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a network or of a linear model.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The dataset that it was trained on.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the page, tables and figures.")],
+    best: Annotated[
+        str | None, typer.Option(help="Interpret the epoch that was best on this set; the first set unless told.")
+    ] = None,
+    genes: Annotated[
+        str | None, typer.Option(help="Target genes to attribute to landmark genes, comma separated; all unless told.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Training profiles that attributions are averaged over.", min=1)] = 128,
+    steps: Annotated[int, typer.Option(help="Points of the path, with several hidden layers.", min=1)] = 16,
+    top: Annotated[int, typer.Option(help="Landmark genes kept for each target gene.", min=1)] = 10,
+    hubs: Annotated[int, typer.Option(help="Hub units told of in each layer.", min=1)] = 20,
+    input_threshold: Annotated[
+        float, typer.Option(help="Standard deviations beyond which a weight of a landmark gene is major.")
+    ] = 4.0,
+    output_threshold: Annotated[
+        float, typer.Option(help="Standard deviations beyond which a weight of a target gene is major.")
+    ] = 5.0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.")] = None,
+    block: Annotated[int, typer.Option(help="Profiles read at a time.", min=1)] = 4096,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find out what a network has learned: major weights, hub units, adjusted R2, attributions to landmark genes.
+
+    Example: `dgex interpret models/dgex data.h5ad learned --genes TP53,MYC`
+    """
+    from dgex.interpretation import interpret as run
+
+    result = run(
+        model,
+        data,
+        out,
+        best=best,
+        genes=words(genes) if genes is not None else None,
+        samples=samples,
+        steps=steps,
+        top=top,
+        hubs=hubs,
+        input_threshold=input_threshold,
+        output_threshold=output_threshold,
+        device=device,
+        block=block,
+        overwrite=overwrite,
+    )
+    print(f"{result.table()}\n\nreport: {out / 'report.html'}")

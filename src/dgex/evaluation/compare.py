@@ -16,7 +16,7 @@ import pandas as pd
 from dgex import io
 from dgex._version import __version__
 from dgex.errors import GeneError, SettingsError, first
-from dgex.evaluation.measuring import Found, Predictor, blocks, measure, training_mean
+from dgex.evaluation.measuring import Found, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.result import TRIVIAL, Evaluation
 from dgex.evaluation.units import InDatasetUnits
 from dgex.genes import align
@@ -210,10 +210,7 @@ def _in_units(predictors: Sequence[Predictor], source: Any, genes: np.ndarray) -
             predictor = InDatasetUnits.of(predictor, source, genes)
             alike = all(getattr(theirs, name) == getattr(ours, name) for name in ("log2", "quantile", "units"))
         else:
-            alike = theirs is None or theirs.state() == ours.state()
-            if alike and theirs is not None and statistics is not None and theirs.landmark_mean is not None:
-                pairs = zip((theirs.landmark_mean, theirs.landmark_std), statistics)
-                alike = all(np.allclose(a, b[predictor.inputs], rtol=1e-4, atol=1e-6) for a, b in pairs)
+            alike = same_units(predictor.model, predictor.inputs, source)
         if not alike:
             warn(
                 f"{predictor.name} was trained on values normalised otherwise than this dataset's: its errors may be "

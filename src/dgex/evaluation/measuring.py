@@ -12,9 +12,11 @@ import numpy as np
 
 from dgex.metrics import GeneErrors, GeneRanks
 from dgex.models.base import Estimator
+from dgex.prepare.dataset import set_statistics
+from dgex.prepare.normalization import Normalization
 from dgex.progress import Bar
 
-__all__ = ["Found", "Predictor", "blocks", "measure", "training_mean"]
+__all__ = ["Found", "Predictor", "blocks", "measure", "same_units", "training_mean"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,22 @@ def training_mean(source: Any, genes: np.ndarray, size: int) -> np.ndarray | Non
     for _, Y in blocks(source, samples, np.array([], dtype=np.int64), genes, size):
         total += Y.sum(axis=0, dtype=np.float64)
     return (total / len(samples)).astype(np.float32)
+
+
+def same_units(model: Estimator | None, inputs: np.ndarray, source: Any) -> bool:
+    """Whether a model was fitted on values normalised as the dataset's are, as far as the model knows.
+
+    `inputs` are the positions of its landmark genes in the data.
+    """
+    theirs = getattr(model, "normalization_", None)
+    if theirs is None:
+        return True
+    ours = Normalization.from_dataset(source)
+    statistics = set_statistics(source, ours.set_name)
+    if theirs.state() != ours.state() or statistics is None or theirs.landmark_mean is None:
+        return bool(theirs.state() == ours.state())
+    pairs = zip((theirs.landmark_mean, theirs.landmark_std), statistics)
+    return all(np.allclose(a, b[inputs], rtol=1e-4, atol=1e-6) for a, b in pairs)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dgex.errors import DataError
 from dgex.report.markup import json_element, rounded, scroll_box
+from dgex.report.tables import cell, is_number
 
 __all__ = ["finder", "fitting"]
 
@@ -47,7 +48,7 @@ def finder(
                 "name": name,
                 "best": best.get(name),
                 "columns": [str(column) for column in frame.columns],
-                "values": [rounded(frame.iloc[:, at], digits) for at in range(frame.shape[1])],
+                "values": [_values(frame.iloc[:, at], digits) for at in range(frame.shape[1])],
             }
             for name, frame in measures.items()
         ],
@@ -62,3 +63,7 @@ def finder(
         + '<button class="more" type="button" hidden>Show more</button>'
         "<noscript><p>This table needs JavaScript; the same values stand in the CSV file.</p></noscript></div>"
     )
+
+
+def _values(column: pd.Series, digits: int) -> list[float | None] | list[str]:
+    return rounded(column, digits) if is_number(column) else [cell(value) for value in column]

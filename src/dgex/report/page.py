@@ -167,7 +167,7 @@ class Page:
         Parameters
         ----------
         measures
-            Name of a measure to a frame of numbers, genes x methods; all frames have the same index. The
+            Name of a measure to a frame of numbers or words, genes x methods; all frames have the same index. The
             reader picks one measure at a time.
         caption
             What the table shows.

@@ -36,7 +36,8 @@ for (const finder of document.querySelectorAll(".finder")) {
     const row = document.createElement("tr");
     heads = [data.index, ...measure().columns].map((text, i) => {
       const th = document.createElement("th");
-      th.scope = "col"; if (i) th.className = "n"; th.textContent = text;
+      th.scope = "col"; th.textContent = text;
+      if (i && measure().values[i - 1].every(v => typeof v !== "string")) th.className = "n";
       button(th, () => { up = i === at ? !up : true; at = i; shown = 50; draw(); });
       row.append(th); return th;
     });
@@ -56,7 +57,8 @@ for (const finder of document.querySelectorAll(".finder")) {
       const best = known.length > 1 && m.best ? Math[m.best](...known) : NaN;
       for (const v of values) {
         const td = document.createElement("td");
-        td.className = "n"; td.textContent = number(v, data.digits);
+        const word = typeof v === "string";
+        td.className = word ? "" : "n"; td.textContent = word ? v : number(v, data.digits);
         if (v === best) {
           const word = document.createElement("span");
           word.className = "unseen"; word.textContent = " (best)";

@@ -1,0 +1,267 @@
+"""What an interpretation found, and how it is written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dgex.atomic import atomic_file, atomic_folder, holds_other, json_dump
+from dgex.errors import SettingsError
+from dgex.report.figures import save, to_svg
+from dgex.report.network_figures import LINES, adjusted_r2, r2_texts, weight_map
+from dgex.report.page import Page
+from dgex.report.tables import EMPTY, share_text, text_table
+
+__all__ = ["Interpretation", "check_replaceable"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+_NAMED = 6  # genes of a hub that its row on the page names
+_SHOWN = 10  # landmark genes of a target gene on the page
+HUB_LABELS = {
+    "part": "Part",
+    "layer": "Layer",
+    "rank": "Rank",
+    "unit": "Unit",
+    "connections": "Major weights",
+    "landmarks": "Landmark genes",
+    "targets": "Target genes",
+    "positive": "Positive",
+    "negative": "Negative",
+    "share": "Share of layer",
+}
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What `interpret` found. Tables of a linear model are empty, but for its attributions.
+
+    Attributes
+    ----------
+    hubs : DataFrame
+        One row a hub unit: part (of the targets, from 1), layer (hidden layer, from 1), rank (within both), unit (from
+        0: the row of the layer's weights), connections (major weights), landmarks and targets (how many of them),
+        positive and negative (by the sign of the weight), share (of the major weights of its layer).
+    gene_sets : DataFrame
+        One row a hub and gene: part, layer, rank, unit, role, gene, weight, sign, z.
+    major_weights : DataFrame
+        One row a major weight: part, layer, unit, role, gene, weight, z (standard deviations from the mean of its
+        gene's weights).
+    adjusted_r2 : DataFrame
+        One row a target gene: gene, landmarks, hidden (adjusted R2 by raw landmark genes and by the last hidden
+        layer; NaN where it is not defined).
+    attributions : DataFrame
+        One row a target gene and landmark gene, the strongest landmark genes of each target gene: gene, landmark, rank,
+        mean, mean_absolute, effect (signed: above 0 where more of the landmark gene means more of the target gene;
+        mean near 0 is no sign of no effect, as attributions of profiles on both sides of the baseline cancel). In the
+        units of the dataset's target genes.
+    summary : dict
+        Model, data, thresholds, and the numbers: connections, share of positive ones, share of genes whose adjusted R2
+        rises, numerical ranks, completeness gap of the attributions. None where something does not apply.
+    """
+
+    hubs: pd.DataFrame
+    gene_sets: pd.DataFrame
+    major_weights: pd.DataFrame
+    adjusted_r2: pd.DataFrame
+    attributions: pd.DataFrame
+    summary: dict[str, Any]
+
+    @property
+    def parts(self) -> int:
+        """Networks that share the target genes out between them."""
+        return len(self.summary["model"]["hidden"])
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by its file name, without suffix: adjusted R2, and a map of major weights for each part."""
+        drawn: dict[str, Figure] = {}
+        if self.adjusted_r2[["landmarks", "hidden"]].notna().all(axis=1).any():
+            drawn["adjusted-r2"] = adjusted_r2(*self._r2())
+        model = self.summary["model"]
+        for number, hidden in enumerate(model["hidden"], start=1):
+            major = self.major_weights[self.major_weights["part"] == number]
+            if len(major):
+                own = self.hubs[self.hubs["part"] == number]
+                hubs = {layer: own.loc[own["layer"] == layer, "unit"].tolist() for layer in (1, len(hidden))}
+                sizes = [model["landmarks"], *hidden, self._targets(number)]
+                drawn["major-weights" + (f"-part-{number}" if self.parts > 1 else "")] = weight_map(major, sizes, hubs)
+        return drawn
+
+    def table(self) -> str:
+        """The numbers and the first hubs as aligned plain text."""
+        lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in self._numbers()]
+        if len(self.hubs):
+            hubs = self._hubs().drop(columns=["Strongest landmark genes", "Strongest target genes"], errors="ignore")
+            shown = hubs[hubs["rank"] <= 5]
+            lines += ["", text_table(shown, HUB_LABELS, {"share": ".1%"})]
+        return "\n".join(lines)
+
+    __str__ = table
+
+    def page(self, title: str = "What the network has learned", figures: Mapping[str, Figure] | None = None) -> Page:
+        """Build the page: numbers, figures, hubs, a search for a gene's landmark genes."""
+        model, data = self.summary["model"], self.summary["data"]
+        hidden = "; ".join(" x ".join(map(str, sizes)) for sizes in model["hidden"] if sizes)
+        page = Page(
+            title,
+            f"{model['name']}: {model['landmarks']:,} landmark genes, {model['targets']:,} target genes"
+            + (f", hidden units {hidden}" if hidden else "")
+            + f"; {data['profiles']:,} training profiles of {data['name']}",
+        )
+        return self.add_to(page, figures)
+
+    def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None) -> Page:
+        """Add the interpretation's sections to a page."""
+        figures = self.figures() if figures is None else figures
+        page.add_heading("What was found").add_numbers(self._numbers())
+        for name, figure in figures.items():
+            if name == "adjusted-r2":
+                genes = self.adjusted_r2["gene"].tolist()
+                page.add_scatter(*self._r2(), genes, **r2_texts(*self._r2()), caption=self._caption(name))
+            else:
+                page.add_figure(to_svg(figure), self._caption(name))
+        if any(self.summary["model"]["hidden"]) and not len(self.major_weights):
+            page.add_text(
+                "No weight lies beyond these thresholds, so there is no map and no hub: a network of few units, or one "
+                "trained for a short time, may have none. Lower thresholds show its farthest weights."
+            )
+        if len(self.hubs):
+            page.add_heading("Hub units")
+            page.add_table(self._hubs(), self._hub_caption(), labels=HUB_LABELS, formats={"share": ".1%"})
+        if len(self.attributions):
+            page.add_heading("Find a gene")
+            page.add_finder({"Landmark genes": self._by_gene()}, self._attribution_caption())
+        return page
+
+    def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
+        """Write all into one folder that appears when it is complete.
+
+        It holds `report.html`, `interpretation.json`, `figures/` and the tables as CSV: `attributions.csv` and, of
+        a network, `hubs.csv`, `gene_sets.csv`, `major_weights.csv` and `adjusted_r2.csv`.
+
+        Raises
+        ------
+        OutputExistsError
+            The folder exists and `overwrite` is False.
+        SettingsError
+            The folder is to be overwritten and holds something else than an interpretation.
+        FileError
+            It cannot be written.
+        """
+        target = Path(folder)
+        check_replaceable(target)
+        names = ["attributions"]
+        if any(self.summary["model"]["hidden"]):
+            names += ["hubs", "gene_sets", "major_weights", "adjusted_r2"]
+        with atomic_folder(target, overwrite) as temporary:
+            drawn = self.figures()
+            (temporary / "figures").mkdir()
+            for name, figure in drawn.items():
+                save(figure, temporary / "figures" / name)
+            self.page(figures=drawn).save(temporary / "report.html")
+            for name in names:
+                with atomic_file(temporary / f"{name}.csv") as path:
+                    getattr(self, name).to_csv(path, index=False, float_format="%.6g")
+            json_dump(self.summary, temporary / "interpretation.json")
+
+    # ---- words and numbers of the page
+
+    def _r2(self) -> tuple[np.ndarray, np.ndarray]:
+        landmarks, hidden = (self.adjusted_r2[name].to_numpy(np.float64) for name in ("landmarks", "hidden"))
+        return landmarks, hidden
+
+    def _targets(self, number: int) -> int:
+        return int(self.summary["model"]["part_targets"][number - 1])
+
+    def _numbers(self) -> list[tuple[str, str, str]]:
+        weights, r2, told = (self.summary[name] for name in ("major_weights", "adjusted_r2", "attributions"))
+        numbers = []
+        if r2 is not None:
+            remark = "not defined: too few training profiles"
+            if r2["genes"]:
+                remark = (
+                    f"of {r2['genes']:,}; median {r2['median_landmarks']:.3f} by landmark genes, "
+                    f"{r2['median_hidden']:.3f} by the last hidden layer"
+                )
+            share = EMPTY if r2["share_rising"] is None else share_text(r2["share_rising"])
+            numbers.append(("Genes whose adjusted R² rises", share, remark))
+            inputs, outputs = weights["inputs"], weights["outputs"]
+            remark = f"{inputs:,} inputs beyond {weights['input_threshold']:g} SD, "
+            remark += f"{outputs:,} outputs beyond {weights['output_threshold']:g} SD"
+            numbers.append(("Major weights", f"{inputs + outputs:,}", remark))
+            if weights["positive"] is not None:
+                numbers.append(("Positive major weights", share_text(weights["positive"]), ""))
+        remark = f"largest {told['gap_largest']:.1e}; {told['genes']:,} target genes, {told['profiles']:,} profiles"
+        numbers.append(("Completeness gap of attributions", f"{told['gap_share']:.1e}", remark))
+        return numbers
+
+    def _caption(self, name: str) -> str:
+        weights, r2 = self.summary["major_weights"], self.summary["adjusted_r2"]
+        if name == "adjusted-r2":
+            ranks = ", ".join(f"{rank:,}" for rank in r2["regressors_hidden"])
+            return (
+                "Adjusted R² of linear fits of every target gene on the training profiles: every dot is a gene, above "
+                f"the diagonal where the last hidden layer (rank {ranks}) explains more than the raw landmark genes "
+                f"(rank {r2['regressors_landmarks']:,})."
+            )
+        part = f" of part {name.rpartition('-')[2]}" if self.parts > 1 else ""
+        return (
+            f"Major weights{part}: inputs of the first hidden layer beyond {weights['input_threshold']:g} standard "
+            f"deviations of a landmark gene's outgoing weights, outputs beyond {weights['output_threshold']:g} of a "
+            f"target gene's incoming weights; of each the {LINES:,} farthest at most are drawn. Red: positive, blue: "
+            "negative. Genes and units without one are left out; a hub's dot grows with its major weights."
+        )
+
+    def _hubs(self) -> pd.DataFrame:
+        """Hubs with the names of their farthest genes, without columns that tell nothing."""
+        table = self.hubs.copy()
+        for role in ("landmark", "target"):
+            rows = self.gene_sets[self.gene_sets["role"] == role]
+            named = rows.groupby(["part", "layer", "unit"], sort=False).head(_NAMED)
+            words = named["gene"].astype(str) + "\u00a0" + named["sign"].str.replace("-", "−")
+            joined = words.groupby([named["part"], named["layer"], named["unit"]], sort=False).agg(", ".join)
+            keys = pd.MultiIndex.from_frame(table[["part", "layer", "unit"]])
+            table[f"Strongest {role} genes"] = joined.reindex(keys).fillna(EMPTY).to_numpy(dtype=object)
+        alone = [name for name in ("part", "layer") if table[name].nunique() == 1]
+        return table.drop(columns=alone)
+
+    def _hub_caption(self) -> str:
+        deep = any(len(hidden) > 1 for hidden in self.summary["model"]["hidden"])
+        joins = "" if not deep else " The first hidden layer is told by its inputs, the last one by its outputs."
+        return (
+            f"The hidden units with most major weights, at most {self.summary['major_weights']['hubs_asked']} a layer, "
+            f"and their farthest genes with the sign of the weight.{joins} All genes of every hub: gene_sets.csv."
+        )
+
+    def _by_gene(self) -> pd.DataFrame:
+        """Target genes x ranks: the landmark gene and its signed effect, in words."""
+        rows = self.attributions[self.attributions["rank"] <= _SHOWN]
+        effects = [f"{effect:+.3f}".replace("-", "−") for effect in rows["effect"]]
+        words = [f"{name} {effect}" for name, effect in zip(rows["landmark"], effects)]
+        wide = rows.assign(words=words).pivot(index="gene", columns="rank", values="words")
+        wide = wide.reindex(rows["gene"].drop_duplicates())
+        wide.columns = pd.Index([f"{rank}" for rank in wide.columns])
+        wide.index.name = "target gene"
+        return wide
+
+    def _attribution_caption(self) -> str:
+        told = self.summary["attributions"]
+        how = f"{told['steps']} points of the path" if told["steps"] else "the path integrated exactly"
+        return (
+            "The landmark genes that a target gene is inferred from, strongest first: by the mean absolute integrated "
+            f"gradient from the mean profile over {told['profiles']:,} profiles; {how}. Beside each its effect: "
+            "above 0 where more of the landmark gene means more of the target gene, in the units of the target gene. "
+            "All numbers: attributions.csv."
+        )
+
+
+def check_replaceable(folder: PathLike) -> None:
+    """Refuse to replace a file, or a folder that holds something else than an interpretation."""
+    if holds_other(folder, "interpretation.json"):
+        raise SettingsError(f"{folder} holds no interpretation; it will not be overwritten")
