@@ -50,7 +50,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1)
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert dgex("--version").stdout.startswith("dgex ")
-    for command in ("info", "convert", "simulate", "prepare", "train", "evaluate", "infer", "demo"):
+    for command in ("info", "convert", "simulate", "download", "prepare", "train", "evaluate", "infer", "demo"):
         assert call(command, "--help") == 0
         assert "Example" in capsys.readouterr().out, f"{command} --help shows no example"
 
