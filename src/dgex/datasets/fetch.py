@@ -198,7 +198,7 @@ def _so_far(address: str, partial: Path) -> tuple[int, Remote]:
     whole = before.length is not None and have == before.length
     if before.address != address or not have or not (before.resumable() or whole):
         return nothing
-    return nothing if before.length is not None and have > before.length else (have, before)
+    return have, before
 
 
 def _length(partial: Path) -> int:
