@@ -54,6 +54,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "info",
         "convert",
         "simulate",
+        "download",
         "prepare",
         "train",
         "convert-weights",

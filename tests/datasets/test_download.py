@@ -227,11 +227,13 @@ def test_a_record_that_is_none(site: Site, tmp_path: Path, patience: Patience, t
 
 
 def test_an_entry_without_a_digest_is_no_proof(site: Site, tmp_path: Path, patience: Patience) -> None:
-    entry = {"name": GENES, "sha256": None}
-    record = {"sources": {"gse92743": {"files": {"gene_info": entry, "inst_info": 1}}}}
-    (tmp_path / room.RECORD).write_text(json.dumps(record))
-    with pytest.raises(FileError, match="does not hold"):
-        files(tmp_path, "gse92743")
+    (tmp_path / GENES).write_text("x")
+    for entry in ({"name": GENES, "sha256": None}, {"name": "another", "sha256": "0" * 64}, 1):
+        record = {"sources": {"gse92743": {"files": {"gene_info": entry}}}}
+        (tmp_path / room.RECORD).write_text(json.dumps(record))
+        with pytest.raises(FileError, match="does not hold"):
+            files(tmp_path, "gse92743", only=["gene_info"])
+    (tmp_path / GENES).unlink()
     base = site.publish("gse92743")
     download("gse92743", tmp_path, base=base, patience=patience)
     assert len(files(tmp_path, "gse92743")) == 6
@@ -378,6 +380,7 @@ def test_the_command(
 
     base = site.publish("gse92743")
     monkeypatch.setenv("DGEX_BASE_GSE92743", base)
+    assert f"from {base}" in said(0)[0]
     folder = tmp_path / "cmap"
     assert "does not hold" in said(1, "gse92743", folder, "--verify")[1]
     out = said(0, "gse92743", folder, "--only", "gene_info,inst_info")[0]

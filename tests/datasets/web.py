@@ -105,11 +105,11 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
             length = {"Transfer-Encoding": "chunked"} if step.chunked else {"Content-Length": len(part) + step.promise}
             self._head(asked, status, {**headers, **length, **step.headers})
             sent = part[: step.cut]
+            asked.sent = len(sent)  # before they leave: the client may be quicker than this thread
             self.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent) if step.chunked else sent)
             if step.chunked and step.cut is None:
                 self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()
-            asked.sent = len(sent)
             if step.hold:
                 step.hold.wait(30)
             if step.reset:

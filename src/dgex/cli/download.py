@@ -37,7 +37,7 @@ def download(
     from dgex.datasets.fetch import Patience
     from dgex.datasets.sources import find, sources
 
-    known = {name: find(name, manifest, base)} if name else sources(manifest)
+    known = {each: find(each, manifest, base if name else None) for each in ([name] if name else sources(manifest))}
     if list_them or name is None:
         print(json.dumps(_described(known), indent=2, ensure_ascii=False) if as_json else "\n".join(_table(known)))
         return

@@ -135,6 +135,7 @@ def fetch(address: str, partial: Path, size: int | None = None, patience: Patien
                 wait = broken.wait if broken.wait is not None else min(60.0, 2.0 ** (failures - 1))
                 if failures > patience.retries or wait > LONGEST:
                     asked = f", and asks to wait {wait:,.0f} s" if wait > LONGEST else f", {failures} times"
+                    have = _so_far(address, partial)[0]
                     kept = f"; {size_text(have)} are kept, and the same command goes on from there" if have else ""
                     raise FileError(f"cannot fetch {address}: {broken}{asked}{kept}") from broken
                 progress.note(f"{partial.name.removesuffix('.partial')}: {broken}; trying again in {wait:.0f} s")
@@ -197,7 +198,7 @@ def _so_far(address: str, partial: Path) -> tuple[int, Remote]:
     whole = before.length is not None and have == before.length
     if before.address != address or not have or not (before.resumable() or whole):
         return nothing
-    return nothing if before.length is not None and have > before.length else (have, before)
+    return have, before
 
 
 def _length(partial: Path) -> int:
