@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dgex.models.linear import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
     from dgex.models.network import DGEX
+    from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
 
@@ -56,6 +57,7 @@ _HOME = {
     "open": "dgex.io",
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
+    "reproduce": "dgex.paper.reproduce",
     "simulate": "dgex.datasets.simulate",
     "train": "dgex.models.fitting",
     "train_grid": "dgex.models.grid",
@@ -88,6 +90,7 @@ __all__ = [
     "prepare",
     "read",
     "read_gene_table",
+    "reproduce",
     "simulate",
     "train",
     "train_grid",

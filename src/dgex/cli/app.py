@@ -56,6 +56,7 @@ app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
 app.command("interpret")(models.interpret)
 app.command("demo")(whole.demo)
+app.command("reproduce")(whole.reproduce)
 
 
 def run() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["GeneTables", "GridAxes", "axes", "fractions", "merge_settings", "numbers", "words"]
+__all__ = ["GeneTables", "GridAxes", "axes", "floats", "fractions", "merge_settings", "numbers", "words"]
 
 
 class GeneTables(TyperCommand):
@@ -88,6 +88,14 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
         raise typer.BadParameter(
             f"found {text!r}, accepted whole numbers such as 3000,3000", param_hint=option
         ) from None
+
+
+def floats(text: str, option: str) -> tuple[float, ...]:
+    """Read numbers separated by commas."""
+    try:
+        return tuple(float(word) for word in words(text))
+    except ValueError:
+        raise typer.BadParameter(f"found {text!r}, accepted numbers such as 0,.1,.25", param_hint=option) from None
 
 
 def fractions(text: str, option: str) -> tuple[float, float, float]:

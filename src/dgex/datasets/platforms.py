@@ -26,3 +26,13 @@ class Platform:
     validation: str
     test: str
     published: str = ""
+
+    @property
+    def va(self) -> str:
+        """What tables call the validation set: `GEO-va`, unless it has a name of its own."""
+        return f"{self.name}-va" if self.validation == "validation" else self.validation
+
+    @property
+    def te(self) -> str:
+        """What tables call the test set: `GEO-te`, unless it has a name of its own."""
+        return f"{self.name}-te" if self.test == "test" else self.test

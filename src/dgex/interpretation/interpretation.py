@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from dgex.atomic import atomic_file, atomic_folder, holds_other, json_dump
-from dgex.errors import SettingsError
+from dgex.errors import FileError, SettingsError
 from dgex.report.figures import save, to_svg
 from dgex.report.network_figures import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page import Page
@@ -35,6 +36,15 @@ HUB_LABELS = {
     "positive": "Positive",
     "negative": "Negative",
     "share": "Share of layer",
+}
+
+
+COLUMNS = {
+    "hubs": ["part", "layer", "rank", "unit", "connections", "landmarks", "targets", "positive", "negative", "share"],
+    "gene_sets": ["part", "layer", "rank", "unit", "role", "gene", "weight", "sign", "z"],
+    "major_weights": ["part", "layer", "unit", "role", "gene", "weight", "z"],
+    "adjusted_r2": ["gene", "landmarks", "hidden"],
+    "attributions": ["gene", "landmark", "rank", "mean", "mean_absolute", "effect"],
 }
 
 
@@ -116,10 +126,10 @@ class Interpretation:
         )
         return self.add_to(page, figures)
 
-    def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None) -> Page:
-        """Add the interpretation's sections to a page."""
+    def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None, level: int = 2) -> Page:
+        """Add the interpretation's sections to a page, under headings of a level."""
         figures = self.figures() if figures is None else figures
-        page.add_heading("What was found").add_numbers(self._numbers())
+        page.add_heading("What was found", level).add_numbers(self._numbers())
         for name, figure in figures.items():
             if name == "adjusted-r2":
                 genes = self.adjusted_r2["gene"].tolist()
@@ -132,10 +142,10 @@ class Interpretation:
                 "trained for a short time, may have none. Lower thresholds show its farthest weights."
             )
         if len(self.hubs):
-            page.add_heading("Hub units")
+            page.add_heading("Hub units", level)
             page.add_table(self._hubs(), self._hub_caption(), labels=HUB_LABELS, formats={"share": ".1%"})
         if len(self.attributions):
-            page.add_heading("Find a gene")
+            page.add_heading("Landmark genes of a target gene", level)
             page.add_finder({"Landmark genes": self._by_gene()}, self._attribution_caption())
         return page
 
@@ -169,6 +179,30 @@ class Interpretation:
                 with atomic_file(temporary / f"{name}.csv") as path:
                     getattr(self, name).to_csv(path, index=False, float_format="%.6g")
             json_dump(self.summary, temporary / "interpretation.json")
+
+    @classmethod
+    def load(cls, folder: PathLike) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileError
+            The folder holds no interpretation, or a part of it is missing.
+        """
+        where, tables = Path(folder), {}
+        words = dict.fromkeys(("gene", "landmark", "role", "sign"), str)
+        try:
+            summary = json.loads((where / "interpretation.json").read_text("utf-8"))
+            for name, columns in COLUMNS.items():
+                path = where / f"{name}.csv"
+                if path.exists():  # a gene may be called NA
+                    numbers = {column: [""] for column in columns if column not in words}
+                    tables[name] = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=numbers)
+                else:
+                    tables[name] = pd.DataFrame(columns=columns)
+            return cls(**tables, summary=summary)
+        except (OSError, ValueError, TypeError) as error:
+            raise FileError(f"{where} holds no whole interpretation: {str(error).splitlines()[0]}") from None
 
     # ---- words and numbers of the page
 
@@ -229,6 +263,12 @@ class Interpretation:
             keys = pd.MultiIndex.from_frame(table[["part", "layer", "unit"]])
             table[f"Strongest {role} genes"] = joined.reindex(keys).fillna(EMPTY).to_numpy(dtype=object)
         alone = [name for name in ("part", "layer") if table[name].nunique() == 1]
+        if (~table[["landmarks", "targets"]].astype(bool)).any(axis=1).all():  # each hub has genes of one role
+            words = table.pop("Strongest landmark genes").where(
+                table["landmarks"] > 0, table.pop("Strongest target genes")
+            )
+            table["Strongest genes"] = words
+            alone += ["landmarks", "targets"]
         return table.drop(columns=alone)
 
     def _hub_caption(self) -> str:

@@ -54,7 +54,7 @@ class Page:
         self._names: dict[tuple[str, ...], str] = {}  # genes to the id of the element that lists them
 
     def add_heading(self, text: str, level: int = 2) -> Self:
-        """Begin a section (level 2, listed in the page's navigation) or a part of one (level 3).
+        """Begin a section (level 2, listed in the page's navigation), a part of one (level 3), or a part of that (4).
 
         A link reaches it by its words: `#table-1-overall-error` for "Table 1: overall error".
         """
@@ -62,7 +62,7 @@ class Page:
         self._taken.add(name)
         if level == 2:
             self._sections.append((name, text))
-        kind, tag = ("section", "h2") if level == 2 else ("html", "h3")
+        kind, tag = "section" if level == 2 else "html", f"h{level}"
         return self._add(kind, f'<{tag} id="{name}">{escape(text)}</{tag}>')
 
     def add_text(self, text: str, *, code: bool = False) -> Self:

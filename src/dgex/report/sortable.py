@@ -16,6 +16,8 @@ from dgex.report.tables import cell, is_number
 
 __all__ = ["sortable_table"]
 
+_LONG = 24  # letters of a text that is given room for several words
+
 
 def sortable_table(
     frame: pd.DataFrame,
@@ -28,6 +30,7 @@ def sortable_table(
     if outside := sorted(at for at in selected if not 0 <= at < len(frame)):
         raise DataError(f"row {outside[0]} cannot be marked as selected: the table has {len(frame)} rows, from 0")
     numeric = {name: is_number(frame[name]) for name in frame.columns}
+    long = {name: not numeric[name] and frame[name].map(lambda v: len(str(v))).max() > _LONG for name in frame.columns}
     head = "".join(
         f'<th scope="col"{classes("n" if numeric[name] else "")}>{escape(str(labels.get(name, name)))}</th>'
         for name in frame.columns
@@ -47,7 +50,7 @@ def sortable_table(
             if column == 0:
                 cells.append(f'<th scope="row"{key}>{text}</th>')
             else:
-                kind = classes("n" if numeric[name] else "", "best" if is_best else "")
+                kind = classes("n" if numeric[name] else "long" if long[name] else "", "best" if is_best else "")
                 cells.append(f"<td{kind}{key}>{text}</td>")
         rows.append(f"<tr{classes('selected' if at in selected else '')}>{''.join(cells)}</tr>")
     return f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"

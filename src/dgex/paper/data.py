@@ -1,0 +1,237 @@
+"""The first stage of a study: one dataset with its platforms, from any of the sources."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex.atomic import json_dump
+from dgex.datasets.platforms import Platform
+from dgex.datasets.simulate import simulate
+from dgex.errors import DataError, FileError, SettingsError, first
+from dgex.paper.plan import Plan
+from dgex.prepare.dataset import check_dataset, named_sets
+from dgex.prepare.pipeline import prepare
+from dgex.prepare.split import split_samples
+from dgex.progress import note
+
+__all__ = ["ARRAYS", "DATA", "Described", "make_data", "open_described"]
+
+DATA, ARRAYS, RNASEQ = "data.h5ad", "arrays.h5ad", "rnaseq.h5ad"
+DESCRIPTION = "data.json"
+# Of the RNA-Seq profiles, the share that selects models: 462 of 3,383 in the paper.
+VALIDATES = 462 / 3383
+PAIR = "-va", "-te"
+
+
+class Described:
+    """A study's dataset: where it is, its platforms, and what the page tells of it.
+
+    Attributes
+    ----------
+    path : Path
+    platforms : list of Platform
+    facts : dict
+        `profiles` (by split), `landmarks`, `targets`, `fingerprint`, `unit`, `title`, `record` (what prepare did).
+    """
+
+    def __init__(self, path: Path, platforms: Sequence[Platform], facts: dict[str, Any]) -> None:
+        self.path, self.platforms, self.facts = path, list(platforms), facts
+
+    @property
+    def validation(self) -> list[str]:
+        """The sets that models are selected on, one a platform."""
+        return [platform.validation for platform in self.platforms]
+
+    @property
+    def sets(self) -> list[str]:
+        """All sets that errors are measured on."""
+        return [name for platform in self.platforms for name in (platform.validation, platform.test)]
+
+
+def open_described(folder: Path) -> Described | None:
+    """What `make_data` left in `folder`; None before it is finished."""
+    path = folder / DESCRIPTION
+    if not path.exists():
+        return None
+    held = json.loads(path.read_text("utf-8"))
+    where = Path(held["path"]) if held["path"] else folder / DATA
+    return Described(where, [Platform(**platform) for platform in held["platforms"]], held["facts"])
+
+
+def make_data(folder: Path, plan: Plan) -> Described:
+    """Make the dataset of a study, or take the one that is given, and describe it in `data.json`.
+
+    Raises
+    ------
+    FileError, DataError, SettingsError, GeneError
+        The source is missing, cannot be read, or is no dataset with sets to select on and to test on.
+    """
+    output = folder / DATA
+    if plan.data == "simulated":
+        title, platforms = "a simulated compendium", _simulated(folder, output, plan)
+    elif plan.data == "gse92743":
+        title, platforms = "CMap's public compendium GSE92743", _public(output, plan)
+    elif plan.data == "paper":
+        title, platforms = "the paper's own files", _original(output, plan)
+    else:
+        output, platforms = _given(folder, output, plan)
+        title = Path(plan.data).name + (f" and {Path(plan.rnaseq).name}" if plan.rnaseq else "")
+    described = Described(output, platforms, {"title": title, **_facts(output, platforms)})
+    held = {
+        "path": "" if output == folder / DATA else str(output.resolve()),
+        "platforms": [vars(platform) for platform in platforms],
+        "facts": described.facts,
+    }
+    json_dump(held, folder / DESCRIPTION)
+    return described
+
+
+def _simulated(folder: Path, output: Path, plan: Plan) -> list[Platform]:
+    """Arrays to train on, RNA-Seq as the second platform: an eighth of its studies selects, the others test."""
+    platforms = [Platform("Arrays", "validation", "test", "GEO-te"), Platform("RNA-Seq", "RNA-va", "RNA-te", "GTEx-te")]
+    if output.exists():
+        return platforms
+    sizes = {name: getattr(plan, name) for name in ("samples", "landmarks", "targets", "duplicates", "seed")}
+    raw = folder / "simulated.h5ad"
+    if not raw.exists():
+        simulate(raw, rnaseq=plan.rnaseq_samples, **sizes)
+    with io.open(raw) as world:
+        arrays = (world.obs["set"] == "compendium").to_numpy()
+        rows = np.flatnonzero(~arrays)
+        parts = _parted(world.obs.iloc[rows], "study", plan.seed)
+        for name, part in parts.items():
+            _copy(world, rows[part], folder / f"{name}.h5ad")
+        _copy(world, np.flatnonzero(arrays), folder / ARRAYS)
+    raw.unlink()
+    inputs = [folder / ARRAYS, *(f"{name}={folder / f'{name}.h5ad'}" for name in parts)]
+    _prepare(inputs, output, plan, dedup=1.0, dedup_method="clusters")
+    return platforms
+
+
+def _public(output: Path, plan: Plan) -> list[Platform]:
+    from dgex.datasets.gse92743 import prepare_gse92743
+
+    return list(prepare_gse92743(_raw(plan), output, seed=plan.seed, overwrite=True))
+
+
+def _original(output: Path, plan: Plan) -> list[Platform]:
+    from dgex.datasets.original import prepare_original
+
+    return list(prepare_original(_raw(plan), output, seed=plan.seed, overwrite=True))
+
+
+def _raw(plan: Plan) -> Path:
+    if not plan.raw:
+        raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR (--raw DIR)")
+    if not Path(plan.raw).is_dir():
+        raise FileError(f"no folder at {plan.raw}; accepted: the folder that holds the files of {plan.data}")
+    return Path(plan.raw)
+
+
+def _given(folder: Path, output: Path, plan: Plan) -> tuple[Path, list[Platform]]:
+    """A dataset as it is, or raw matrices that are prepared here."""
+    path = Path(plan.data)
+    with io.open(path) as source:
+        ready = "split" in source.obs
+    if ready:
+        if plan.rnaseq:
+            raise SettingsError(f"{path} is a dataset already; a second platform is for raw matrices")
+        return path, _platforms_of(path, plan)
+    inputs: list[Any] = [path]
+    if plan.rnaseq:
+        with io.open(plan.rnaseq) as other:
+            parts = _parted(other.obs, plan.group, plan.seed, share=0.5)
+            for name, part in parts.items():
+                _copy(other, part, folder / f"{name}.h5ad")
+        inputs += [f"{name}={folder / f'{name}.h5ad'}" for name in parts]
+    _prepare(inputs, output, plan, group=plan.group or None, constant="drop")
+    return output, _platforms_of(output, plan)
+
+
+def _prepare(inputs: Sequence[Any], output: Path, plan: Plan, **settings: Any) -> None:
+    """Joint quantile normalisation and standardising, unless the dataset is there already."""
+    if not output.exists():
+        prepare(inputs, output, quantile=True, standardize=plan.standardize, seed=plan.seed, **settings)
+
+
+def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
+    """The platforms that were asked for; else validation and test, and every pair of sets NAME-va and NAME-te."""
+    with io.open(path) as source:
+        check_dataset(source)
+        present = source.obs["split"].astype(str).unique().tolist()
+        named = named_sets(source)
+    if plan.platforms:
+        wanted = [Platform(*platform) for platform in plan.platforms]
+    else:
+        stems = [name.removesuffix(PAIR[0]) for name in named if name.endswith(PAIR[0])]
+        wanted = [Platform(stem, stem + PAIR[0], stem + PAIR[1]) for stem in stems if stem + PAIR[1] in named]
+        if "validation" in present and "test" in present:
+            wanted.insert(0, Platform("Held out", "validation", "test"))
+    absent = [name for platform in wanted for name in (platform.validation, platform.test) if name not in present]
+    if absent or not wanted:
+        raise DataError(
+            f"{path} has no set {first(absent) if absent else 'to select on and to test on'}; found "
+            f"{first(present)}; accepted: validation and test, pairs NAME-va and NAME-te, or "
+            "platforms=[(name, validation, test)] (--platform NAME=VALIDATION,TEST)"
+        )
+    return wanted
+
+
+def _parted(obs: pd.DataFrame, group: str, seed: int, share: float = VALIDATES) -> dict[str, np.ndarray]:
+    """Rows of the second platform that select models and rows that test them, parted by `group` where there is one."""
+    if group and group not in obs:
+        raise DataError(f"no column {group!r} in obs of the second platform; found {first(obs.columns) or 'none'}")
+    groups = obs[group].to_numpy(dtype=object) if group else None
+    labels = split_samples(len(obs), (1.0 - share, share, 0.0), seed=seed, groups=groups)
+    found = {"RNA-va": np.flatnonzero(labels == "validation"), "RNA-te": np.flatnonzero(labels == "train")}
+    if not all(len(rows) for rows in found.values()):
+        raise DataError(f"{len(obs):,} profiles of the second platform cannot be parted into two sets; more are needed")
+    return found
+
+
+def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
+    """Write some profiles of an open file to one of their own."""
+    if path.exists():
+        return
+    with io.create(path, source.obs.iloc[rows], source.var) as sink:
+        for _, values in source.iter_blocks(block, samples=rows):
+            sink.append(values)
+
+
+def _facts(path: Path, platforms: Sequence[Platform]) -> dict[str, Any]:
+    with io.open(path) as source:
+        split, role = source.obs["split"].astype(str), source.var["role"].astype(str)
+        counts = {name: int(count) for name, count in split.value_counts(sort=False).items()}
+        names = "\n".join([*source.obs.index.astype(str), "", *source.var.index.astype(str)])
+        digest = hashlib.sha256(names.encode())
+        spread = np.unique(np.linspace(0, len(split) - 1, 64).astype(int))
+        for _, values in source.iter_blocks(64, samples=spread):
+            digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
+        record = source.uns.get("dgex", {})
+        note(f"dataset: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
+        return {
+            "name": path.name,
+            "profiles": counts,
+            "landmarks": int((role == "landmark").sum()),
+            "targets": int((role == "target").sum()),
+            "unit": "standard deviations" if "std" in source.varm else "",
+            "fingerprint": digest.hexdigest(),
+            "record": {name: _plain(record[name]) for name in ("options", "duplicates", "samples") if name in record},
+        }
+
+
+def _plain(value: Any) -> Any:
+    """What a record holds that a page can tell: no long lists, no arrays."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items() if k != "dropped_samples"}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value

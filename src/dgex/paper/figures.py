@@ -1,0 +1,91 @@
+"""Figures 1 to 5 of the paper, from what a study has measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dgex.datasets.platforms import Platform
+from dgex.metrics import share_better
+from dgex.paper.results import LR, Results
+from dgex.paper.tables import KNN_GE, dropout_words, size_of
+from dgex.report.figures import density, to_svg
+from dgex.report.page import Page
+from dgex.report.study_figures import curves_by_dropout, error_by_units
+from dgex.report.style import PALETTE
+from dgex.report.tables import share_text
+
+__all__ = ["figure_5", "platform_figures"]
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def platform_figures(page: Page, results: Results, platform: Platform, at: int, genes: pd.Index) -> None:
+    """Figures 1 to 4 for one platform, the letter of each after its place among the platforms."""
+    name, methods = results.selected(platform), results.methods(platform)
+    if name is None or LR not in methods:
+        return
+    test, letter = platform.test, LETTERS[at - 1]
+    network, rate = results.networks[name][1].errors[test], size_of(name, results)[2]
+    sizes: dict[int, dict[int, float]] = {}
+    for member, measured in results.networks.values():
+        if float(member.axes["dropout"]) == rate:
+            sizes.setdefault(int(member.axes["layers"]), {})[int(member.axes["hidden"])] = measured.overall(test)[0]
+    ours = f"D-GEX {name}"
+    shown = {label: measured.errors[test] for label, measured in methods.items() if test in measured.errors}
+    page.add_figure(
+        to_svg(error_by_units(sizes, {LR: methods[LR].overall(test)[0]}, f"Overall error on {platform.te}")),
+        f"Figure 1{letter}: overall error on {platform.te} by hidden units and layers, with {dropout_words(rate)} "
+        "dropout; LR is a line.",
+    )
+    page.add_figure(
+        to_svg(density({ours: network, **shown}, title=f"Errors on {platform.te}")),
+        f"Figure 2{letter}: how the errors of target genes spread, by method; further left is better.",
+    )
+    for number, label in ((3, LR), (4, KNN_GE)):
+        if label not in shown:
+            continue
+        better = share_text(share_better(network, shown[label]))
+        page.add_scatter(
+            network,
+            shown[label],
+            genes.tolist(),
+            xlabel=f"Error by {ours}",
+            ylabel=f"Error by {label}",
+            title=f"Above the diagonal: {better} of {len(genes):,} genes",
+            caption=f"Figure {number}{letter}: every dot is a target gene of {platform.te}; above the diagonal {ours} "
+            f"is better than {label}.",
+            color=PALETTE[number - 3],
+            above="D-GEX better",
+            below=f"{label} better",
+        )
+
+
+def figure_5(page: Page, results: Results) -> None:
+    """Error against epoch by dropout rate, for the largest network."""
+    units, layers = max(results.plan.hidden), max(results.plan.layers)
+    histories = {
+        dropout_words(member.axes["dropout"]): measured.history
+        for member, measured in results.networks.values()
+        if (member.axes["hidden"], member.axes["layers"]) == (units, layers) and measured.history is not None
+    }
+    if not histories:
+        return
+    page.add_heading("Figure 5: error by epoch and dropout")
+    for at, platform in enumerate(results.data.platforms):
+        column = f"{platform.validation}.error"
+        known = {rate: history for rate, history in histories.items() if column in history}
+        if not known:
+            continue
+        held_out = {rate: _curve(history, column) for rate, history in known.items()}
+        training = {rate: _curve(history, "train.error") for rate, history in known.items()}
+        title = f"{layers} layers of {units:,} units on {platform.va}"
+        page.add_figure(
+            to_svg(curves_by_dropout(held_out, title, training=training)),
+            f"Figure 5{LETTERS[at]}: overall error of the largest network after every epoch on {platform.va} "
+            "(solid) and on fixed training profiles (dashed), by dropout rate.",
+        )
+
+
+def _curve(history: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    return history["epoch"].to_numpy(), history[column].to_numpy(np.float64)

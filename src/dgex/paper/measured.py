@@ -1,0 +1,132 @@
+"""What a study measured of one model: the error of every gene on every set, in one file that outlives the model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from dgex.atomic import atomic_file, plain, readable, writing
+from dgex.errors import ModelError
+from dgex.metrics import GeneErrors
+
+__all__ = ["Measured", "Sets", "gene_errors", "read_measured"]
+
+SUFFIX = ".errors"
+Sets = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> landmark and target values of its profiles
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model of a study, measured.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the study: `ols`, `GEO/ridge`, `3000x2-dropout0.1`.
+    facts : dict
+        `method`, `settings`, what was chosen on validation, `seconds`, `precision`, `device`.
+    errors : dict of set to ndarray of float32, shape (targets,)
+        Mean absolute error of every target gene of the dataset on that set, by the weights selected for its
+        platform; NaN where the model does not infer the gene.
+    history : DataFrame or None
+        A network's learning curve.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    errors: dict[str, np.ndarray]
+    history: pd.DataFrame | None = field(default=None)
+
+    def overall(self, name: str) -> tuple[float, float]:
+        """Overall error on a set and its standard deviation over genes; NaN where it was not measured."""
+        found = self.errors.get(name)
+        if found is None or np.isnan(found).all():
+            return float("nan"), float("nan")
+        values = found[~np.isnan(found)].astype(np.float64)
+        return float(values.mean()), float(values.std())
+
+    def path(self, folder: Path) -> Path:
+        """Its file in `folder`."""
+        return _path(folder, self.name)
+
+    def save(self, folder: Path) -> None:
+        """Write it into `folder`, whole or not at all."""
+        record = {"name": self.name, "facts": self.facts}
+        if self.history is not None:
+            record["history"] = json.loads(self.history.to_json(orient="records"))
+        path = self.path(folder)
+        with atomic_file(path, overwrite=True) as temporary:
+            with writing(path):
+                arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in self.errors.items()}
+                save_file(arrays, temporary, metadata={"record": json.dumps(record, default=plain)})
+            readable(temporary)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / (name.replace("/", "--") + SUFFIX)
+
+
+def read_measured(folder: Path, name: str) -> Measured | None:
+    """Read what was measured of a model; None where it was not yet.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged.
+    """
+    path = _path(folder, name)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as held:
+            record = json.loads(held.metadata()["record"])
+            errors = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (no mapping)
+        history = pd.DataFrame(record["history"]) if "history" in record else None
+        return Measured(record["name"], record["facts"], errors, history)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is damaged ({type(error).__name__}: {error}); remove it to measure anew") from None
+
+
+def gene_errors(predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int] | None = None) -> np.ndarray:
+    """Mean absolute error of every column of `Y`, in blocks.
+
+    Parameters
+    ----------
+    predict : function of landmark values (profiles x landmarks)
+        Gives the target genes, profiles x targets.
+    X, Y : ndarray of float32
+        The same profiles.
+    genes : sequence of int, optional
+        Columns of `Y` that `predict` gives, in its order; all without it. The others are NaN.
+    """
+    take = np.arange(Y.shape[1]) if genes is None else np.asarray(genes)
+
+    def summed(start: int, predicted: np.ndarray) -> GeneErrors:
+        errors = GeneErrors(len(take), correlation=False)
+        truth = Y[start : start + len(predicted)]
+        errors.update(truth if genes is None else truth[:, take], predicted)
+        return errors
+
+    total = GeneErrors(len(take), correlation=False)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # sums beside the next block's prediction
+        waiting = []
+        for start in range(0, len(X), _BLOCK):
+            waiting.append(pool.submit(summed, start, predict(X[start : start + _BLOCK])))
+            while len(waiting) > 8:
+                total.merge(waiting.pop(0).result())
+        for future in waiting:
+            total.merge(future.result())
+    found = np.full(Y.shape[1], np.nan, np.float32)
+    found[take] = total.mae
+    return found

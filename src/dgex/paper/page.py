@@ -1,0 +1,240 @@
+"""The page of a study: every table and figure of the paper, measured, beside what was published."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dgex import io
+from dgex.datasets.platforms import Platform
+from dgex.interpretation import Interpretation
+from dgex.paper.figures import figure_5, platform_figures
+from dgex.paper.notes import caveats, data_table, hardware_table, settings_table
+from dgex.paper.published import Table, table
+from dgex.paper.results import LR, Results
+from dgex.paper.stages import INTERPRETATION, L1000, Study, read_json
+from dgex.paper.tables import comparison, dropout_words, every_dropout, main_table, method_table, size_of
+from dgex.report.figures import to_svg
+from dgex.report.page import Page
+from dgex.report.study_figures import architecture
+from dgex.report.tables import share_text
+
+__all__ = ["build_page"]
+
+METHODS = {
+    "method": "Method",
+    "validation": "Validation error",
+    "error": "Test error",
+    "sd": "± SD",
+    "published": "Published",
+    "improvement": "Improvement over LR",
+    "better": "Genes better than LR",
+    "genes": "Genes",
+    "chosen": "Chosen",
+    "seconds": "Seconds",
+}
+FORMATS = {
+    **dict.fromkeys(("validation", "error", "sd", "published"), ".4f"),
+    "improvement": ".2%",
+    "better": ".2%",
+    "seconds": ".1f",
+}
+PAPER = "Chen et al., Gene expression inference with deep learning, Bioinformatics 32 (2016) 1832-1839"
+
+
+def build_page(study: Study) -> Page:
+    """Lay out what a study has measured so far; what is missing is said."""
+    results, facts = study.results, study.data.facts
+    profiles = ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items())
+    page = Page(
+        "Gene expression inference with deep learning, reproduced",
+        f"On {facts['title']}; profiles: {profiles}; {facts['landmarks']:,} landmark and {facts['targets']:,} target "
+        "genes",
+    )
+    genes = _genes(study)
+    _summary(page, study, results)
+    for at, platform in enumerate(study.data.platforms, start=1):
+        _platform(page, results, platform, at, study)
+        platform_figures(page, results, platform, at, genes)
+    _every_dropout(page, results)
+    figure_5(page, results)
+    _interpretation(page, study, results)
+    _inference(page, study)
+    _finder(page, results, genes)
+    _how(page, study, results)
+    return page
+
+
+def _genes(study: Study) -> pd.Index:
+    with io.open(study.data.path) as source:
+        return pd.Index(source.var.index[(source.var["role"] == "target").to_numpy()].astype(str), name="gene")
+
+
+def _summary(page: Page, study: Study, results: Results) -> None:
+    page.add_heading("In short")
+    page.add_numbers(_headlines(results))
+    for text in caveats(study):
+        page.add_text(text)
+    frame = comparison(results)
+    if len(frame):
+        page.add_table(
+            frame,
+            f"What the paper states ({PAPER}) and what was measured here. D-GEX is the network selected on the "
+            "validation set; published is the paper's best.",
+            labels={"quantity": "Quantity", "published": "Published", "measured": "Measured", "place": "Place"},
+        )
+
+
+def _headlines(results: Results) -> list[tuple[str, str, str]]:
+    numbers = []
+    for platform in results.data.platforms:
+        name = results.selected(platform)
+        if name is None or LR not in results.methods(platform):
+            continue
+        row = results.row(name, results.networks[name][1], platform)
+        base = results.methods(platform)[LR].overall(platform.test)[0]
+        gain = f"{row.improvement:.2%}".replace("-", "−")
+        remark = f"{row.test[0]:.4f} against {base:.4f}; better on {share_text(row.better)} of the genes"
+        numbers.append((f"{platform.name}: D-GEX over LR", gain, remark))
+    return numbers
+
+
+def _platform(page: Page, results: Results, platform: Platform, at: int, study: Study) -> None:
+    """One platform: the table of its networks, and all methods."""
+    page.add_heading(f"{platform.name}: tested on {platform.te}")
+    facts, published, name = study.data.facts, table(platform.published), results.selected(platform)
+    if name is not None:
+        rate = size_of(name, results)[2]
+        beside = f" Published: {published.place}, {dropout_words(published.dropout)} dropout." if published else ""
+        cells, rows, columns = main_table(results, platform, rate)
+        page.add_heading(f"Table {at}: networks with {dropout_words(rate)} dropout", level=3)
+        page.add_matrix(
+            cells,
+            rows=rows,
+            columns=columns,
+            corner="D-GEX",
+            over="Hidden units in a layer",
+            caption=f"Overall error on {platform.te}, mean over {facts['targets']:,} target genes, each network at "
+            f"its best epoch on {platform.va}.{beside}{_counterpart(results, published)}",
+            best=f"lowest of all networks on {platform.te}",
+            selected=f"selected on {platform.va}",
+        )
+    page.add_heading(f"All methods on {platform.te}", level=3)
+    frame, selected = method_table(results, platform)
+    page.add_table(
+        frame.drop(columns="genes" if frame["genes"].nunique() == 1 else []).dropna(axis=1, how="all"),
+        "Overall error: mean over target genes of the gene's mean absolute error, in "
+        f"{facts['unit'] or 'the units of the data'}, with its standard deviation over genes; whatever a method leaves "
+        f"open was chosen on {platform.va}. Improvement and genes better are on the genes that both methods "
+        "infer.",
+        labels=METHODS,
+        formats=FORMATS,
+        best={"error": "min", "validation": "min"},
+        selected=selected,
+    )
+
+
+def _counterpart(results: Results, published: Table | None) -> str:
+    sizes = set(results.plan.hidden)
+    if published is None or sizes & {units for units, _ in published.networks}:
+        return ""
+    if len(sizes) != len({units for units, _ in published.networks}):
+        return ""
+    return " The networks here are smaller: beside each stands the paper's of the same rank, 3,000 to 9,000 units."
+
+
+def _every_dropout(page: Page, results: Results) -> None:
+    if not results.networks:
+        return
+    page.add_heading("Tables S2 to S5: every dropout rate")
+    number = 2
+    for platform in results.data.platforms:
+        for name, what in ((platform.validation, platform.va), (platform.test, platform.te)):
+            cells, rows, columns = every_dropout(results, platform, name)
+            page.add_heading(f"Table S{number}: {what}", level=3)
+            page.add_matrix(
+                cells,
+                rows=rows,
+                columns=columns,
+                corner="Dropout and layers",
+                over="Hidden units in a layer",
+                caption=f"Overall error on {what} of {len(results.networks)} networks.",
+                best=f"lowest on {what}",
+                selected=f"selected on {platform.va}",
+            )
+            number += 1
+
+
+def _interpretation(page: Page, study: Study, results: Results) -> None:
+    """Figures S1 to S3 and the tables of hubs and attributions, for the network of each platform."""
+    if not results.networks:
+        return
+    page.add_heading("What the networks have learned")
+    facts = study.data.facts
+    name = results.selected(study.data.platforms[0])
+    if name is not None:
+        units, layers, _ = size_of(name, results)
+        page.add_figure(
+            to_svg(architecture(facts["landmarks"], [units] * layers, facts["targets"])),
+            f"Figure S1: the network {name}: all target genes share its hidden layers.",
+        )
+    for platform in study.data.platforms:
+        folder = study.folder / INTERPRETATION / platform.name
+        page.add_heading(f"{platform.name}: {results.selected(platform)}", level=3)
+        if folder.exists():
+            Interpretation.load(folder).add_to(page, level=4)
+        else:
+            page.add_text("This network was not interpreted.")
+
+
+def _inference(page: Page, study: Study) -> None:
+    facts = read_json(study.folder / L1000 / "l1000.json")
+    if not facts:
+        return
+    page.add_heading("Inference of landmark profiles")
+    rate = f"{facts['profiles'] / max(facts['seconds'], 1e-9):,.0f}"
+    size = f"{facts['seconds']:,.1f} s, {facts['bytes'] / 2**30:,.2f} GiB, reading and writing included"
+    page.add_numbers(
+        [
+            ("Profiles inferred", f"{facts['profiles']:,}", "the paper: 1,328,098 L1000 profiles"),
+            ("Target genes of each", f"{facts['inferred']:,}", f"{facts['genes']:,} genes written"),
+            ("Profiles a second", rate, size),
+        ]
+    )
+    how = "their own statistics" if facts["standardize"] else "the training statistics"
+    page.add_text(
+        f"{facts['source']}, in blocks, by the network {facts['network']}; landmark genes standardised by {how} "
+        "(section 3.4 of the paper)."
+    )
+
+
+def _finder(page: Page, results: Results, genes: pd.Index) -> None:
+    frames = {
+        f"{platform.te}: error": results.gene_table(platform, genes)
+        for platform in results.data.platforms
+        if results.rows(platform)
+    }
+    if frames:
+        page.add_heading("Find a gene")
+        page.add_finder(
+            frames,
+            "Mean absolute error of every target gene by every method; the best method of a gene is marked.",
+            best=dict.fromkeys(frames, "min"),
+            max_values=700_000,
+        )
+
+
+def _how(page: Page, study: Study, results: Results) -> None:
+    page.add_heading("How it was made")
+    labels = {"what": "What", "value": "Value"}
+    page.add_table(data_table(study), "The data.", labels=labels)
+    page.add_table(settings_table(study), "The settings.", labels=labels)
+    times = hardware_table(study)
+    if len(times):
+        page.add_table(
+            times,
+            "The stages: wall-clock seconds, and what they ran on.",
+            labels={name: name.capitalize() for name in times.columns},
+            formats={"seconds": ",.1f"},
+        )
+    if results.diverged:
+        page.add_text("Networks whose loss did not stay finite, without a row: " + ", ".join(results.diverged) + ".")

@@ -1,0 +1,157 @@
+"""What a study does: its data, sizes, networks and seeds, as they are recorded beside the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from dgex.errors import SettingsError
+from dgex.models.grid_plan import Member, plan
+
+__all__ = ["METHODS", "SCALES", "Plan", "resolve"]
+
+# The linear and neighbour methods, with what the paper calls them. Sample-KNN it mentions only.
+METHODS = {"ols": "LR", "lasso": "LR-L1", "ridge": "LR-L2", "knn-ge": "KNN-GE", "knn": "sample-KNN"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Resolved settings of a study.
+
+    Attributes
+    ----------
+    scale : str
+        `demo` or `paper`.
+    data : str
+        `simulated`, `gse92743`, `paper`, or the path of a dataset or a raw matrix.
+    raw : str
+        Folder of the raw files of `gse92743` and `paper`; empty where there is none.
+    rnaseq : str
+        A raw matrix of a second platform; empty where there is none.
+    platforms : tuple of (name, validation set, test set)
+        Of a dataset that is given; empty where they follow from the data.
+    group : str
+        Column of `obs` whose groups stay on one side of the split.
+    standardize : str
+        `paper` or `inductive`, see `dgex.prepare`.
+    samples, rnaseq_samples, landmarks, targets, duplicates
+        Sizes of the simulated compendium: arrays, RNA-Seq profiles, genes, share of near-duplicates.
+    hidden, layers, dropout : tuple
+        Axes of the grid of networks.
+    epochs, batch_size, learning_rate
+        Of every network; the learning rate is the paper's rule where it is None.
+    methods : tuple of str
+        What else is trained.
+    cmap : str
+        CMap's published weights (GCTX) or a model folder made of them; empty where there are none.
+    l1000 : str
+        Profiles of landmark genes to infer; empty for those of the arrays themselves, where they are simulated.
+    halves : bool
+        Whether the selected networks are trained again as two networks of half the target genes.
+    attributed : int
+        Target genes whose attributions are computed.
+    seed : int
+    device : str
+    """
+
+    scale: str = "demo"
+    data: str = "simulated"
+    raw: str = ""
+    rnaseq: str = ""
+    platforms: tuple[tuple[str, str, str], ...] = ()
+    group: str = ""
+    standardize: str = "paper"
+    samples: int = 6000
+    rnaseq_samples: int = 400
+    landmarks: int = 120
+    targets: int = 480
+    duplicates: float = 0.02
+    hidden: tuple[int, ...] = (100, 200, 300)
+    layers: tuple[int, ...] = (1, 2, 3)
+    dropout: tuple[float, ...] = (0.0, 0.1, 0.25)
+    epochs: int = 20
+    batch_size: int = 50
+    learning_rate: float | None = 2e-3
+    methods: tuple[str, ...] = tuple(METHODS)
+    cmap: str = ""
+    l1000: str = ""
+    halves: bool = True
+    attributed: int = 100
+    seed: int = 0
+    device: str = "auto"
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """Axes of the grid as `dgex.train_grid` takes them."""
+        return {"hidden": list(self.hidden), "layers": list(self.layers), "dropout": list(self.dropout)}
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Settings that all networks share."""
+        shared = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate", "seed", "device")}
+        return {name: value for name, value in shared.items() if value is not None}
+
+    def members(self) -> list[Member]:
+        """The networks of the grid."""
+        return plan(self.axes, self.network)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, as JSON gives them back; where a network is trained is no part of what it is."""
+        state = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        state["platforms"] = [list(platform) for platform in self.platforms]
+        del state["device"]
+        return state
+
+
+SCALES = {
+    "demo": Plan(),
+    "paper": Plan(
+        scale="paper",
+        samples=129158,
+        rnaseq_samples=3383,
+        landmarks=943,
+        targets=9520,
+        duplicates=18149 / 129158,
+        hidden=(3000, 6000, 9000),
+        epochs=200,
+        batch_size=200,
+        learning_rate=None,
+    ),
+}
+
+
+def resolve(scale: str, changes: dict[str, Any]) -> Plan:
+    """The plan of a scale with changes; None leaves a setting as the scale has it.
+
+    Raises
+    ------
+    SettingsError
+        An unknown scale or setting, a method that is unknown, or values that no grid takes.
+    """
+    if scale not in SCALES:
+        raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")
+    known = {field.name for field in fields(Plan)} - {"scale"}
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise SettingsError(f"a study does not take {', '.join(unknown)}; accepted: {', '.join(sorted(known))}")
+    given = {name: _plain(value) for name, value in changes.items() if value is not None}
+    found = replace(SCALES[scale], **given)
+    if found.data not in ("simulated", "gse92743", "paper"):
+        found = replace(found, samples=0, rnaseq_samples=0, landmarks=0, targets=0, duplicates=0.0)
+    wrong = [name for name in found.methods if name not in METHODS]
+    if wrong:
+        raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(METHODS)}")
+    if "ols" not in found.methods:
+        raise SettingsError("every table compares with linear regression: ols must be among the methods")
+    found.members()  # refuses axes that no grid takes, before any work
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_plain(item) for item in value)
+    return value

@@ -1,0 +1,126 @@
+"""`dgex.reproduce`: the paper's whole study with one call, killed and started again as often as one likes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dgex.atomic import check_output, holds_other, json_dump
+from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.paper.data import ARRAYS, DATA
+from dgex.paper.fit import MEASURED, MODELS, NETWORKS
+from dgex.paper.plan import resolve
+from dgex.paper.results import Results
+from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TIMES, Study, run_stages
+from dgex.progress import note
+
+__all__ = ["reproduce"]
+
+PLAN = "study.json"
+
+
+def reproduce(
+    output: str | os.PathLike[str] = "study",
+    *,
+    scale: str = "demo",
+    stages: Sequence[str] | None = None,
+    overwrite: bool = False,
+    **changes: Any,
+) -> Results:
+    """Run the study of Chen et al. 2016, and leave one page with its tables and figures beside the published numbers.
+
+    The same call goes on where an earlier one was cut short: the dataset, every model, every epoch of a network that
+    has a checkpoint, and everything that was measured are kept.
+
+    Parameters
+    ----------
+    output : path
+        Folder to fill: `data.h5ad`, `models/`, `networks/` (the grid), `measured/` (errors of every gene by every
+        model, which outlive the models), `interpretation/`, `l1000/`, `study.json`, `times.json` and `report.html`.
+    scale : {"demo", "paper"}
+        Sizes of the simulated compendium and of the networks: minutes on two cores, or full size for a GPU.
+    stages : sequence of str, optional
+        Stages to run, in their order: data, baselines, networks, halves, interpretation, inference, page. All without
+        it. The page tells what is missing.
+    overwrite : bool
+        Begin anew: what an earlier study left in `output` is removed, and nothing else.
+    **changes
+        Settings of `dgex.paper.plan.Plan` that differ from those of the scale: `data` (`simulated`, `gse92743`,
+        `paper`, a dataset or a raw matrix), `raw` (the folder of the raw files), `rnaseq`, `platforms`, `group`,
+        `epochs`, `hidden`, `layers`, `dropout`, `methods`, `cmap`, `l1000`, `seed`, `device` …
+
+    Returns
+    -------
+    Results
+        What was measured: `rows`, `table`, `selected`, `best` of every platform.
+
+    Raises
+    ------
+    SettingsError
+        An unknown scale, stage or setting.
+    ModelError
+        `output` holds a study with other settings.
+    OutputExistsError
+        `output` holds something else.
+    FileError, DataError, GeneError
+        As the stages.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> found = dgex.reproduce("study")  # doctest: +SKIP
+    >>> found.table(found.data.platforms[0])  # doctest: +SKIP
+    """
+    plan = resolve(scale, changes)
+    wanted = list(STAGES) if stages is None else list(stages)
+    unknown = [name for name in wanted if name not in STAGES]
+    if unknown:
+        raise SettingsError(f"unknown stage {', '.join(unknown)}; accepted: {', '.join(STAGES)}")
+    study = Study(Path(output), plan)
+    _claim(study, overwrite)
+    run_stages(study, wanted)
+    return study.results
+
+
+def _claim(study: Study, overwrite: bool) -> None:
+    """Make the folder ours: new, or one with the same plan to go on with."""
+    marker = study.folder / PLAN
+    if holds_other(study.folder, PLAN):
+        raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
+    if marker.exists() and overwrite:
+        _empty(study.folder)
+    if marker.exists():
+        held, now = _held(marker), study.plan.state()
+        differ = [
+            f"{name}: there {held.get(name)}, now {now.get(name)}"
+            for name in {**held, **now}
+            if held.get(name) != now.get(name)
+        ]
+        if differ:
+            raise ModelError(
+                f"{study.folder} holds a study with other settings ({'; '.join(differ)}); give another folder, the "
+                "same settings, or overwrite=True (--overwrite) to begin anew"
+            )
+        note(f"going on with the study in {study.folder}")
+        return
+    check_output(marker)
+    json_dump(study.plan.state(), marker)
+
+
+def _held(marker: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(marker.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{marker} is damaged ({error}); overwrite=True (--overwrite) begins anew") from None
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier study left, its plan last."""
+    for name in (MEASURED, MODELS, NETWORKS, INTERPRETATION, L1000):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (ARRAYS, DATA, "RNA-va.h5ad", "RNA-te.h5ad", "simulated.h5ad", "data.json", TIMES, "report.html", PLAN):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,255 @@
+"""The study as stages, each in units that are done once: what is finished when it is killed stays finished."""
+
+from __future__ import annotations
+
+import json
+import platform as machine
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex._version import __version__
+from dgex.atomic import json_dump
+from dgex.errors import DgexError, FileError
+from dgex.evaluation import evaluate
+from dgex.inference import infer
+from dgex.interpretation import interpret
+from dgex.models.base import Estimator
+from dgex.models.cmap import convert_weights
+from dgex.models.folder import load
+from dgex.paper.data import ARRAYS, DATA, Described, make_data, open_described
+from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
+from dgex.paper.measured import Measured, read_measured
+from dgex.paper.plan import Plan
+from dgex.paper.results import Results
+from dgex.progress import note, warn
+
+__all__ = ["INTERPRETATION", "L1000", "STAGES", "TIMES", "Study", "read_json", "run_stages"]
+
+TIMES, INTERPRETATION, L1000 = "times.json", "interpretation", "l1000"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's folder and plan.
+
+    Attributes
+    ----------
+    folder : Path
+    plan : Plan
+    """
+
+    folder: Path
+    plan: Plan
+
+    @property
+    def data(self) -> Described:
+        """The dataset; made by the first stage."""
+        found = open_described(self.folder)
+        if found is None:
+            raise FileError(f"{self.folder} has no dataset yet; the stage data makes it")
+        return found
+
+    @property
+    def results(self) -> Results:
+        """What was measured so far."""
+        return Results(self.folder, self.plan, self.data)
+
+    def selected(self) -> list[str]:
+        """The networks selected for the platforms, each once."""
+        names = [self.results.selected(platform) for platform in self.data.platforms]
+        return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def _data(study: Study) -> None:
+    found = open_described(study.folder)
+    if found is not None and (found.path.exists() or found.path == study.folder / DATA):
+        note("dataset: done before")
+        return
+    make_data(study.folder, study.plan)
+
+
+def _baselines(study: Study) -> None:
+    fit_baselines(study.folder, study.plan, study.data)
+    _cmap(study)
+
+
+def _networks(study: Study) -> None:
+    fit_networks(study.folder, study.plan, study.data)
+
+
+def _halves(study: Study) -> None:
+    if study.plan.halves:
+        fit_halves(study.folder, study.plan, study.data, study.selected())
+
+
+def _cmap(study: Study) -> None:
+    """What LINCS does today: CMap's published weights, on the genes that they and the dataset share."""
+    weights = _weights(study)
+    if weights is None or read_measured(study.folder / MEASURED, "cmap") is not None:
+        return
+    began = time.perf_counter()
+    data = study.data
+    model: Estimator = (
+        load(weights) if weights.is_dir() else convert_weights(weights, genes=_table(study), data=data.path)
+    )
+    found = evaluate({"cmap": model}, data.path, split=data.sets, spearman=False).per_gene
+    with io.open(data.path) as source:
+        targets = source.var.index[(source.var["role"] == "target").to_numpy()].astype(str)
+    errors = {}
+    for name in data.sets:
+        rows = found[(found["split"] == name) & (found["model"] == "cmap")]
+        errors[name] = rows.set_index("gene")["mae"].reindex(targets).to_numpy(np.float32)
+    facts = {"method": "cmap", "settings": {}, "seconds": time.perf_counter() - began, "weights": weights.name}
+    Measured("cmap", facts, errors).save(study.folder / MEASURED)
+
+
+def _weights(study: Study) -> Path | None:
+    if study.plan.cmap:
+        return Path(study.plan.cmap)
+    if study.plan.data == "gse92743":
+        return next(iter(sorted(Path(study.plan.raw).glob("*OLS_WEIGHTS*.gctx"))), None)
+    return None
+
+
+def _table(study: Study) -> Path | None:
+    if study.plan.data != "gse92743":
+        return None
+    return next(iter(sorted(Path(study.plan.raw).glob("*gene_info*.txt*"))), None)
+
+
+def _interpretation(study: Study) -> None:
+    """What the selected networks have learned, one folder each; attributions of a bounded number of target genes."""
+    for platform in study.data.platforms:
+        name = study.results.selected(platform)
+        if name is None:
+            continue
+        output = study.folder / INTERPRETATION / f"{platform.name}"
+        if output.exists():
+            note(f"interpretation of {name}: done before")
+            continue
+        model = load(study.folder / NETWORKS / name)
+        genes = _spread(model.targets_, study.plan.attributed)
+        interpret(model, study.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)
+
+
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the names, evenly spaced."""
+    if len(names) <= count:
+        return list(names)
+    return [names[at] for at in np.linspace(0, len(names) - 1, count).round().astype(int)]
+
+
+def _l1000(study: Study) -> None:
+    """Infer the target genes of profiles that measured landmark genes, in blocks (section 3.4 of the paper)."""
+    folder = study.folder / L1000
+    record, output = folder / "l1000.json", folder / "inferred.gctx"
+    if record.exists():
+        note("inference: done before")
+        return
+    source, own = _panel(study)
+    name = study.results.selected(study.data.platforms[0])
+    if source is None or name is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    model = load(study.folder / NETWORKS / name)
+    try:
+        infer(
+            source,
+            model,
+            output,
+            standardize="own" if own else "model",
+            device=study.plan.device,
+            resume=True,
+            overwrite=True,
+        )
+    except DgexError as error:
+        if not study.plan.l1000:
+            raise
+        warn(f"{source} could not be inferred: {error}")
+        raise
+    seconds = time.perf_counter() - began
+    with io.open(output) as made:
+        profiles, genes = made.shape
+        inferred = int((made.var["origin"] == "inferred").sum()) if "origin" in made.var else genes
+    facts = {"source": Path(source).name, "network": name, "profiles": profiles, "genes": genes, "inferred": inferred}
+    json_dump(facts | {"seconds": seconds, "bytes": output.stat().st_size, "standardize": own}, record)
+
+
+def _panel(study: Study) -> tuple[Path | None, bool]:
+    """Profiles to infer, and whether they are of another platform than the training profiles."""
+    plan = study.plan
+    if plan.l1000:
+        return Path(plan.l1000), True
+    if plan.data == "simulated":
+        return study.folder / ARRAYS, False
+    if plan.data == "gse92743":
+        return next(iter(sorted(Path(plan.raw).glob("*GTEx_L1000*.gctx"))), None), True
+    return None, False
+
+
+def _page(study: Study) -> None:
+    from dgex.paper.page import build_page
+
+    build_page(study).save(study.folder / "report.html", overwrite=True)
+
+
+STAGES: dict[str, Callable[[Study], None]] = {
+    "data": _data,
+    "baselines": _baselines,
+    "networks": _networks,
+    "halves": _halves,
+    "interpretation": _interpretation,
+    "inference": _l1000,
+    "page": _page,
+}
+
+
+def run_stages(study: Study, names: Sequence[str]) -> None:
+    """Run stages in their order, and remember how long each took and on what."""
+    for name in STAGES:
+        if name not in names:
+            continue
+        note(f"stage {name}")
+        began = time.perf_counter()
+        STAGES[name](study)
+        seconds = time.perf_counter() - began
+        if name != "page":
+            _remember(study.folder, name, seconds)
+
+
+def _remember(folder: Path, stage: str, seconds: float) -> None:
+    """Add to the seconds of a stage: one that was cut short and went on has taken both."""
+    held = read_json(folder / TIMES)
+    before = held.get(stage, {"seconds": 0.0})
+    held[stage] = {"seconds": round(before["seconds"] + seconds, 1), **_hardware()}
+    json_dump(held, folder / TIMES)
+
+
+def _hardware() -> dict[str, Any]:
+    import os
+
+    import torch
+
+    cuda = torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if cuda else machine.processor() or machine.machine(),
+        "cores": os.cpu_count(),
+        "dgex": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "python": machine.python_version(),
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is none."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
