@@ -135,3 +135,20 @@ def test_of_the_compendium_over_all_its_columns(tmp_path, method):
     if method == "exact":
         over_inputs = prepare(inputs, **options)
         assert set(others[0].index) - set(over_inputs.obs_names) == {"s0", "s1", "s2", "s3", "s4", "s9", "s11"}
+
+
+@pytest.mark.parametrize("constant", [0, 29])
+def test_a_part_of_the_columns_looked_at_first_changes_nothing(monkeypatch, constant):
+    """Columns that tell profiles apart, and columns that do not, where all pairs would pass."""
+    X = compendium(seed=4)
+    X[:, :constant] = 5
+    expected = slow_pairs(X, 1.0)
+    rows = np.arange(3, 110)
+    monkeypatch.setattr("dgex.prepare.duplicates._SCREEN", 5)
+    assert len(expected)
+    np.testing.assert_array_equal(close_pairs(X, 1.0, block=32), expected)
+    inside = expected[np.isin(expected, rows).all(axis=1)]
+    np.testing.assert_array_equal(close_pairs(X, 1.0, rows=rows, block=32), inside)
+    X[77, 13] = np.nan
+    with pytest.raises(DataError, match="NaN"):
+        close_pairs(X, 1.0)

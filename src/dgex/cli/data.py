@@ -104,6 +104,10 @@ def prepare(
     dedup_method: Annotated[
         Literal["exact", "clusters"], typer.Option(help="All pairs, or pairs within k-means clusters (the paper).")
     ] = "exact",
+    dedup_over: Annotated[
+        Literal["inputs", "compendium"],
+        typer.Option(help="All inputs by the genes kept, or the compendium by all its columns (the paper)."),
+    ] = "inputs",
     quantile: Annotated[
         bool, typer.Option("--quantile", help="Quantile-normalise all profiles to one reference.")
     ] = False,
@@ -148,6 +152,7 @@ def prepare(
         genes=genes or None,
         dedup=dedup,
         dedup_method=dedup_method,
+        dedup_over=dedup_over,
         quantile=("paper" if standardize == "paper" else "inductive") if quantile else None,
         standardize=standardize,
         split=fractions(split, "--split"),

@@ -14,6 +14,8 @@ __all__ = ["METHODS", "Duplicates", "close_pairs", "near_duplicates"]
 METHODS = ("exact", "clusters")
 
 _BLOCK = 2048  # rows of a block of the Gram matrix: 16 MiB of products
+_SCREEN = 512  # columns that are compared before all are, where there are four times as many
+_CANDIDATES = 10  # pairs a sample that may pass; beyond, these columns do not tell profiles apart
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -162,6 +164,8 @@ def close_pairs(
     distance with an error below `(genes + 8) * 2**-23 * (|a| + |b|)**2`; pairs nearer to the threshold than that are
     measured again in float64. Samples are ordered along one direction (close to the first principal component): where
     two blocks are further apart along it than `distance`, no pair of them can be close, and their products are skipped.
+    Of wide profiles a part of the columns is compared first: distances over all columns are never shorter, so only the
+    pairs that are close there are measured over all.
     """
     rows = np.arange(len(X)) if rows is None else np.asarray(rows)
     if len(rows) < 2:
@@ -171,6 +175,10 @@ def close_pairs(
         values = X[chosen].astype(np.float32, copy=False)
         return values if transform is None else transform(values, chosen)
 
+    if X.shape[1] >= 4 * _SCREEN:
+        screened = _screened(fetch, rows, X.shape[1], distance, block)
+        if screened is not None:
+            return screened
     centre, along = _direction(fetch, rows, block)
     order = np.argsort(along, kind="stable")
     rows, along = rows[order], along[order]
@@ -190,6 +198,29 @@ def close_pairs(
             found.append(np.stack([mine[i], theirs[j]], axis=1))
     pairs = np.sort(np.concatenate(found).astype(np.int64), axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _screened(
+    fetch: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, genes: int, distance: float, block: int
+) -> np.ndarray | None:
+    """Close pairs by way of those that are close over a few columns; None where too many are."""
+    columns = np.linspace(0, genes - 1, _SCREEN).astype(np.int64)
+    few = np.empty((len(rows), len(columns)), dtype=np.float32)
+    for at in range(0, len(rows), block):
+        values = fetch(rows[at : at + block])
+        if not np.isfinite(values).all():
+            raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+        few[at : at + block] = values[:, columns]
+    candidates = rows[close_pairs(few, distance * (1 + 1e-6), block=block)]  # wider by more than rounding
+    if len(candidates) > _CANDIDATES * len(rows):
+        return None
+    close = np.zeros(len(candidates), dtype=bool)
+    step = max(1, 2**21 // genes)
+    for start in range(0, len(candidates), step):
+        i, j = candidates[start : start + step].T
+        difference = fetch(i).astype(np.float64) - fetch(j)
+        close[start : start + step] = np.einsum("ij,ij->i", difference, difference) < distance**2
+    return candidates[close]
 
 
 def _direction(
