@@ -112,7 +112,7 @@ def _simulated(folder: Path, output: Path, plan: Plan) -> list[Platform]:
         _copy(world, np.flatnonzero(arrays), folder / ARRAYS)
     raw.unlink()
     inputs = [folder / ARRAYS, *(f"{name}={folder / f'{name}.h5ad'}" for name in parts)]
-    _prepare(inputs, output, plan, dedup=1.0, dedup_method="clusters")
+    _prepare(inputs, output, plan, dedup=1.0)
     return platforms
 
 
