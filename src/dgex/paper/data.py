@@ -22,7 +22,7 @@ from dgex.prepare.pipeline import prepare
 from dgex.prepare.split import split_samples
 from dgex.progress import note
 
-__all__ = ["ARRAYS", "DATA", "Described", "make_data", "open_described"]
+__all__ = ["ARRAYS", "DATA", "Described", "check_same", "make_data", "open_described"]
 
 DATA, ARRAYS, RNASEQ = "data.h5ad", "arrays.h5ad", "rnaseq.h5ad"
 DESCRIPTION = "data.json"
@@ -40,10 +40,12 @@ class Described:
     platforms : list of Platform
     facts : dict
         `profiles` (by split), `landmarks`, `targets`, `fingerprint`, `unit`, `title`, `record` (what prepare did).
+    genes : list of str
+        The target genes, in order.
     """
 
-    def __init__(self, path: Path, platforms: Sequence[Platform], facts: dict[str, Any]) -> None:
-        self.path, self.platforms, self.facts = path, list(platforms), facts
+    def __init__(self, path: Path, platforms: Sequence[Platform], facts: dict[str, Any], genes: Sequence[str]) -> None:
+        self.path, self.platforms, self.facts, self.genes = path, list(platforms), facts, list(genes)
 
     @property
     def validation(self) -> list[str]:
@@ -63,7 +65,24 @@ def open_described(folder: Path) -> Described | None:
         return None
     held = json.loads(path.read_text("utf-8"))
     where = Path(held["path"]) if held["path"] else folder / DATA
-    return Described(where, [Platform(**platform) for platform in held["platforms"]], held["facts"])
+    platforms = [Platform(**platform) for platform in held["platforms"]]
+    return Described(where, platforms, held["facts"], held["genes"])
+
+
+def check_same(found: Described) -> None:
+    """Refuse to go on with a dataset that is not the one the study began with.
+
+    Raises
+    ------
+    DataError
+        Its genes, profiles or values have changed.
+    """
+    now = _described(found.path)[0]["fingerprint"]
+    if now != found.facts["fingerprint"]:
+        raise DataError(
+            f"{found.path} is not the dataset that this study began with: its fingerprint is {now[:16]}, it was "
+            f"{found.facts['fingerprint'][:16]}; overwrite=True (--overwrite) begins anew"
+        )
 
 
 def make_data(folder: Path, plan: Plan) -> Described:
@@ -84,11 +103,14 @@ def make_data(folder: Path, plan: Plan) -> Described:
     else:
         output, platforms = _given(folder, output, plan)
         title = Path(plan.data).name + (f" and {Path(plan.rnaseq).name}" if plan.rnaseq else "")
-    described = Described(output, platforms, {"title": title, **_facts(output, platforms)})
+    facts, genes = _described(output)
+    described = Described(output, platforms, {"title": title, **facts}, genes)
+    note("dataset: " + ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()))
     held = {
         "path": "" if output == folder / DATA else str(output.resolve()),
         "platforms": [vars(platform) for platform in platforms],
         "facts": described.facts,
+        "genes": genes,
     }
     json_dump(held, folder / DESCRIPTION)
     return described
@@ -206,26 +228,26 @@ def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
             sink.append(values)
 
 
-def _facts(path: Path, platforms: Sequence[Platform]) -> dict[str, Any]:
+def _described(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a page tells of a dataset, and its target genes."""
     with io.open(path) as source:
         split, role = source.obs["split"].astype(str), source.var["role"].astype(str)
-        counts = {name: int(count) for name, count in split.value_counts(sort=False).items()}
         names = "\n".join([*source.obs.index.astype(str), "", *source.var.index.astype(str)])
         digest = hashlib.sha256(names.encode())
         spread = np.unique(np.linspace(0, len(split) - 1, 64).astype(int))
         for _, values in source.iter_blocks(64, samples=spread):
             digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
         record = source.uns.get("dgex", {})
-        note(f"dataset: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
-        return {
+        facts = {
             "name": path.name,
-            "profiles": counts,
+            "profiles": {name: int(count) for name, count in split.value_counts(sort=False).items()},
             "landmarks": int((role == "landmark").sum()),
             "targets": int((role == "target").sum()),
             "unit": "standard deviations" if "std" in source.varm else "",
             "fingerprint": digest.hexdigest(),
             "record": {name: _plain(record[name]) for name in ("options", "duplicates", "samples") if name in record},
         }
+        return facts, source.var.index[(role == "target").to_numpy()].astype(str).tolist()
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dgex.paper.plan import SCALES
 from dgex.paper.published import table
+from dgex.paper.results import CMAP
 from dgex.paper.stages import TIMES, Study, read_json
 
 __all__ = ["caveats", "data_table", "hardware_table", "settings_table"]
@@ -35,6 +36,11 @@ def caveats(study: Study) -> list[str]:
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
         found.append(f"Not measured yet: {', '.join(missing[:_LISTED])}{more}.")
+    if CMAP in {label for platform in study.data.platforms for label in study.results.methods(platform)}:
+        found.append(
+            f"{CMAP} are the weights that LINCS infers with, applied to log2 values; landmark genes that these data "
+            "lack are held at their training mean, and only target genes that the weights have are counted."
+        )
     tables = [table(platform.published) for platform in study.data.platforms]
     places = sorted({t.place for t in tables if t is not None and not t.checked})
     if places:

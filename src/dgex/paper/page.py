@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dgex import io
 from dgex.datasets.platforms import Platform
 from dgex.interpretation import Interpretation
 from dgex.paper.figures import figure_5, platform_figures
@@ -50,7 +49,7 @@ def build_page(study: Study) -> Page:
         f"On {facts['title']}; profiles: {profiles}; {facts['landmarks']:,} landmark and {facts['targets']:,} target "
         "genes",
     )
-    genes = _genes(study)
+    genes = pd.Index(study.data.genes, name="gene")
     _summary(page, study, results)
     for at, platform in enumerate(study.data.platforms, start=1):
         _platform(page, results, platform, at, study)
@@ -62,11 +61,6 @@ def build_page(study: Study) -> Page:
     _finder(page, results, genes)
     _how(page, study, results)
     return page
-
-
-def _genes(study: Study) -> pd.Index:
-    with io.open(study.data.path) as source:
-        return pd.Index(source.var.index[(source.var["role"] == "target").to_numpy()].astype(str), name="gene")
 
 
 def _summary(page: Page, study: Study, results: Results) -> None:

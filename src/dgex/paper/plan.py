@@ -10,7 +10,9 @@ from typing import Any
 from dgex.errors import SettingsError
 from dgex.models.grid_plan import Member, plan
 
-__all__ = ["METHODS", "SCALES", "Plan", "resolve"]
+__all__ = ["METHODS", "SCALES", "SOURCES", "Plan", "resolve"]
+
+SOURCES = "simulated", "gse92743", "paper"  # what is no path
 
 # The linear and neighbour methods, with what the paper calls them. Sample-KNN it mentions only.
 METHODS = {"ols": "LR", "lasso": "LR-L1", "ridge": "LR-L2", "knn-ge": "KNN-GE", "knn": "sample-KNN"}
@@ -121,6 +123,17 @@ SCALES = {
     ),
 }
 
+_SIMULATED = "samples", "rnaseq_samples", "landmarks", "targets", "duplicates"
+# What a demonstration on other than simulated data changes: with thousands of target genes the paper's rates hold.
+_REAL: dict[str, Any] = {
+    "hidden": (500, 1000),
+    "layers": (1, 2),
+    "epochs": 60,
+    "batch_size": 200,
+    "learning_rate": None,
+    **dict.fromkeys(_SIMULATED, 0),
+}
+
 
 def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     """The plan of a scale with changes; None leaves a setting as the scale has it.
@@ -137,9 +150,10 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     if unknown:
         raise SettingsError(f"a study does not take {', '.join(unknown)}; accepted: {', '.join(sorted(known))}")
     given = {name: _plain(value) for name, value in changes.items() if value is not None}
-    found = replace(SCALES[scale], **given)
-    if found.data not in ("simulated", "gse92743", "paper"):
-        found = replace(found, samples=0, rnaseq_samples=0, landmarks=0, targets=0, duplicates=0.0)
+    base = SCALES[scale]
+    if given.get("data", base.data) != "simulated":
+        base = replace(base, **(_REAL if scale == "demo" else {name: _REAL[name] for name in _SIMULATED}))
+    found = replace(base, **given)
     wrong = [name for name in found.methods if name not in METHODS]
     if wrong:
         raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(METHODS)}")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dgex.atomic import check_output, holds_other, json_dump
-from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.errors import FileError, ModelError, OutputExistsError, SettingsError
 from dgex.paper.data import ARRAYS, DATA
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
-from dgex.paper.plan import resolve
+from dgex.paper.plan import SOURCES, Plan, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TIMES, Study, run_stages
 from dgex.progress import note
@@ -80,10 +80,23 @@ def reproduce(
     unknown = [name for name in wanted if name not in STAGES]
     if unknown:
         raise SettingsError(f"unknown stage {', '.join(unknown)}; accepted: {', '.join(STAGES)}")
+    _check_files(plan)
     study = Study(Path(output), plan)
     _claim(study, overwrite)
     run_stages(study, wanted)
     return study.results
+
+
+def _check_files(plan: Plan) -> None:
+    """Say before hours of work that a file is not there."""
+    given = {name: getattr(plan, name) for name in ("raw", "rnaseq", "cmap", "l1000")}
+    given["data"] = "" if plan.data in SOURCES else plan.data
+    for name, path in given.items():
+        if path and not Path(path).exists():
+            known = (
+                f"; accepted: {', '.join(SOURCES)}, or the path of a dataset or a raw matrix" if name == "data" else ""
+            )
+            raise FileError(f"no {name} at {path}: the file does not exist{known}")
 
 
 def _claim(study: Study, overwrite: bool) -> None:

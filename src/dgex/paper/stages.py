@@ -16,19 +16,19 @@ import pandas as pd
 from dgex import io
 from dgex._version import __version__
 from dgex.atomic import json_dump
-from dgex.errors import DgexError, FileError
+from dgex.errors import FileError
 from dgex.evaluation import evaluate
 from dgex.inference import infer
 from dgex.interpretation import interpret
 from dgex.models.base import Estimator
 from dgex.models.cmap import convert_weights
 from dgex.models.folder import load
-from dgex.paper.data import ARRAYS, DATA, Described, make_data, open_described
+from dgex.paper.data import ARRAYS, Described, check_same, make_data, open_described
 from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import Plan
 from dgex.paper.results import Results
-from dgex.progress import note, warn
+from dgex.progress import note
 
 __all__ = ["INTERPRETATION", "L1000", "STAGES", "TIMES", "Study", "read_json", "run_stages"]
 
@@ -69,10 +69,12 @@ class Study:
 
 def _data(study: Study) -> None:
     found = open_described(study.folder)
-    if found is not None and (found.path.exists() or found.path == study.folder / DATA):
-        note("dataset: done before")
+    if found is None:
+        make_data(study.folder, study.plan)
         return
-    make_data(study.folder, study.plan)
+    note("dataset: done before")
+    if found.path.exists():  # small results suffice for the page
+        check_same(found)
 
 
 def _baselines(study: Study) -> None:
@@ -100,12 +102,10 @@ def _cmap(study: Study) -> None:
         load(weights) if weights.is_dir() else convert_weights(weights, genes=_table(study), data=data.path)
     )
     found = evaluate({"cmap": model}, data.path, split=data.sets, spearman=False).per_gene
-    with io.open(data.path) as source:
-        targets = source.var.index[(source.var["role"] == "target").to_numpy()].astype(str)
     errors = {}
     for name in data.sets:
         rows = found[(found["split"] == name) & (found["model"] == "cmap")]
-        errors[name] = rows.set_index("gene")["mae"].reindex(targets).to_numpy(np.float32)
+        errors[name] = rows.set_index("gene")["mae"].reindex(data.genes).to_numpy(np.float32)
     facts = {"method": "cmap", "settings": {}, "seconds": time.perf_counter() - began, "weights": weights.name}
     Measured("cmap", facts, errors).save(study.folder / MEASURED)
 
@@ -160,21 +160,8 @@ def _l1000(study: Study) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     model = load(study.folder / NETWORKS / name)
-    try:
-        infer(
-            source,
-            model,
-            output,
-            standardize="own" if own else "model",
-            device=study.plan.device,
-            resume=True,
-            overwrite=True,
-        )
-    except DgexError as error:
-        if not study.plan.l1000:
-            raise
-        warn(f"{source} could not be inferred: {error}")
-        raise
+    how = "own" if own else "model"
+    infer(source, model, output, standardize=how, device=study.plan.device, resume=True, overwrite=True)
     seconds = time.perf_counter() - began
     with io.open(output) as made:
         profiles, genes = made.shape

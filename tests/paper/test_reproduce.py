@@ -1,0 +1,156 @@
+"""The study as a whole: one page, the same whatever interrupted it, and nothing done twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_study import NETWORKS, SMALL
+
+import dgex
+from dgex.errors import DataError, FileError, ModelError, OutputExistsError, SettingsError
+from dgex.paper import fit, stages
+from dgex.paper.fit import MEASURED
+from dgex.paper.measured import read_measured
+
+
+def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:
+    """Everything that was measured, by model and set."""
+    names = [path.name.removesuffix(".errors").replace("--", "/") for path in sorted((folder / MEASURED).iterdir())]
+    read = {name: read_measured(folder / MEASURED, name) for name in names}
+    return {name: {k: v.tolist() for k, v in m.errors.items()} for name, m in read.items() if m is not None}
+
+
+def test_everything_is_there(study: Path) -> None:
+    measured = errors_of(study)
+    assert len([name for name in measured if re.match(r"\d", name)]) == NETWORKS
+    assert {"ols", "Arrays/ridge", "RNA-Seq/knn"} <= set(measured)
+    assert any(name.startswith("halves/") for name in measured)
+    assert set(measured["ols"]) == {"validation", "test", "RNA-va", "RNA-te"}
+    assert set(json.loads((study / "times.json").read_text())) == set(stages.STAGES) - {"page"}
+    with dgex.open(study / "l1000" / "inferred.gctx") as inferred, dgex.open(study / "arrays.h5ad") as arrays:
+        assert inferred.shape == arrays.shape
+
+
+def test_the_page_holds_every_table_and_figure_and_asks_for_nothing(study: Path) -> None:
+    page = (study / "report.html").read_text("utf-8")
+    for words in ("Table 1", "Table 2", "Table S2", "Table S5", "Figure S1"):
+        assert words in page
+    for figure in ("1a", "2a", "3a", "4a", "1b", "2b", "3b", "4b", "5a", "5b"):
+        assert f"Figure {figure}" in page, figure
+    for number in ("15.33%", "99.97%", "6.57%", "81.31%", "0.3204", "0.4393"):
+        assert number in page, number
+    assert "instead of 3,000, 6,000, 9,000" in page  # what is cut is said
+    fetched = re.findall(r"(?:src|href)=\"(?!#|data:)([^\"]*)\"", page)
+    assert fetched == []
+    headings = re.findall(r"<h([1-6])", page)
+    assert all(int(b) <= int(a) + 1 for a, b in pairwise(headings))  # no level is skipped
+
+
+def test_a_study_cut_short_at_every_unit_ends_the_same(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after every record of a measurement and after every stage; each time the same call goes on."""
+    folder, done = tmp_path / "study", []
+    save = fit.Measured.save
+
+    def interrupted(self: Any, where: Path) -> None:
+        save(self, where)
+        done.append(self.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit.Measured, "save", interrupted)
+    for _ in range(60):
+        try:
+            dgex.reproduce(folder, **SMALL)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert len(done) == len(set(done))  # nothing was measured twice
+    assert errors_of(folder) == errors_of(study)
+    assert (folder / "report.html").exists()
+
+
+def test_a_killed_process_loses_no_finished_work(study: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    call = [sys.executable, "-c", f"import dgex; dgex.reproduce({str(folder)!r}, **{SMALL!r})"]
+    for least in (1, 6, 12):
+        process = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list((folder / MEASURED).glob("*.errors"))) < least:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = {path: path.stat().st_mtime_ns for path in (folder / MEASURED).glob("*.errors")}
+    dgex.reproduce(folder, **SMALL)
+    assert errors_of(folder) == errors_of(study)
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_a_finished_study_trains_nothing_and_makes_its_page_anew(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    for name in ("networks", "models", "data.h5ad", "arrays.h5ad", "report.html"):  # the small results suffice
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    monkeypatch.setattr(fit, "train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(fit, "train_grid", lambda *a, **k: pytest.fail("trained again"))
+    dgex.reproduce(folder, **SMALL)
+    assert "Table S5" in (folder / "report.html").read_text("utf-8")
+
+
+def test_one_stage_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    dgex.reproduce(folder, stages=["data", "baselines", "page"], **small)
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Not measured yet: 4x1-dropout0.1" in page
+    results = dgex.reproduce(folder, stages=["networks"], **small)
+    assert results.missing == []
+
+
+def test_what_is_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"other settings \(epochs: there 2, now 3\)"):
+        dgex.reproduce(study, **SMALL | {"epochs": 3})
+    with pytest.raises(SettingsError, match="unknown stage lunch; accepted: data"):
+        dgex.reproduce(tmp_path / "new", stages=["lunch"])
+    with pytest.raises(FileError, match=r"no data at nothing\.h5ad"):
+        dgex.reproduce(tmp_path / "new", data="nothing.h5ad")
+    with pytest.raises(FileError, match="the stage data makes it"):
+        dgex.reproduce(tmp_path / "new", stages=["page"], **SMALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="was not made by dgex reproduce"):
+            dgex.reproduce(tmp_path / "mine", overwrite=overwrite)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_beginning_anew_removes_what_is_ours_and_nothing_else(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    (folder / "notes.txt").write_text("mine")
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    dgex.reproduce(folder, stages=["data"], overwrite=True, **small)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / MEASURED).exists()
+    assert not (folder / "report.html").exists()
+
+
+def test_a_dataset_that_changed_is_noticed(tmp_path: Path) -> None:
+    world = dgex.simulate(samples=80, landmarks=6, targets=5)
+    assert world is not None
+    dgex.prepare(world, tmp_path / "d.h5ad")
+    small = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 1, "methods": ("ols",), "stages": ["data"]}
+    dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)
+    dgex.prepare(world, tmp_path / "d.h5ad", seed=1, overwrite=True)
+    with pytest.raises(DataError, match="is not the dataset that this study began with"):
+        dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)

@@ -1,0 +1,118 @@
+"""Selection, improvements and tables, from errors that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dgex.datasets.platforms import Platform
+from dgex.paper.data import Described
+from dgex.paper.fit import MEASURED, halves_name
+from dgex.paper.measured import Measured
+from dgex.paper.plan import resolve
+from dgex.paper.results import Results
+from dgex.paper.tables import comparison, every_dropout, main_table, method_table, text
+
+GEO, GTEX = Platform("GEO", "validation", "test", "GEO-te"), Platform("GTEx", "1000G-va", "GTEx-te", "GTEx-te")
+# name -> errors of two genes on validation, test, 1000G-va, GTEx-te
+KNOWN = {
+    "ols": ([0.4, 0.6], [0.4, 0.6], [0.5, 0.5], [0.5, 0.5]),
+    "3000x1-dropout0.1": ([0.3, 0.3], [0.5, 0.4], [0.9, 0.9], [0.2, 0.2]),  # selected for GEO
+    "9000x1-dropout0.1": ([0.4, 0.4], [0.1, 0.1], [0.4, 0.4], [0.6, 0.2]),  # best on test; selected for GTEx
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    plan = resolve("paper", {"layers": (1,), "dropout": (0.1, 0.25), "methods": ("ols", "ridge")})
+    data = Described(tmp_path / "data.h5ad", [GEO, GTEX], {"title": "known"}, ["A", "B"])
+    for name, values in KNOWN.items():
+        errors = {key: np.array(v, np.float32) for key, v in zip(data.sets, values)}
+        best = {"validation": {"epoch": 7}, "1000G-va": {"epoch": 9}}
+        Measured(name, {"method": name if name == "ols" else "dgex", "best": best}, errors).save(_made(tmp_path))
+    Measured("6000x1-dropout0.1", {"method": "dgex", "diverged": True}, {}).save(_made(tmp_path))
+    Measured("cmap", {"method": "cmap"}, {"test": np.array([0.1, np.nan], np.float32)}).save(_made(tmp_path))
+    return Results(tmp_path, plan, data)
+
+
+def _made(folder: Path) -> Path:
+    (folder / MEASURED).mkdir(exist_ok=True)
+    return folder / MEASURED
+
+
+def test_a_network_is_selected_on_validation_and_best_on_test(results: Results) -> None:
+    assert results.selected(GEO) == "3000x1-dropout0.1"
+    assert results.best(GEO) == "9000x1-dropout0.1"
+    assert results.selected(GTEX) == "9000x1-dropout0.1"
+    assert results.best(GTEX) == "3000x1-dropout0.1"
+
+
+def test_what_diverged_and_what_is_missing(results: Results) -> None:
+    assert results.diverged == ["6000x1-dropout0.1"]
+    rates = [f"{units}x1-dropout0.25" for units in (3000, 6000, 9000)]
+    assert results.missing == ["GEO/ridge", "GTEx/ridge", *rates]
+
+
+def test_improvement_and_share_of_genes_are_over_lr(results: Results) -> None:
+    rows = {row.label: row for row in results.rows(GEO)}
+    network = rows["D-GEX 3000x1-dropout0.1"]
+    assert network.test == pytest.approx((0.45, 0.05), abs=1e-6)
+    assert network.improvement == pytest.approx(0.1, abs=1e-6)
+    assert network.better == 0.5
+    assert np.isnan(rows["LR"].improvement)
+
+
+def test_a_model_of_some_genes_is_compared_on_these(results: Results) -> None:
+    row = next(row for row in results.rows(GEO) if row.label == "CMap OLS")
+    assert row.genes == 1
+    assert row.test[0] == pytest.approx(0.1)
+    assert row.improvement == pytest.approx(0.75)  # 0.1 against LR's 0.4 on the gene that both infer
+    assert row.better == 1.0
+
+
+def test_the_network_in_halves_has_a_row_of_its_own(results: Results) -> None:
+    name = halves_name("3000x1-dropout0.1")
+    Measured(name, {"method": "dgex"}, {"test": np.full(2, 0.2, np.float32)}).save(results.folder / MEASURED)
+    assert [row.label for row in results.rows(GEO)][-1] == "D-GEX 3000x1-dropout0.1, in halves"
+
+
+def test_table_1_has_the_published_cell_of_the_same_size(results: Results) -> None:
+    cells, rows, columns = main_table(results, GEO, 0.1)
+    assert (rows, columns) == (["1 hidden layer"], ["3,000", "6,000", "9,000"])
+    small, lost, large = cells[0]
+    assert small is not None
+    assert lost is not None
+    assert large is not None
+    assert (small.selected, small.best, small.published) == (True, False, 0.3421)
+    assert (large.selected, large.best, large.published, large.published_spread) == (False, True, 0.33, 0.0874)
+    assert (lost.value, lost.published) == (None, 0.3337)  # diverged: only the paper's
+
+
+def test_tables_of_every_dropout_rate_mark_the_selected_on_validation(results: Results) -> None:
+    cells, rows, _ = every_dropout(results, GEO, "validation")
+    assert rows == ["10 %, 1 hidden layer", "25 %, 1 hidden layer"]
+    first = cells[0][0]
+    assert first is not None
+    assert first.best
+    assert first.selected
+    assert not any(cell and cell.published for line in cells for cell in line)
+
+
+def test_the_abstract_is_measured_again(results: Results) -> None:
+    frame = comparison(results).set_index("quantity")
+    row = frame.loc["GEO-te: relative improvement over LR"]
+    assert (row["published"], row["measured"]) == ("15.33%", "10.00%")
+    assert frame.loc["GTEx-te: overall error, D-GEX", "measured"] == "0.4000"
+    assert frame.loc["GTEx-te: relative improvement over LR", "measured"] == "20.00%"
+
+
+def test_the_table_of_methods_marks_the_selected_network(results: Results) -> None:
+    frame, selected = method_table(results, GTEX)
+    assert frame["method"].tolist()[selected[0]] == "D-GEX 9000x1-dropout0.1"
+    assert frame.loc[selected[0], "chosen"] == "epoch 9"
+    assert frame.loc[selected[0], "published"] == 0.4393
+    shown = text(results)
+    assert "GEO: selected on GEO-va, tested on GEO-te" in shown
+    assert "20.00%" in shown
