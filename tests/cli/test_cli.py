@@ -79,7 +79,6 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
         ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
         ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
-        ("interpret", "models/dgex", "data.h5ad", "learned", "--samples", 9),
     ]
     for step in steps:
         assert call(*step) == 0, (step, capsys.readouterr().err)
@@ -96,6 +95,29 @@ def test_from_raw_matrix_to_inferred_transcriptome(
     assert "ridge" in capsys.readouterr().out
     found = dgex("info", "raw.gctx", "--model", "models/ridge", cwd=tmp_path)
     assert "12 of 12" in found.stdout
+
+
+def test_a_network_tells_what_it_has_learned_and_neighbours_cannot(
+    dataset_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset_file.parent
+    assert call("train", dataset_file, folder / "net", "--hidden", 20, "--epochs", 2, "--device", "cpu") == 0
+    assert call("train", dataset_file, folder / "near", "--method", "knn-ge", "--n-neighbors", 2) == 0
+    gene = json.loads((folder / "net" / "model.json").read_text())["genes"]["names"][-1]
+    capsys.readouterr()
+    options = ("--genes", gene, "--samples", 9, "--top", 3, "--device", "cpu", "--best", "validation")
+    assert call("interpret", folder / "net", dataset_file, folder / "out", *options) == 0
+    said = capsys.readouterr().out
+    assert "Genes whose adjusted R² rises" in said
+    assert said.endswith(f"report: {folder / 'out' / 'report.html'}\n")
+    rows = (folder / "out" / "attributions.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["gene", gene, gene, gene]
+    assert "no weights to interpret" in fails(capsys, "interpret", folder / "near", dataset_file, folder / "x")
+    assert "exists already" in fails(capsys, "interpret", folder / "net", dataset_file, folder / "out")
+    assert "accepted validation" in fails(
+        capsys, "interpret", folder / "net", dataset_file, folder / "x", "--best", "GTEx"
+    )
+    assert not (folder / "x").exists()
 
 
 def test_info_tells_what_was_done(compendium: ad.AnnData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,3 +67,16 @@ def test_the_table_tells_the_first_hub(result):
     assert "Genes whose adjusted R² rises" in text
     (row,) = (line.split() for line in text.splitlines() if line.split()[:2] == ["1", "7"])
     assert row[2:7] == ["8", "3", "5", "3", "5"]
+
+
+def test_what_was_saved_is_loaded(result, tmp_path):
+    result.save(tmp_path / "learned")
+    read = dgex.Interpretation.load(tmp_path / "learned")
+    for name in ("hubs", "gene_sets", "major_weights", "adjusted_r2", "attributions"):
+        pd.testing.assert_frame_equal(getattr(read, name), getattr(result, name), rtol=1e-5, check_dtype=False)
+    assert read.summary == result.summary
+    assert str(read) == str(result)
+    linear = dgex.interpret(dgex.OLS().fit(data := dataset(40, 8, 12), data), data, samples=6)
+    linear.save(tmp_path / "linear")
+    assert str(dgex.Interpretation.load(tmp_path / "linear")) == str(linear)
+    dgex.Interpretation.load(tmp_path / "linear").page().html()

@@ -60,6 +60,12 @@ def test_blocks_change_nothing():
     pd.testing.assert_frame_equal(one.attributions, again.attributions, check_exact=True)
 
 
+def test_too_few_steps_are_told(caplog):
+    with caplog.at_level(logging.WARNING, "dgex"):
+        dgex.interpret(simple([6, 20, 9, 14], scale=3.0), dataset(60, 6, 14), samples=9, steps=1)
+    assert "more are needed" in caplog.text
+
+
 def test_parts_are_networks_of_their_own():
     targets = [np.array([0, 3, 4, 9]), np.array([1, 2, 5, 6, 7, 8])]
     weights = [drawn([6, 30, len(own)], seed) for seed, own in enumerate(targets)]

@@ -226,8 +226,8 @@ class Interpretation:
             share = EMPTY if r2["share_rising"] is None else share_text(r2["share_rising"])
             numbers.append(("Genes whose adjusted R² rises", share, remark))
             inputs, outputs = weights["inputs"], weights["outputs"]
-            remark = f"{inputs:,} inputs beyond {weights['input_threshold']:g} SD, "
-            remark += f"{outputs:,} outputs beyond {weights['output_threshold']:g} SD"
+            remark = f"inputs beyond {weights['input_threshold']:g} SD: {inputs:,}; "
+            remark += f"outputs beyond {weights['output_threshold']:g} SD: {outputs:,}"
             numbers.append(("Major weights", f"{inputs + outputs:,}", remark))
             if weights["positive"] is not None:
                 numbers.append(("Positive major weights", share_text(weights["positive"]), ""))

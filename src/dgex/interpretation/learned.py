@@ -38,6 +38,7 @@ __all__ = ["interpret"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _NONE = np.array([], dtype=np.int64)
+_GAP = 0.01  # of what attributions should add up to, at most, without a warning
 
 
 def interpret(
@@ -121,7 +122,7 @@ def interpret(
     own, with its own hubs and activations.
 
     Memory holds one block, for adjusted R2 a matrix of units x units and one of units x targets in float64 with one
-    or two copies (about 3 GiB for 9,000 units and 9,520 targets), for attributions four of targets x landmarks.
+    or two copies (about 4 GiB for 9,000 units and 9,520 targets), for attributions four of targets x landmarks.
     Attributions of all targets cost about 2 units x landmarks x targets operations a profile with one hidden layer,
     and steps times the products between the hidden layers with more: name `genes`, or take a CUDA device, for those.
     """
@@ -294,6 +295,8 @@ def _attributions(
                     }
                 )
             )
+    if gap.share > _GAP:
+        warn(f"attributions miss {gap.share:.1%} of what they should add up to: found {steps} steps, more are needed")
     frame = pd.concat(frames).sort_values(["at", "rank"], kind="stable").drop(columns="at").reset_index(drop=True)
     told = {
         "genes": len(chosen),

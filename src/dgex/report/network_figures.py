@@ -22,7 +22,7 @@ from dgex.report.tables import EMPTY, share_text
 __all__ = ["LINES", "NEGATIVE", "POSITIVE", "adjusted_r2", "r2_texts", "weight_map"]
 
 # ColorBrewer's red beside the house's blue: told apart by colour-blind eyes, and of unlike lightness in grey.
-POSITIVE, NEGATIVE = "#C4272D", PALETTE[0]
+POSITIVE, NEGATIVE = "#D23B3B", PALETTE[0]
 LINES = 4_000
 _SWEEPS = 24
 _LABELS = 10
@@ -138,8 +138,8 @@ def _draw_group(
     ends = edges[["gene_x", "genes", "unit_x", "units"]].to_numpy(np.float64).reshape(-1, 2, 2)
     colours = np.where(edges["weight"] > 0, POSITIVE, NEGATIVE)
     of_hub = edges["unit"].isin(own).to_numpy()
-    for chosen, width, most in ((~of_hub, 0.35, 0.35), (of_hub, 0.55, 0.75)):
-        alpha = float(np.clip(20 / np.sqrt(max(1, chosen.sum())), 0.15, most))
+    for chosen, width, ink in ((~of_hub, 0.35, 10.0), (of_hub, 0.55, 20.0)):
+        alpha = float(np.clip(ink / np.sqrt(max(1, chosen.sum())), 0.15, 0.75))
         lines = LineCollection(
             ends[chosen].tolist(), colors=colours[chosen].tolist(), linewidths=width, alpha=alpha, zorder=1
         )
