@@ -62,6 +62,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "infer",
         "interpret",
         "demo",
+        "reproduce",
     ):
         assert call(command, "--help") == 0
         assert "Example" in capsys.readouterr().out, f"{command} --help shows no example"
@@ -341,3 +342,19 @@ def test_stdout_holds_results_only(tmp_path: Path) -> None:
     done = dgex("simulate", tmp_path / "s.h5ad", "--samples", 30, "--landmarks", 4, "--targets", 3)
     assert done.stdout == f"{tmp_path / 's.h5ad'}\n"
     assert np.isfinite(np.asarray(io.read(tmp_path / "s.h5ad").X)).all()
+
+
+def test_reproduce_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = tmp_path / "raw.h5ad"
+    assert call("simulate", raw, "--samples", "120", "--landmarks", "6", "--targets", "5") == 0
+    small = ["--hidden", "4", "--layers", "1", "--dropout", "0,.1", "--epochs", "1", "--methods", "ols,ridge"]
+    assert call("reproduce", tmp_path / "study", "--data", raw, *small, "--no-halves") == 0
+    shown = capsys.readouterr().out
+    assert "raw: selected on raw-va, tested on raw-te" in shown
+    assert shown.rstrip().endswith("report.html")
+    assert call("reproduce", tmp_path / "study", "--data", raw, *small) == 1  # halves: another study
+    assert "holds a study with other settings" in capsys.readouterr().err
+    assert call("reproduce", tmp_path / "new", "--platform", "GTEx") == 2
+    assert call("reproduce", tmp_path / "new", "--dropout", "much") == 2
+    assert call("reproduce", tmp_path / "new", "--data", "gse92743") == 1
+    assert "dgex download gse92743 DIR brings them" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_a_dataset_is_taken_where_it_lies(tmp_path: Path) -> None:
     path = dataset(tmp_path / "d.h5ad")
     found = made(tmp_path, data=str(path))
     assert found.path == path
-    assert found.platforms == [Platform("Held out", "validation", "test")]
+    assert found.platforms == [Platform("d", "validation", "test")]
     again = open_described(tmp_path)
     assert again is not None
     assert again.path == path.resolve()
@@ -65,7 +65,7 @@ def test_raw_matrices_of_two_platforms(tmp_path: Path) -> None:
     arrays = world(tmp_path / "a.h5ad", samples=240)
     other = world(tmp_path / "r.h5ad", seed=0, samples=160)
     found = made(tmp_path / "study", data=str(arrays), rnaseq=str(other), group="study")
-    assert [p.name for p in found.platforms] == ["Held out", "RNA"]
+    assert [p.name for p in found.platforms] == ["a", "RNA"]
     data = ad.read_h5ad(found.path)
     sides = [set(data.obs.loc[data.obs["split"] == name, "study"]) for name in ("RNA-va", "RNA-te")]
     assert all(sides)

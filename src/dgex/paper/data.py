@@ -29,6 +29,8 @@ DESCRIPTION = "data.json"
 # Of the RNA-Seq profiles, the share that selects models: 462 of 3,383 in the paper.
 VALIDATES = 462 / 3383
 PAIR = "-va", "-te"
+# Of GSE92743, what the dataset is made of.
+MATRICES = "affymetrix", "gtex_rnaseq", "gtex_l1000", "gene_info", "inst_info"
 
 
 class Described:
@@ -139,9 +141,13 @@ def _simulated(folder: Path, output: Path, plan: Plan) -> list[Platform]:
 
 
 def _public(output: Path, plan: Plan) -> list[Platform]:
+    from dgex.datasets.download import RECORD, files
     from dgex.datasets.gse92743 import prepare_gse92743
 
-    return list(prepare_gse92743(_raw(plan), output, seed=plan.seed, overwrite=True))
+    where: Any = _raw(plan)
+    if (where / RECORD).exists():  # what was downloaded must be what came then
+        where = files(where, "gse92743", only=MATRICES)
+    return list(prepare_gse92743(where, output, seed=plan.seed, overwrite=True))
 
 
 def _original(output: Path, plan: Plan) -> list[Platform]:
@@ -152,7 +158,8 @@ def _original(output: Path, plan: Plan) -> list[Platform]:
 
 def _raw(plan: Plan) -> Path:
     if not plan.raw:
-        raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR (--raw DIR)")
+        brings = "; dgex download gse92743 DIR brings them" if plan.data == "gse92743" else ""
+        raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR (--raw DIR){brings}")
     if not Path(plan.raw).is_dir():
         raise FileError(f"no folder at {plan.raw}; accepted: the folder that holds the files of {plan.data}")
     return Path(plan.raw)
@@ -196,7 +203,7 @@ def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
         stems = [name.removesuffix(PAIR[0]) for name in named if name.endswith(PAIR[0])]
         wanted = [Platform(stem, stem + PAIR[0], stem + PAIR[1]) for stem in stems if stem + PAIR[1] in named]
         if "validation" in present and "test" in present:
-            wanted.insert(0, Platform("Held out", "validation", "test"))
+            wanted.insert(0, Platform(Path(plan.data).stem, "validation", "test"))
     absent = [name for platform in wanted for name in (platform.validation, platform.test) if name not in present]
     if absent or not wanted:
         raise DataError(
