@@ -1,4 +1,4 @@
-# make demo | test | check | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | check | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -6,10 +6,13 @@ OUT    ?= demo
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check format install clean
+.PHONY: demo reproduce test check format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
+
+reproduce: $(READY)
+	$(BIN)/dgex reproduce study
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
