@@ -58,9 +58,9 @@ def fit_baselines(folder: Path, plan: Plan, data: Described) -> None:
                 if output is not None and output.exists()
                 else train(Splits(chosen, read.obs, read.normalization, read.name), method, output)
             )
-            facts = {"method": method, "settings": chosen_settings(model)}
+            facts = {"method": method, "settings": chosen_settings(model), "seconds": time.perf_counter() - began}
             errors = measure(model, read, platforms)
-            Measured(name, facts | {"seconds": time.perf_counter() - began}, errors).save(folder / MEASURED)
+            Measured(name, facts, errors).save(folder / MEASURED)
             tell(name, errors)
 
 

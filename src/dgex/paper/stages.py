@@ -206,10 +206,11 @@ def run_stages(study: Study, names: Sequence[str]) -> None:
             continue
         note(f"stage {name}")
         began = time.perf_counter()
-        STAGES[name](study)
-        seconds = time.perf_counter() - began
-        if name != "page":
-            _remember(study.folder, name, seconds)
+        try:
+            STAGES[name](study)
+        finally:
+            if name != "page":
+                _remember(study.folder, name, time.perf_counter() - began)
 
 
 def _remember(folder: Path, stage: str, seconds: float) -> None:
