@@ -16,9 +16,11 @@ from typing import Any
 from dgex.errors import DgexError, FileError, OutputExistsError
 
 __all__ = [
+    "alone",
     "atomic_file",
     "atomic_folder",
     "check_output",
+    "clear_partial",
     "holds_other",
     "json_dump",
     "os_error",
@@ -26,6 +28,9 @@ __all__ = [
     "readable",
     "writing",
 ]
+
+
+PARTIAL = ".partial-"
 
 
 def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
@@ -93,6 +98,38 @@ def readable(path: Path) -> None:
 
 
 @contextmanager
+def alone(folder: str | os.PathLike[str], command: str) -> Iterator[None]:
+    """Keep a second process out of `folder`; the lock ends with the process, however it ends.
+
+    Raises
+    ------
+    FileError
+        Another process is at work there (`command` says what it was), or the folder cannot be read.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise FileError(f"cannot read {os.fspath(folder)}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileError(
+                f"another {command} is at work in {os.fspath(folder)}; wait for it or give another folder"
+            ) from error
+        except OSError:
+            pass  # file systems without locks
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
 
@@ -108,7 +145,7 @@ def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
     target = check_output(path, overwrite)
     suffix = "".join(target.suffixes[-2:])
     try:
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=suffix, dir=target.parent)
         os.close(handle)
         os.unlink(name)  # some writers refuse a file that exists; the name stays ours in practice
     except OSError as error:
@@ -139,7 +176,7 @@ def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
     """
     target = check_output(path, overwrite)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
     except OSError as error:
         raise os_error(target, error) from error
     try:
@@ -176,6 +213,12 @@ def _umask() -> int:
         mask = os.umask(0)
         os.umask(mask)
     return mask
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder of ours and in the folders in it."""
+    for path in [*folder.glob(f"{PARTIAL}*"), *folder.glob(f"*/{PARTIAL}*")]:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from web import Site, Step
 
 import dgex
+from dgex.atomic import alone
 from dgex.cli.app import run
 from dgex.datasets import download as room
 from dgex.datasets.download import download, files
@@ -292,7 +293,7 @@ def test_stopped_at_any_moment_it_goes_on(
 
 def test_only_one_process_works_in_a_folder(site: Site, tmp_path: Path, patience: Patience) -> None:
     base = site.publish("gse92743")
-    with room._alone(tmp_path), pytest.raises(FileError, match="another dgex download is at work"):
+    with alone(tmp_path, "dgex download"), pytest.raises(FileError, match="another dgex download is at work"):
         download("gse92743", tmp_path, base=base, patience=patience)
     download("gse92743", tmp_path, base=base, patience=patience)
 

@@ -17,6 +17,7 @@ import pytest
 from small_study import NETWORKS, SMALL
 
 import dgex
+from dgex.atomic import alone
 from dgex.errors import DataError, FileError, ModelError, OutputExistsError, SettingsError
 from dgex.paper import fit, stages
 from dgex.paper.fit import MEASURED
@@ -85,12 +86,15 @@ def test_a_killed_process_loses_no_finished_work(study: Path, tmp_path: Path) ->
     call = [sys.executable, "-c", f"import dgex; dgex.reproduce({str(folder)!r}, **{SMALL!r})"]
     for least in (1, 6, 12):
         process = subprocess.Popen(call, stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(list((folder / MEASURED).glob("*.errors"))) < least:
+        while process.poll() is None and len(list((folder / MEASURED).glob("[!.]*.errors"))) < least:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    before = {path: path.stat().st_mtime_ns for path in (folder / MEASURED).glob("*.errors")}
+    half_written = folder / MEASURED / ".partial-abc.errors"
+    half_written.write_bytes(b"what a kill leaves")
+    before = {path: path.stat().st_mtime_ns for path in (folder / MEASURED).glob("[!.]*.errors")}
     dgex.reproduce(folder, **SMALL)
+    assert not half_written.exists()
     assert errors_of(folder) == errors_of(study)
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
 
@@ -116,6 +120,11 @@ def test_one_stage_at_a_time(tmp_path: Path) -> None:
     assert "Not measured yet: 4x1-dropout0.1" in page
     results = dgex.reproduce(folder, stages=["networks"], **small)
     assert results.missing == []
+
+
+def test_a_second_process_is_kept_out(study: Path) -> None:
+    with alone(study, "dgex reproduce"), pytest.raises(FileError, match="another dgex reproduce is at work"):
+        dgex.reproduce(study, **SMALL)
 
 
 def test_what_is_refused(study: Path, tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dgex import progress
-from dgex.atomic import json_dump, os_error
+from dgex.atomic import alone, json_dump, os_error
 from dgex.datasets.fetch import Patience, RefusedError, discard, disk_error, fetch
 from dgex.datasets.meter import size_text
 from dgex.datasets.sources import DIGESTS, Source, SourceFile, find
@@ -82,7 +81,7 @@ def download(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise os_error(target, error) from error
-    with _alone(target):
+    with alone(target, "dgex download"):
         waiting = [file for file in chosen if not _finished(target, source, file)]
         for file in waiting:
             if (target / file.name).exists():
@@ -270,29 +269,3 @@ def _write_entry(folder: Path, source: Source, key: str, entry: dict[str, Any]) 
     }
     with disk_error(folder / RECORD):
         json_dump({"sources": record}, folder / RECORD)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process out of `folder`; the lock ends with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise FileError(f"cannot read {folder}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileError(
-                f"another dgex download is at work in {folder}; wait for it or give another folder"
-            ) from error
-        except OSError:
-            pass  # file systems without locks
-        yield
-    finally:
-        os.close(handle)

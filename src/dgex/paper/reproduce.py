@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dgex.atomic import check_output, holds_other, json_dump
+from dgex.atomic import alone, check_output, clear_partial, holds_other, json_dump
 from dgex.errors import FileError, ModelError, OutputExistsError, SettingsError
 from dgex.paper.data import ARRAYS, DATA
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
@@ -82,9 +82,14 @@ def reproduce(
         raise SettingsError(f"unknown stage {', '.join(unknown)}; accepted: {', '.join(STAGES)}")
     _check_files(plan)
     study = Study(Path(output), plan)
-    _claim(study, overwrite)
-    run_stages(study, wanted)
-    return study.results
+    if holds_other(study.folder, PLAN):
+        raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
+    check_output(study.folder / PLAN, overwrite=True)
+    with alone(study.folder, "dgex reproduce"):
+        _claim(study, overwrite)
+        clear_partial(study.folder)
+        run_stages(study, wanted)
+        return study.results
 
 
 def _check_files(plan: Plan) -> None:
@@ -102,8 +107,6 @@ def _check_files(plan: Plan) -> None:
 def _claim(study: Study, overwrite: bool) -> None:
     """Make the folder ours: new, or one with the same plan to go on with."""
     marker = study.folder / PLAN
-    if holds_other(study.folder, PLAN):
-        raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
     if marker.exists() and overwrite:
         _empty(study.folder)
     if marker.exists():
@@ -120,7 +123,6 @@ def _claim(study: Study, overwrite: bool) -> None:
             )
         note(f"going on with the study in {study.folder}")
         return
-    check_output(marker)
     json_dump(study.plan.state(), marker)
 
 
