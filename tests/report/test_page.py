@@ -188,3 +188,11 @@ def test_a_finder_holds_words_as_well_as_numbers():
     html = Page("t").add_finder({"m": frame}, "c").html()
     (text,) = re.findall(r'<div class="finder"><script type="application/json">(.*?)</script>', html)
     assert json.loads(text)["measures"][0]["values"] == [["HLA-A +0.2", "–"], [0.25, None]]
+
+
+def test_headings_of_every_level_and_room_for_long_texts() -> None:
+    page = Page("t").add_heading("A").add_heading("B", 3).add_heading("C", 4)
+    frame = pd.DataFrame({"name": ["x"], "short": ["yes"], "words": ["several words that need room"], "number": [1.0]})
+    html = page.add_table(frame, "c").html()
+    assert [f"<h{level} id=" in html for level in (2, 3, 4)] == [True, True, True]
+    assert html.count('<td class="long">') == 1  # the words alone: neither the short text nor the number
