@@ -56,7 +56,17 @@ def test_what_is_asked_for_is_taken_unmeasured() -> None:
 def test_small_networks_are_not_measured() -> None:
     assert resolve("auto", CPU, SMALL, 200) == "float32"
     assert resolve("auto", CUDA, SMALL, 200) == "float32"
-    assert pick_threads(SMALL, 200, "float32") == torch.get_num_threads()
+    assert pick_threads([200, 600, 1000], 200, "float32") == torch.get_num_threads()
+
+
+def test_the_smallest_networks_take_one_thread_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tuning.torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(tuning, "_usual_threads", lambda: {4})
+    assert pick_threads(SMALL, 200, "float32") == 1
+    monkeypatch.setattr(tuning, "_usual_threads", lambda: {8})  # 4 is what the user asked for
+    assert pick_threads(SMALL, 200, "float32") == 4
 
 
 def test_a_gpu_takes_bf16_for_a_large_network() -> None:

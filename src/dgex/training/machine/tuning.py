@@ -31,6 +31,7 @@ STALL = 1.5  # and fewer threads as fast as all: those that wait for a core lose
 TOLERANCE = 0.02  # root mean square of what bf16 changes, relative to the predictions; 0.003 to 0.006 is usual
 RENEWED = 60.0
 _LARGE = 1 << 20  # weights; the products of smaller networks take no time worth a measurement
+_SHARED = 1e8  # operations of a step; fewer are not worth sharing: threads would wait for each other most of the time
 _WIDTH, _ROWS, _ROUNDS = 1024, 200, 3  # of the network, the batch and the rounds that are measured: about 0.1 s
 
 
@@ -169,9 +170,11 @@ def pick_threads(sizes: Sequence[int], batch: int, precision: str) -> int:
 
     A thread that must share its core with another program makes all others wait. So half as many are tried, a
     quarter and so on, as long as fewer are `STALL` times as fast. What the user set (`OMP_NUM_THREADS`,
-    `MKL_NUM_THREADS`, `torch.set_num_threads`) is kept, and small networks are not measured. The machine is looked at
-    again after `RENEWED` seconds.
+    `MKL_NUM_THREADS`, `torch.set_num_threads`) is kept. Small networks are not measured; the smallest, with less than
+    `_SHARED` operations a step, take one thread. The machine is looked at again after `RENEWED` seconds.
     """
+    if not _set_by_user() and 6 * batch * sum(a * b for a, b in pairwise(sizes)) < _SHARED:
+        return 1
     if not _is_large(sizes) or torch.get_num_threads() == 1 or _set_by_user():
         return torch.get_num_threads()
     return _fastest(*_small(sizes, batch), precision, torch.get_num_threads(), int(time.monotonic() / RENEWED))
