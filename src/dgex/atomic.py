@@ -16,6 +16,7 @@ from typing import Any
 from dgex.errors import DgexError, FileError, OutputExistsError
 
 __all__ = [
+    "PARTIAL",
     "alone",
     "atomic_file",
     "atomic_folder",

@@ -163,3 +163,24 @@ def test_command(tmp_path, weights):
     assert "published weights" in (tmp_path / "model" / "README.md").read_text()
     with pytest.raises(OutputExistsError):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_weights_with_categorical_metadata_as_h5ad_keeps_them(tmp_path, weights):
+    held = io.read(weights)
+    held.obs["kind"] = pd.Categorical(["a"] * held.n_obs)
+    held.write_h5ad(tmp_path / "weights.h5ad")
+    one, other = convert_weights(weights), convert_weights(tmp_path / "weights.h5ad")
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+def test_targets_that_a_dataset_lacks_are_left_out_also_where_no_landmark_is_missing(tmp_path, weights):
+    model = convert_weights(weights)
+    rng = np.random.default_rng(0)
+    genes = [*model.landmarks_, *model.targets_[1:]]
+    var = pd.DataFrame(
+        {"role": ["landmark"] * len(model.landmarks_) + ["target"] * (len(genes) - len(model.landmarks_))}
+    )
+    raw = ad.AnnData(rng.normal(8, 1, (40, len(genes))).astype(np.float32), var=var.set_index(pd.Index(genes)))
+    fitted = convert_weights(weights, data=prepare(raw))
+    assert fitted.targets_ == model.targets_[1:]
+    np.testing.assert_array_equal(fitted.coef_, model.coef_[1:])

@@ -10,7 +10,7 @@ import pytest
 
 import dgex
 from dgex.datasets.platforms import Platform
-from dgex.errors import DataError, FileError, SettingsError
+from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError
 from dgex.paper.data import make_data, open_described
 from dgex.paper.plan import resolve
 
@@ -40,9 +40,9 @@ def test_a_dataset_is_taken_where_it_lies(tmp_path: Path) -> None:
     found = made(tmp_path, data=str(path))
     assert found.path == path
     assert found.platforms == [Platform("d", "validation", "test")]
-    again = open_described(tmp_path)
+    again = open_described(tmp_path, resolve("demo", {"data": str(path)}))
     assert again is not None
-    assert again.path == path.resolve()
+    assert again.path == path
     assert (again.platforms, again.facts, again.genes) == (found.platforms, found.facts, found.genes)
 
 
@@ -91,17 +91,67 @@ def test_simulated_arrays_train_and_rnaseq_is_parted_by_study(tmp_path: Path) ->
     ("changes", "error", "words"),
     [
         ({"data": "gse92743"}, SettingsError, "needs the folder of its files"),
-        ({"data": "paper", "raw": "nowhere"}, FileError, "no folder at nowhere"),
+        ({"data": "paper", "raw": "nowhere"}, FileError, "no raw at nowhere"),
+        ({"l1000": "nowhere.gctx"}, FileError, r"no l1000 at nowhere\.gctx"),
+        ({"data": "nowhere.h5ad"}, FileError, r"no data at nowhere\.h5ad.*accepted: simulated, gse92743, paper, or"),
+        (
+            {"group": "study"},
+            SettingsError,
+            "simulated as the data .* not take group; accepted: standardize",
+        ),
+        (
+            {"data": "d.h5ad", "group": "study"},
+            SettingsError,
+            "a dataset .* not take group; accepted: platforms",
+        ),
+        ({"data": "d.h5ad", "rnaseq": "a.h5ad"}, SettingsError, "does not take rnaseq"),
+        ({"data": "d.h5ad", "standardize": "inductive"}, SettingsError, "does not take standardize"),
+        ({"data": "a.h5ad", "platforms": [("x", "a", "b")]}, SettingsError, "a raw matrix .* not take platforms"),
     ],
 )
-def test_folders_of_raw_files(tmp_path: Path, changes: dict[str, Any], error: type[Exception], words: str) -> None:
+def test_a_source_is_checked_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    world(tmp_path / "a.h5ad")
+    dataset(tmp_path / "d.h5ad")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words):
-        made(tmp_path, **changes)
+        dgex.reproduce("study", **changes)
+    assert not Path("study").exists()
 
 
-def test_a_second_platform_needs_its_groups_and_a_raw_matrix(tmp_path: Path) -> None:
-    arrays, ready = world(tmp_path / "a.h5ad"), dataset(tmp_path / "d.h5ad")
+def test_a_second_platform_needs_its_groups(tmp_path: Path) -> None:
+    arrays = world(tmp_path / "a.h5ad")
     with pytest.raises(DataError, match="no column 'donor' in obs of the second platform"):
         made(tmp_path / "one", data=str(arrays), rnaseq=str(arrays), group="donor")
-    with pytest.raises(SettingsError, match="is a dataset already"):
-        made(tmp_path / "two", data=str(ready), rnaseq=str(arrays))
+
+
+@pytest.mark.parametrize(
+    ("platforms", "words"),
+    [
+        ([("x", "test", "test")], "test both selects and tests"),
+        ([("x", "validation", "test"), ("y", "test", "validation")], "both selects and tests"),
+        ([("x", "train", "test")], "the training profiles can neither select nor test"),
+        ([("x", "validation", "test"), ("X", "validation", "test")], "is there twice"),
+        ([("../x", "validation", "test")], "accepted are letters, digits"),
+        ([("halves", "validation", "test")], "and not 'halves'"),
+    ],
+)
+def test_platforms_that_would_lead_astray(tmp_path: Path, platforms: list[Any], words: str) -> None:
+    path = dataset(tmp_path / "d.h5ad")
+    with pytest.raises(SettingsError, match=words):
+        made(tmp_path, data=str(path), platforms=platforms)
+    assert open_described(tmp_path, resolve("demo", {"data": str(path)})) is None
+
+
+def test_a_damaged_description_is_named(tmp_path: Path) -> None:
+    for content in ("[]", "xx", "null", '{"a": 1}'):
+        (tmp_path / "data.json").write_text(content)
+        with pytest.raises(ModelError, match=r"data.json is damaged.*remove it"):
+            open_described(tmp_path, resolve("demo", {}))
+
+
+def test_a_panel_without_landmark_genes_is_refused_before_training(tmp_path: Path) -> None:
+    path, other = dataset(tmp_path / "d.h5ad"), world(tmp_path / "few.h5ad", landmarks=3)
+    with pytest.raises(GeneError, match="lacks 3 landmark genes of the data: LM0004"):
+        dgex.reproduce(tmp_path / "study", data=str(path), l1000=other, stages=["data"])

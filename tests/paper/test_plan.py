@@ -45,7 +45,14 @@ def test_given_data_take_the_rates_of_the_paper() -> None:
         ("demo", {"hidden": (0,)}, "whole numbers"),
         ("demo", {"dropout": (0.1, 0.1)}, "twice"),
         ("demo", {"dropout": (1.5,)}, "dropout"),
-        ("demo", {"epochs": 0}, "epochs"),
+        ("demo", {"epochs": 0}, "epochs: found 0, accepted 1 or more"),
+        ("demo", {"attributed": -1}, "accepted 1 or more"),
+        ("demo", {"hidden": 5}, "hidden: found 5, accepted a value such as"),
+        ("demo", {"data": 5}, "data: found 5"),
+        ("demo", {"halves": "no"}, "halves: found 'no'"),
+        ("demo", {"platforms": "x"}, "platforms: found 'x'"),
+        ("demo", {"methods": "ols"}, "methods: found 'ols'"),
+        ("demo", {"samples": True}, "samples: found True"),
     ],
 )
 def test_refusals(scale: str, changes: dict[str, Any], words: str) -> None:

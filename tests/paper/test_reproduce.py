@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from small_study import NETWORKS, SMALL
 
@@ -22,6 +24,7 @@ from dgex.errors import DataError, FileError, ModelError, OutputExistsError, Set
 from dgex.paper import fit, stages
 from dgex.paper.fit import MEASURED
 from dgex.paper.measured import read_measured
+from dgex.paper.tables import text
 
 
 def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:
@@ -119,7 +122,7 @@ def test_one_stage_at_a_time(tmp_path: Path) -> None:
     page = (folder / "report.html").read_text("utf-8")
     assert "Not measured yet: 4x1-dropout0.1" in page
     results = dgex.reproduce(folder, stages=["networks"], **small)
-    assert results.missing == []
+    assert results.missing == ["halves/4x1-dropout0.1"]
 
 
 def test_a_second_process_is_kept_out(study: Path) -> None:
@@ -127,13 +130,90 @@ def test_a_second_process_is_kept_out(study: Path) -> None:
         dgex.reproduce(study, **SMALL)
 
 
+@pytest.mark.parametrize("count", range(1, len(stages.STAGES)))
+def test_the_first_stages_alone_and_their_page(tmp_path: Path, count: int) -> None:
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    first = list(stages.STAGES)[:count]
+    results = dgex.reproduce(tmp_path / "study", stages=first, **small)
+    assert "Arrays: selected on Arrays-va" in text(results)
+    dgex.reproduce(tmp_path / "study", stages=["page"], **small)
+    assert "How it was made" in (tmp_path / "study" / "report.html").read_text("utf-8")
+
+
+def test_what_is_interpreted_and_inferred_follows_the_selection(study: Path, tmp_path: Path) -> None:
+    """With one network measured it is selected; with all of them another one may be, and everything follows."""
+    folder = shutil.copytree(study, tmp_path / "study")
+    whole = dgex.reproduce(folder, stages=["page"], **SMALL)
+    arrays = whole.data.platforms[0]
+    chosen = whole.selected(arrays)
+    assert chosen is not None
+    shutil.rmtree(folder / "interpretation")
+    (folder / "l1000" / "l1000.json").unlink()
+    hidden = folder / MEASURED / f"{chosen}.errors"
+    content = hidden.read_bytes()
+    hidden.unlink()
+    dgex.reproduce(folder, stages=["interpretation", "inference"], **SMALL)
+    assert json.loads((folder / "l1000" / "l1000.json").read_text())["network"] != chosen
+    hidden.write_bytes(content)
+    dgex.reproduce(folder, **SMALL)
+    assert json.loads((folder / "l1000" / "l1000.json").read_text())["network"] == chosen
+    assert (folder / "interpretation" / f"Arrays-{chosen}").exists()
+    assert "This network was not interpreted" not in (folder / "report.html").read_text("utf-8")
+
+
+def test_inputs_in_the_folder_of_the_study_are_refused_and_stay(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    for overwrite in (False, True):
+        with pytest.raises(SettingsError, match=r"lies in .*, where the study writes"):
+            dgex.reproduce(folder, data=folder / "data.h5ad", overwrite=overwrite)
+    assert (folder / "data.h5ad").exists()
+
+
+def test_carried_results_of_given_data_make_a_page_without_the_data(tmp_path: Path) -> None:
+    world = dgex.simulate(samples=80, landmarks=6, targets=5)
+    assert world is not None
+    dgex.prepare(world, tmp_path / "d.h5ad")
+    small = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 1, "methods": ("ols",)}
+    dgex.reproduce(tmp_path / "study", data=tmp_path / "d.h5ad", **small)
+    for name in ("measured", "interpretation"):
+        shutil.copytree(tmp_path / "study" / name, tmp_path / "carried" / name)
+    for name in ("data.json", "study.json"):
+        shutil.copy(tmp_path / "study" / name, tmp_path / "carried" / name)
+    dgex.reproduce(tmp_path / "carried", data=tmp_path / "elsewhere" / "d.h5ad", stages=["page"], **small)
+    one, other = (pd.read_csv(tmp_path / place / "tables" / "genes-d-te.csv") for place in ("study", "carried"))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_tables_beside_the_page_are_what_was_measured(study: Path) -> None:
+    genes = pd.read_csv(study / "tables" / "genes-RNA-te.csv", index_col="gene")
+    methods = pd.read_csv(study / "tables" / "methods-RNA-te.csv", index_col="method")
+    assert len(genes) == SMALL["targets"]
+    pd.testing.assert_series_equal(genes.mean(), methods["error"], check_names=False, rtol=1e-4)
+    assert {"training mean", "LR", "LR-L1", "LR-L2", "KNN-GE", "sample-KNN"} < set(methods.index)
+
+
+def test_the_training_mean_is_the_mean_absolute_deviation_from_it(study: Path) -> None:
+    data = dgex.read(study / "data.h5ad")
+    target, split = (data.var["role"] == "target").to_numpy(), data.obs["split"].to_numpy()
+    mean = data.X[split == "train"][:, target].mean(0, dtype=float)
+    expected = np.abs(data.X[split == "RNA-te"][:, target] - mean).mean(0)
+    np.testing.assert_allclose(errors_of(study)["mean"]["RNA-te"], expected, rtol=1e-5)
+
+
+def test_a_run_killed_before_it_said_what_it_was_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / ".partial-abc.json").write_text("{")
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    dgex.reproduce(tmp_path / "study", stages=["data"], **small)
+    assert not (tmp_path / "study" / ".partial-abc.json").exists()
+
+
 def test_what_is_refused(study: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"other settings \(epochs: there 2, now 3\)"):
         dgex.reproduce(study, **SMALL | {"epochs": 3})
-    with pytest.raises(SettingsError, match="unknown stage lunch; accepted: data"):
-        dgex.reproduce(tmp_path / "new", stages=["lunch"])
-    with pytest.raises(FileError, match=r"no data at nothing\.h5ad"):
-        dgex.reproduce(tmp_path / "new", data="nothing.h5ad")
+    for stages_, found in ((["lunch"], "lunch"), ([], r"\(none\)")):
+        with pytest.raises(SettingsError, match=f"unknown stage {found}; accepted: data"):
+            dgex.reproduce(tmp_path / "new", stages=stages_)
     with pytest.raises(FileError, match="the stage data makes it"):
         dgex.reproduce(tmp_path / "new", stages=["page"], **SMALL)
     (tmp_path / "mine").mkdir()
@@ -157,9 +237,9 @@ def test_beginning_anew_removes_what_is_ours_and_nothing_else(study: Path, tmp_p
 def test_a_dataset_that_changed_is_noticed(tmp_path: Path) -> None:
     world = dgex.simulate(samples=80, landmarks=6, targets=5)
     assert world is not None
-    dgex.prepare(world, tmp_path / "d.h5ad")
+    dgex.prepare(world, tmp_path / "d.h5ad", standardize="paper")
     small = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 1, "methods": ("ols",), "stages": ["data"]}
     dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)
-    dgex.prepare(world, tmp_path / "d.h5ad", seed=1, overwrite=True)
+    dgex.prepare(world, tmp_path / "d.h5ad", standardize="paper", seed=1, overwrite=True)  # another split, same values
     with pytest.raises(DataError, match="is not the dataset that this study began with"):
         dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from dgex.datasets.platforms import Platform
+from dgex.errors import ModelError
 from dgex.paper.data import Described
 from dgex.paper.fit import MEASURED, halves_name
 from dgex.paper.measured import Measured
+from dgex.paper.notes import order_words
 from dgex.paper.plan import resolve
+from dgex.paper.published import table
 from dgex.paper.results import Results
-from dgex.paper.tables import comparison, every_dropout, main_table, method_table, text
+from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, text
 
 GEO, GTEX = Platform("GEO", "validation", "test", "GEO-te"), Platform("GTEx", "1000G-va", "GTEx-te", "GTEx-te")
 # name -> errors of two genes on validation, test, 1000G-va, GTEx-te
@@ -52,12 +55,13 @@ def test_a_network_is_selected_on_validation_and_best_on_test(results: Results) 
 def test_what_diverged_and_what_is_missing(results: Results) -> None:
     assert results.diverged == ["6000x1-dropout0.1"]
     rates = [f"{units}x1-dropout0.25" for units in (3000, 6000, 9000)]
-    assert results.missing == ["GEO/ridge", "GTEx/ridge", *rates]
+    halves = ["halves/3000x1-dropout0.1", "halves/9000x1-dropout0.1"]  # of the selected ones
+    assert results.missing == ["GEO/ridge", "GTEx/ridge", *rates, *halves]
 
 
 def test_improvement_and_share_of_genes_are_over_lr(results: Results) -> None:
     rows = {row.label: row for row in results.rows(GEO)}
-    network = rows["D-GEX 3000x1-dropout0.1"]
+    network = rows["D-GEX-10%-3000×1"]
     assert network.test == pytest.approx((0.45, 0.05), abs=1e-6)
     assert network.improvement == pytest.approx(0.1, abs=1e-6)
     assert network.better == 0.5
@@ -75,7 +79,7 @@ def test_a_model_of_some_genes_is_compared_on_these(results: Results) -> None:
 def test_the_network_in_halves_has_a_row_of_its_own(results: Results) -> None:
     name = halves_name("3000x1-dropout0.1")
     Measured(name, {"method": "dgex"}, {"test": np.full(2, 0.2, np.float32)}).save(results.folder / MEASURED)
-    assert [row.label for row in results.rows(GEO)][-1] == "D-GEX 3000x1-dropout0.1, in halves"
+    assert [row.label for row in results.rows(GEO)][-1] == "D-GEX-10%-3000×1, in halves"
 
 
 def test_table_1_has_the_published_cell_of_the_same_size(results: Results) -> None:
@@ -92,7 +96,7 @@ def test_table_1_has_the_published_cell_of_the_same_size(results: Results) -> No
 
 def test_tables_of_every_dropout_rate_mark_the_selected_on_validation(results: Results) -> None:
     cells, rows, _ = every_dropout(results, GEO, "validation")
-    assert rows == ["10 %, 1 hidden layer", "25 %, 1 hidden layer"]
+    assert rows == ["10%, 1 hidden layer", "25%, 1 hidden layer"]
     first = cells[0][0]
     assert first is not None
     assert first.best
@@ -110,9 +114,43 @@ def test_the_abstract_is_measured_again(results: Results) -> None:
 
 def test_the_table_of_methods_marks_the_selected_network(results: Results) -> None:
     frame, selected = method_table(results, GTEX)
-    assert frame["method"].tolist()[selected[0]] == "D-GEX 9000x1-dropout0.1"
+    assert frame["method"].tolist()[selected[0]] == "D-GEX-10%-9000×1"
     assert frame.loc[selected[0], "chosen"] == "epoch 9"
     assert frame.loc[selected[0], "published"] == 0.4393
     shown = text(results)
     assert "GEO: selected on GEO-va, tested on GEO-te" in shown
     assert "20.00%" in shown
+
+
+def test_the_method_of_least_error_is_told_whatever_it_is(results: Results) -> None:
+    least = results.lowest(GEO)
+    assert least is not None
+    assert least.label == "CMap OLS"
+    order = order_words(results, GEO)
+    assert order.index("CMap OLS 0.1000") < order.index("D-GEX-10%-3000×1 0.4500") < order.index("LR 0.5000")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "pairs"),
+    [
+        ((3000, 6000, 9000), {3000: 3000, 6000: 6000, 9000: 9000}),
+        ((1000, 3000, 6000), {3000: 3000, 6000: 6000}),  # the same size where any is shared, never another
+        ((100, 200, 300), {100: 3000, 200: 6000, 300: 9000}),  # by rank
+        ((100, 200), {}),
+    ],
+)
+def test_the_published_network_beside_one_of_ours(
+    results: Results, hidden: tuple[int, ...], pairs: dict[int, int]
+) -> None:
+    other = Results(results.folder, resolve("paper", {"hidden": hidden}), results.data)
+    assert counterparts(other, table("GEO-te")) == pairs
+
+
+def test_a_record_of_other_genes_or_another_model_is_refused(results: Results) -> None:
+    Measured("ols", {}, {"test": np.zeros(3, np.float32)}).save(results.folder / MEASURED)
+    with pytest.raises(ModelError, match=r"genes of its sets: test 3.*remove it to measure anew"):
+        results.rows(GEO)
+    Measured("cmap", {}, {"test": np.zeros(2, np.float32)}).save(results.folder / MEASURED)
+    (results.folder / MEASURED / "cmap.errors").rename(results.folder / MEASURED / "ols.errors")
+    with pytest.raises(ModelError, match="it is about cmap"):
+        results.rows(GEO)

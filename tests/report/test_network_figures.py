@@ -65,7 +65,7 @@ def test_no_more_lines_than_asked_and_the_farthest_of_them():
     weights = major(300, 700)
     figure = weight_map(weights, [40, 25, 40], {1: [1]}, max_lines=50)
     assert len(lines(figure)[0]) == 100
-    assert "100 farthest of 1,000" in figure.axes[0].get_title(loc="left")
+    assert "100 largest of 1,000" in figure.axes[0].get_title(loc="left")
     far = weights.assign(weight=np.where(weights["z"].abs() > 5.97, 1.0, -1.0))
     few = int((far["weight"] > 0).sum())
     colours = lines(weight_map(far, [40, 25, 40], {}, max_lines=50))[1]

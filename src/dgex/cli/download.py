@@ -26,7 +26,9 @@ def download(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the packed files too.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Only check what is there; fetch nothing.")] = False,
     retries: Annotated[int | None, typer.Option(help="Attempts after a failure without progress.", min=0)] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds of silence that end a connection.", min=0.1)] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds of silence that end a connection.", min=0.1, max=86400)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Bring a public data set into a folder, checked; the same command goes on after a break, and checks what is there.

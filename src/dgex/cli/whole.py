@@ -71,15 +71,23 @@ def reproduce(
     l1000: Annotated[
         Path | None, typer.Option(help="Profiles of landmark genes to infer.", rich_help_panel=DATA)
     ] = None,
-    hidden: Annotated[str | None, typer.Option(help="Hidden units: 3000,6000,9000.", rich_help_panel=GRID)] = None,
-    layers: Annotated[str | None, typer.Option(help="Numbers of layers: 1,2,3.", rich_help_panel=GRID)] = None,
-    dropout: Annotated[str | None, typer.Option(help="Dropout rates: 0,.1,.25.", rich_help_panel=GRID)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the profiles.", rich_help_panel=GRID)] = None,
+    hidden: Annotated[
+        str | None, typer.Option(help="Hidden units of a layer; 3000,6000,9000 at full size.", rich_help_panel=GRID)
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="Numbers of hidden layers; 1,2,3.", rich_help_panel=GRID)] = None,
+    dropout: Annotated[str | None, typer.Option(help="Dropout rates; 0,.1,.25.", rich_help_panel=GRID)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the profiles; 200 at full size.", rich_help_panel=GRID)
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Profiles a step.", rich_help_panel=GRID)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="First learning rate.", rich_help_panel=GRID)] = None,
     halves: Annotated[
         bool | None,
-        typer.Option("--halves/--no-halves", help="Selected networks also in halves.", rich_help_panel=GRID),
+        typer.Option(
+            "--halves/--no-halves",
+            help="Train the selected networks again as two networks of half the target genes each.",
+            rich_help_panel=GRID,
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=GRID)] = None,
     methods: Annotated[
@@ -88,7 +96,7 @@ def reproduce(
     seed: Annotated[int | None, typer.Option(help="Seed of data, splits and weights.")] = None,
     stages: Annotated[
         str | None,
-        typer.Option(help="Only these: data,baselines,networks,halves,interpretation,inference,page."),
+        typer.Option(help="Only these, of: data, baselines, networks, halves, interpretation, inference, page."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew.")] = False,
 ) -> None:

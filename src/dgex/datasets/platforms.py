@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Platform"]
+from dgex.errors import SettingsError, first
+
+__all__ = ["Platform", "check_platforms"]
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+ -]*")  # it becomes the name of folders
 
 
 @dataclass(frozen=True)
@@ -36,3 +42,26 @@ class Platform:
     def te(self) -> str:
         """What tables call the test set: `GEO-te`, unless it has a name of its own."""
         return f"{self.name}-te" if self.test == "test" else self.test
+
+
+def check_platforms(platforms: Sequence[Platform]) -> None:
+    """Refuse platforms that would lead a study astray.
+
+    Raises
+    ------
+    SettingsError
+        Names that repeat or cannot be folders; a set that trains, or that both selects and tests.
+    """
+    names = [platform.name for platform in platforms]
+    for name in names:
+        if not _NAME.fullmatch(name) or name.lower() == "halves":
+            raise SettingsError(
+                f"platform {name!r}: accepted are letters, digits, spaces and . + - _, and not 'halves'"
+            )
+        if [other.lower() for other in names].count(name.lower()) > 1:
+            raise SettingsError(f"platform {name!r} is there twice; accepted: different names")
+    selecting, testing = ({getattr(p, what) for p in platforms} for what in ("validation", "test"))
+    if "train" in selecting | testing:
+        raise SettingsError("the training profiles can neither select nor test; accepted: sets held out")
+    if both := selecting & testing:
+        raise SettingsError(f"{first(sorted(both))} both selects and tests; accepted: different sets")

@@ -39,6 +39,7 @@ HUB_LABELS = {
 }
 
 
+WORDY = ["Strongest landmark genes", "Strongest target genes", "Strongest genes"]
 COLUMNS = {
     "hubs": ["part", "layer", "rank", "unit", "connections", "landmarks", "targets", "positive", "negative", "share"],
     "gene_sets": ["part", "layer", "rank", "unit", "role", "gene", "weight", "sign", "z"],
@@ -105,9 +106,12 @@ class Interpretation:
 
     def table(self) -> str:
         """The numbers and the first hubs as aligned plain text."""
-        lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in self._numbers()]
+        told = self.summary["attributions"]
+        remark = f"largest {told['gap_largest']:.1e}; {told['genes']:,} target genes, {told['profiles']:,} profiles"
+        numbers = [*self._numbers(), ("Completeness gap of attributions", f"{told['gap_share']:.1e}", remark)]
+        lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in numbers]
         if len(self.hubs):
-            hubs = self._hubs().drop(columns=["Strongest landmark genes", "Strongest target genes"], errors="ignore")
+            hubs = self._hubs().drop(columns=WORDY, errors="ignore")
             shown = hubs[hubs["rank"] <= 5]
             lines += ["", text_table(shown, HUB_LABELS, {"share": ".1%"})]
         return "\n".join(lines)
@@ -126,20 +130,48 @@ class Interpretation:
         )
         return self.add_to(page, figures)
 
-    def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None, level: int = 2) -> Page:
-        """Add the interpretation's sections to a page, under headings of a level."""
-        figures = self.figures() if figures is None else figures
-        page.add_heading("What was found", level).add_numbers(self._numbers())
+    def add_to(
+        self,
+        page: Page,
+        figures: Mapping[str, Figure] | None = None,
+        level: int = 2,
+        numbers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Add the interpretation's sections to a page.
+
+        Parameters
+        ----------
+        page
+            To add to.
+        figures
+            What `figures` gave, where they are drawn already.
+        level
+            Of the headings.
+        numbers
+            Figure by its file name to what it is called in front of its caption, such as "Figure S3".
+        """
+        figures, numbers = self.figures() if figures is None else figures, numbers or {}
+        found = self._numbers()
+        page.add_heading("What was found", level)
+        if found:
+            page.add_numbers(found)
         for name, figure in figures.items():
+            number = f"{numbers[name]}: " if name in numbers else ""
             if name == "adjusted-r2":
-                genes = self.adjusted_r2["gene"].tolist()
-                page.add_scatter(*self._r2(), genes, **r2_texts(*self._r2()), caption=self._caption(name))
+                caption = number + self._caption(name)
+                page.add_scatter(
+                    *self._r2(), self.adjusted_r2["gene"].tolist(), **r2_texts(*self._r2()), caption=caption
+                )
+                if warning := self._flattering():
+                    page.add_text(warning)
             else:
-                page.add_figure(to_svg(figure), self._caption(name))
+                page.add_heading("Map of major weights", level + 1)  # a part of its own: the map needs the whole width
+                page.add_figure(to_svg(figure), number + self._caption(name))
         if any(self.summary["model"]["hidden"]) and not len(self.major_weights):
             page.add_text(
                 "No weight lies beyond these thresholds, so there is no map and no hub: a network of few units, or one "
-                "trained for a short time, may have none. Lower thresholds show its farthest weights."
+                "trained for a short time, may have none. Lower thresholds (--input-threshold, --output-threshold) "
+                "show its largest weights, which then are a choice of what to draw and no finding."
             )
         if len(self.hubs):
             page.add_heading("Hub units", level)
@@ -206,6 +238,16 @@ class Interpretation:
 
     # ---- words and numbers of the page
 
+    def _flattering(self) -> str:
+        """Words for a regression on raw landmark genes that has hardly more profiles than genes."""
+        profiles, landmarks = self.summary["data"]["profiles"], self.summary["model"]["landmarks"]
+        if profiles >= 5 * landmarks:
+            return ""
+        return (
+            f"With {profiles:,} profiles for {landmarks:,} landmark genes the fit on raw landmark genes flatters "
+            "itself: this is no failure of the network, and no success of linear regression."
+        )
+
     def _r2(self) -> tuple[np.ndarray, np.ndarray]:
         landmarks, hidden = (self.adjusted_r2[name].to_numpy(np.float64) for name in ("landmarks", "hidden"))
         return landmarks, hidden
@@ -214,7 +256,7 @@ class Interpretation:
         return int(self.summary["model"]["part_targets"][number - 1])
 
     def _numbers(self) -> list[tuple[str, str, str]]:
-        weights, r2, told = (self.summary[name] for name in ("major_weights", "adjusted_r2", "attributions"))
+        weights, r2 = self.summary["major_weights"], self.summary["adjusted_r2"]
         numbers = []
         if r2 is not None:
             remark = "not defined: too few training profiles"
@@ -231,8 +273,6 @@ class Interpretation:
             numbers.append(("Major weights", f"{inputs + outputs:,}", remark))
             if weights["positive"] is not None:
                 numbers.append(("Positive major weights", share_text(weights["positive"]), ""))
-        remark = f"largest {told['gap_largest']:.1e}; {told['genes']:,} target genes, {told['profiles']:,} profiles"
-        numbers.append(("Completeness gap of attributions", f"{told['gap_share']:.1e}", remark))
         return numbers
 
     def _caption(self, name: str) -> str:
@@ -248,12 +288,13 @@ class Interpretation:
         return (
             f"Major weights{part}: inputs of the first hidden layer beyond {weights['input_threshold']:g} standard "
             f"deviations of a landmark gene's outgoing weights, outputs beyond {weights['output_threshold']:g} of a "
-            f"target gene's incoming weights; of each the {LINES:,} farthest at most are drawn. Red: positive, blue: "
-            "negative. Genes and units without one are left out; a hub's dot grows with its major weights."
+            f"target gene's incoming weights; of each the {LINES:,} largest at most (in standard deviations) are "
+            "drawn. Red: positive, blue: negative. Genes and units without one are left out, and so are the weights "
+            "between hidden layers; a hub's dot grows with its major weights; its number stands where there is room."
         )
 
     def _hubs(self) -> pd.DataFrame:
-        """Hubs with the names of their farthest genes, without columns that tell nothing."""
+        """Hubs with the names of the genes of their largest weights, without columns that tell nothing."""
         table = self.hubs.copy()
         for role in ("landmark", "target"):
             rows = self.gene_sets[self.gene_sets["role"] == role]
@@ -276,14 +317,15 @@ class Interpretation:
         joins = "" if not deep else " The first hidden layer is told by its inputs, the last one by its outputs."
         return (
             f"The hidden units with most major weights, at most {self.summary['major_weights']['hubs_asked']} a layer, "
-            f"and their farthest genes with the sign of the weight.{joins} All genes of every hub: gene_sets.csv."
+            f"and the genes of their largest weights with the sign of the weight; units count from 0.{joins} All genes "
+            "of every hub: gene_sets.csv."
         )
 
     def _by_gene(self) -> pd.DataFrame:
-        """Target genes x ranks: the landmark gene and its signed effect, in words."""
+        """Target genes x ranks: the landmark gene and its strength with the sign of its effect, in words."""
         rows = self.attributions[self.attributions["rank"] <= _SHOWN]
-        effects = [f"{effect:+.3f}".replace("-", "−") for effect in rows["effect"]]
-        words = [f"{name} {effect}" for name, effect in zip(rows["landmark"], effects)]
+        strengths = rows["mean_absolute"] * np.where(rows["effect"] < 0, -1, 1)
+        words = [f"{name} {'−' if s < 0 else '+'}{abs(s):.3f}" for name, s in zip(rows["landmark"], strengths)]
         wide = rows.assign(words=words).pivot(index="gene", columns="rank", values="words")
         wide = wide.reindex(rows["gene"].drop_duplicates())
         wide.columns = pd.Index([f"{rank}" for rank in wide.columns])
@@ -295,9 +337,10 @@ class Interpretation:
         how = f"{told['steps']} points of the path" if told["steps"] else "the path integrated exactly"
         return (
             "The landmark genes that a target gene is inferred from, strongest first: by the mean absolute integrated "
-            f"gradient from the mean profile over {told['profiles']:,} profiles; {how}. Beside each its effect: "
-            "above 0 where more of the landmark gene means more of the target gene, in the units of the target gene. "
-            "All numbers: attributions.csv."
+            f"gradient from the mean profile over {told['profiles']:,} profiles ({how}), in the units of the target "
+            "gene; its sign is + where more of the landmark gene means more of the target gene. The attributions of a "
+            "profile add up to its inferred value less that of the mean profile, within "
+            f"{max(told['gap_largest'], 1e-9):.1g} of it. All numbers: attributions.csv."
         )
 
 

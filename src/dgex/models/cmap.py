@@ -133,7 +133,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, pd.Data
 
 def _constants(frame: pd.DataFrame) -> list[int]:
     """Places of the constant by its id, or by a name among the metadata."""
-    texts = [frame.index, *(frame[c] for c in frame.columns if frame[c].map(lambda v: isinstance(v, str)).all())]
+    texts = [frame.index, *(frame[c] for c in frame.columns if all(isinstance(value, str) for value in frame[c]))]
     for text in texts:
         places = [at for at, name in enumerate(text) if str(name).strip().lower() in OFFSETS]
         if places:
@@ -202,13 +202,14 @@ def _fitted_to(
             f"of the weights' genes the dataset has {int((x >= 0).sum()):,} of {len(x):,} landmark and "
             f"{int((y >= 0).sum()):,} of {len(y):,} target genes; at least one of each is needed"
         )
+    coef, intercept, targets, y = coef[y >= 0], intercept[y >= 0], targets[y >= 0], y[y >= 0]
     if (x >= 0).all():
         return coef, intercept, landmarks, targets
     lost = landmarks.index[x < 0]
     warn(
         f"{len(lost):,} landmark genes of the weights are not in the dataset and are held at their mean: {first(lost)}"
     )
-    coef = coef[np.ix_(y >= 0, x >= 0)]
-    mean_x, mean_y = normalization.landmark_mean[x[x >= 0]], normalization.target_mean[y[y >= 0]]
+    coef = coef[:, x >= 0]
+    mean_x, mean_y = normalization.landmark_mean[x[x >= 0]], normalization.target_mean[y]
     intercept = mean_y - coef.astype(np.float64) @ mean_x
-    return coef, intercept, landmarks[x >= 0], targets[y >= 0]
+    return coef, intercept, landmarks[x >= 0], targets

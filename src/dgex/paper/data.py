@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,28 @@ import pandas as pd
 
 from dgex import io
 from dgex.atomic import json_dump
-from dgex.datasets.platforms import Platform
+from dgex.datasets.platforms import Platform, check_platforms
 from dgex.datasets.simulate import simulate
-from dgex.errors import DataError, FileError, SettingsError, first
-from dgex.paper.plan import Plan
+from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError, first
+from dgex.genes import align
+from dgex.paper.plan import SOURCES, Plan
 from dgex.prepare.dataset import check_dataset, named_sets
 from dgex.prepare.pipeline import prepare
 from dgex.prepare.split import split_samples
 from dgex.progress import note
 
-__all__ = ["ARRAYS", "DATA", "Described", "check_same", "make_data", "open_described"]
+__all__ = ["ARRAYS", "DATA", "Described", "check_panel", "check_same", "check_source", "make_data", "open_described"]
 
-DATA, ARRAYS, RNASEQ = "data.h5ad", "arrays.h5ad", "rnaseq.h5ad"
+DATA, ARRAYS = "data.h5ad", "arrays.h5ad"
+FACTS = "title", "profiles", "landmarks", "targets", "unit", "fingerprint", "record"
+# Which settings each source takes beside those of all.
+TAKES = {
+    "simulated": ("standardize",),
+    "gse92743": ("raw",),
+    "paper": ("raw",),
+    "a dataset": ("platforms",),
+    "a raw matrix": ("rnaseq", "group", "standardize"),
+}
 DESCRIPTION = "data.json"
 # Of the RNA-Seq profiles, the share that selects models: 462 of 3,383 in the paper.
 VALIDATES = 462 / 3383
@@ -60,15 +71,68 @@ class Described:
         return [name for platform in self.platforms for name in (platform.validation, platform.test)]
 
 
-def open_described(folder: Path) -> Described | None:
-    """What `make_data` left in `folder`; None before it is finished."""
+def open_described(folder: Path, plan: Plan) -> Described | None:
+    """What `make_data` left in `folder`; None before it is finished.
+
+    Raises
+    ------
+    ModelError
+        The description is damaged.
+    """
     path = folder / DESCRIPTION
     if not path.exists():
         return None
-    held = json.loads(path.read_text("utf-8"))
-    where = Path(held["path"]) if held["path"] else folder / DATA
-    platforms = [Platform(**platform) for platform in held["platforms"]]
-    return Described(where, platforms, held["facts"], held["genes"])
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        platforms = [Platform(**platform) for platform in held["platforms"]]
+        facts = {name: held["facts"][name] for name in FACTS}
+        return Described(Path(plan.data) if held["given"] else folder / DATA, platforms, facts, held["genes"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it to describe the data anew"
+        ) from None
+
+
+def check_source(plan: Plan) -> None:
+    """Refuse, before anything is made, a source that is not there or does not take a setting that was given.
+
+    Raises
+    ------
+    FileError, SettingsError
+    """
+    given = {"raw": plan.raw, "rnaseq": plan.rnaseq, "cmap": plan.cmap, "l1000": plan.l1000}
+    given["data"] = "" if plan.data in SOURCES else plan.data
+    for name, path in given.items():
+        if path and not Path(path).exists():
+            known = (
+                f"; accepted: {', '.join(SOURCES)}, or the path of a dataset or a raw matrix" if name == "data" else ""
+            )
+            raise FileError(f"no {name} at {path}: the file does not exist{known}")
+    kind = plan.data
+    if kind in ("gse92743", "paper"):
+        _raw(plan)
+    elif kind not in SOURCES:
+        with io.open(kind) as source:
+            kind = "a dataset" if "split" in source.obs else "a raw matrix"
+    named = {name: bool(value) for name, value in given.items() if name in ("raw", "rnaseq")}
+    named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "standardize": plan.standardize != "paper"}
+    refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
+    if refused:
+        takes = ", ".join(TAKES[kind]) or "none of these"
+        raise SettingsError(f"{kind} as the data of a study does not take {', '.join(refused)}; accepted: {takes}")
+
+
+def check_panel(data: Described, path: Path) -> None:
+    """Refuse profiles to infer that lack landmark genes, before networks are trained for them.
+
+    Raises
+    ------
+    GeneError
+    """
+    with io.open(data.path) as source, io.open(path) as panel:
+        found = align(source.var[(source.var["role"] == "landmark").to_numpy()], panel.var)
+    if found.missing:
+        raise GeneError(f"{path} lacks {len(found.missing):,} landmark genes of the data: {first(found.missing)}")
 
 
 def check_same(found: Described) -> None:
@@ -106,10 +170,11 @@ def make_data(folder: Path, plan: Plan) -> Described:
         output, platforms = _given(folder, output, plan)
         title = Path(plan.data).name + (f" and {Path(plan.rnaseq).name}" if plan.rnaseq else "")
     facts, genes = _described(output)
+    check_platforms(platforms)
     described = Described(output, platforms, {"title": title, **facts}, genes)
     note("dataset: " + ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()))
     held = {
-        "path": "" if output == folder / DATA else str(output.resolve()),
+        "given": output != folder / DATA,
         "platforms": [vars(platform) for platform in platforms],
         "facts": described.facts,
         "genes": genes,
@@ -171,8 +236,6 @@ def _given(folder: Path, output: Path, plan: Plan) -> tuple[Path, list[Platform]
     with io.open(path) as source:
         ready = "split" in source.obs
     if ready:
-        if plan.rnaseq:
-            raise SettingsError(f"{path} is a dataset already; a second platform is for raw matrices")
         return path, _platforms_of(path, plan)
     inputs: list[Any] = [path]
     if plan.rnaseq:
@@ -203,7 +266,8 @@ def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
         stems = [name.removesuffix(PAIR[0]) for name in named if name.endswith(PAIR[0])]
         wanted = [Platform(stem, stem + PAIR[0], stem + PAIR[1]) for stem in stems if stem + PAIR[1] in named]
         if "validation" in present and "test" in present:
-            wanted.insert(0, Platform(Path(plan.data).stem, "validation", "test"))
+            name = re.sub(r"[^\w.+ -]+", "-", Path(plan.data).stem).strip("-._ ")
+            wanted.insert(0, Platform(name or "data", "validation", "test"))
     absent = [name for platform in wanted for name in (platform.validation, platform.test) if name not in present]
     if absent or not wanted:
         raise DataError(
@@ -239,14 +303,14 @@ def _described(path: Path) -> tuple[dict[str, Any], list[str]]:
     """What a page tells of a dataset, and its target genes."""
     with io.open(path) as source:
         split, role = source.obs["split"].astype(str), source.var["role"].astype(str)
-        names = "\n".join([*source.obs.index.astype(str), "", *source.var.index.astype(str)])
-        digest = hashlib.sha256(names.encode())
+        sets = source.obs["set"].astype(str) if "set" in source.obs else split
+        told = [source.obs.index.astype(str), split, sets, source.var.index.astype(str), role]
+        digest = hashlib.sha256("\0".join("\n".join(column) for column in told).encode())
         spread = np.unique(np.linspace(0, len(split) - 1, 64).astype(int))
         for _, values in source.iter_blocks(64, samples=spread):
             digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
         record = source.uns.get("dgex", {})
         facts = {
-            "name": path.name,
             "profiles": {name: int(count) for name, count in split.value_counts(sort=False).items()},
             "landmarks": int((role == "landmark").sum()),
             "targets": int((role == "target").sum()),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dgex.datasets.platforms import Platform
 from dgex.metrics import share_better
-from dgex.paper.results import LR, Results
+from dgex.paper.results import LR, TRIVIAL, Results
 from dgex.paper.tables import KNN_GE, dropout_words, size_of
 from dgex.report.figures import density, to_svg
 from dgex.report.page import Page
@@ -31,15 +31,16 @@ def platform_figures(page: Page, results: Results, platform: Platform, at: int, 
     for member, measured in results.networks.values():
         if float(member.axes["dropout"]) == rate:
             sizes.setdefault(int(member.axes["layers"]), {})[int(member.axes["hidden"])] = measured.overall(test)[0]
-    ours = f"D-GEX {name}"
+    ours = results.label(name)
     shown = {label: measured.errors[test] for label, measured in methods.items() if test in measured.errors}
+    page.add_heading(f"Figures 1 to 4 on {platform.te}", level=3)
     page.add_figure(
         to_svg(error_by_units(sizes, {LR: methods[LR].overall(test)[0]}, f"Overall error on {platform.te}")),
         f"Figure 1{letter}: overall error on {platform.te} by hidden units and layers, with {dropout_words(rate)} "
         "dropout; LR is a line.",
     )
     page.add_figure(
-        to_svg(density({ours: network, **shown}, title=f"Errors on {platform.te}")),
+        to_svg(density({ours: network, **shown}, title=f"Errors on {platform.te}", grey=[TRIVIAL])),
         f"Figure 2{letter}: how the errors of target genes spread, by method; further left is better.",
     )
     for number, label in ((3, LR), (4, KNN_GE)):
@@ -82,8 +83,9 @@ def figure_5(page: Page, results: Results) -> None:
         title = f"{layers} layers of {units:,} units on {platform.va}"
         page.add_figure(
             to_svg(curves_by_dropout(held_out, title, training=training)),
-            f"Figure 5{LETTERS[at]}: overall error of the largest network after every epoch on {platform.va} "
-            "(solid) and on fixed training profiles (dashed), by dropout rate.",
+            f"Figure 5{LETTERS[at]}: overall error of D-GEX with {layers} hidden layers of {units:,} units after every "
+            f"epoch on {platform.va} (solid) and on fixed training profiles (dashed, at most 5,000), by dropout rate. "
+            "The first epochs may lie above the frame.",
         )
 
 

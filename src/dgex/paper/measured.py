@@ -77,13 +77,20 @@ def _path(folder: Path, name: str) -> Path:
     return folder / (name.replace("/", "--") + SUFFIX)
 
 
-def read_measured(folder: Path, name: str) -> Measured | None:
+def read_measured(folder: Path, name: str, genes: int | None = None) -> Measured | None:
     """Read what was measured of a model; None where it was not yet.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+    genes : int, optional
+        Number of target genes that it must be about.
 
     Raises
     ------
     ModelError
-        The file is damaged.
+        The file is damaged, is about another model, or about another number of genes.
     """
     path = _path(folder, name)
     if not path.exists():
@@ -92,6 +99,9 @@ def read_measured(folder: Path, name: str) -> Measured | None:
         with safe_open(os.fspath(path), framework="numpy") as held:
             record = json.loads(held.metadata()["record"])
             errors = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (no mapping)
+        if record["name"] != name or any(genes not in (None, len(values)) for values in errors.values()):
+            found = ", ".join(f"{key} {len(values):,}" for key, values in errors.items())
+            raise ValueError(f"it is about {record['name']}, genes of its sets: {found}")
         history = pd.DataFrame(record["history"]) if "history" in record else None
         return Measured(record["name"], record["facts"], errors, history)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -6,32 +6,51 @@ from typing import Any
 
 import pandas as pd
 
+from dgex.datasets.platforms import Platform
 from dgex.paper.plan import SCALES
 from dgex.paper.published import table
-from dgex.paper.results import CMAP
+from dgex.paper.results import CMAP, TRIVIAL, Results
 from dgex.paper.stages import TIMES, Study, read_json
 
-__all__ = ["caveats", "data_table", "hardware_table", "settings_table"]
+__all__ = ["caveats", "data_table", "hardware_table", "order_words", "settings_table", "standardized_words"]
 
-_AXES = {"hidden": "hidden units", "layers": "layers", "dropout": "dropout", "epochs": "epochs"}
+# What a plan may have less of than the paper, in words.
+_AXES = {
+    "hidden": "hidden units",
+    "layers": "layers",
+    "dropout": "dropout rates",
+    "epochs": "epochs",
+    "batch_size": "profiles a mini-batch",
+}
 _LISTED = 6
+_WORDS = {
+    "scale": "Scale",
+    "data": "Data",
+    "rnaseq": "Second platform",
+    "group": "Split by",
+    "hidden": "Hidden units",
+    "layers": "Hidden layers",
+    "dropout": "Dropout rates",
+    "epochs": "Epochs",
+    "batch_size": "Profiles a mini-batch",
+    "learning_rate": "First learning rate",
+    "methods": "Other methods",
+    "cmap": "Published weights",
+    "l1000": "Profiles inferred",
+    "halves": "Selected networks also in halves",
+    "attributed": "Target genes attributed",
+    "seed": "Seed",
+}
+_GENERATOR = {
+    "samples": "Arrays simulated",
+    "rnaseq_samples": "RNA-Seq profiles simulated",
+    "duplicates": "Share of near-duplicates simulated",
+}
 
 
 def caveats(study: Study) -> list[str]:
-    """Other data than the paper's, networks and epochs that were cut, what is missing, what was not checked."""
-    plan, full, found = study.plan, SCALES["paper"], []
-    if plan.data != "paper":
-        found.append(
-            f"The paper's own compendium is not public. These numbers are of {study.data.facts['title']}: what can be "
-            "compared with the published ones is the order of the methods and the size of the gains, not the errors."
-        )
-    cut = [
-        f"{words} {_listed(getattr(plan, name))} instead of {_listed(getattr(full, name))}"
-        for name, words in _AXES.items()
-        if getattr(plan, name) != getattr(full, name)
-    ]
-    if cut:
-        found.append(f"The networks are not all of the paper's: {'; '.join(cut)}.")
+    """Other data than the paper's, what was cut, what is missing, what was not checked."""
+    found = [*_of_the_data(study), *_cut(study)]
     missing = study.results.missing
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
@@ -39,7 +58,8 @@ def caveats(study: Study) -> list[str]:
     if CMAP in {label for platform in study.data.platforms for label in study.results.methods(platform)}:
         found.append(
             f"{CMAP} are the weights that LINCS infers with, applied to log2 values; landmark genes that these data "
-            "lack are held at their training mean, and only target genes that the weights have are counted."
+            "lack are held at their training mean, and only target genes that the weights have are counted. Models "
+            "trained here gain from standardising each set by its own statistics; these weights do not."
         )
     tables = [table(platform.published) for platform in study.data.platforms]
     places = sorted({t.place for t in tables if t is not None and not t.checked})
@@ -51,6 +71,60 @@ def caveats(study: Study) -> list[str]:
     return found
 
 
+def _of_the_data(study: Study) -> list[str]:
+    if study.plan.data == "paper":
+        return []
+    made_up = " No gene and no profile is a real one." if study.plan.data == "simulated" else ""
+    return [
+        f"The paper's own compendium is not public. These numbers are of {study.data.facts['title']}.{made_up} What "
+        "can be compared with the published ones is the order of the methods; errors and gains depend on the data, on "
+        "the number of profiles and on the size of the networks."
+    ]
+
+
+def _cut(study: Study) -> list[str]:
+    """Where the study has less than the paper: networks, epochs, profiles, genes."""
+    plan, full, facts = study.plan, SCALES["paper"], study.data.facts
+    cut = [
+        f"{words} {_listed(getattr(plan, name))} instead of {_listed(getattr(full, name))}"
+        for name, words in _AXES.items()
+        if getattr(plan, name) != getattr(full, name)
+    ]
+    if plan.learning_rate is not None:
+        cut.append(f"a first learning rate of {plan.learning_rate:g} instead of 5e-4 (one layer) and 3e-4")
+    trained = facts["profiles"].get("train", 0)
+    sizes = [
+        f"{found:,} {words} instead of {theirs:,}"
+        for found, words, theirs in (
+            (trained, "training profiles", 88807),
+            (facts["landmarks"], "landmark genes", full.landmarks),
+            (facts["targets"], "target genes", full.targets),
+        )
+        if found < 0.98 * theirs
+    ]
+    parts = [f"Networks: {'; '.join(cut)}." if cut else "", f"Data: {'; '.join(sizes)}." if sizes else ""]
+    told = " ".join(part for part in parts if part)
+    return [f"Not as in the paper. {told}"] if told else []
+
+
+def order_words(results: Results, platform: Platform) -> str:
+    """The methods of a platform from the least test error to the largest."""
+    rows = sorted((row for row in results.rows(platform) if row.test[0] == row.test[0]), key=lambda row: row.test[0])
+    order = " < ".join(f"{row.label} {row.test[0]:.4f}" for row in rows if row.label != TRIVIAL)
+    return f"{platform.te}, overall error: {order}." if order else ""
+
+
+def standardized_words(study: Study) -> str:
+    """In which units errors are, for captions."""
+    facts = study.data.facts
+    if not facts["unit"]:
+        return "in the units of the data"
+    options = facts["record"].get("options", {})
+    paper = options.get("standardize", study.plan.standardize) == "paper"
+    own = "each set standardised by its own mean and standard deviation, as published"
+    return f"in standard deviations of a gene ({own if paper else 'of the training profiles'})"
+
+
 def _listed(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(_listed, value))
@@ -59,12 +133,12 @@ def _listed(value: Any) -> str:
 
 def data_table(study: Study) -> pd.DataFrame:
     """What the dataset is."""
-    facts = study.data.facts
+    facts, names = study.data.facts, set_names(study)
     record, rows = (
         facts["record"],
         {
             "Data": facts["title"],
-            "Profiles": ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()),
+            "Profiles": ", ".join(f"{names.get(name, name)} {count:,}" for name, count in facts["profiles"].items()),
             "Genes": f"{facts['landmarks']:,} landmark genes, {facts['targets']:,} target genes",
             "Fingerprint (SHA-256)": facts["fingerprint"],
         },
@@ -77,21 +151,38 @@ def data_table(study: Study) -> pd.DataFrame:
     if "options" in record:
         options = record["options"]
         named = ("quantile", "standardize", "split", "group", "seed")
-        rows["Prepared with"] = ", ".join(f"{name} {options[name]}" for name in named if options.get(name, "") != "")
+        told = [f"{name} {_words(options[name])}" for name in named if options.get(name, "") not in ("", "none")]
+        rows["Prepared with"] = "; ".join(told)
     return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
 
 
+def set_names(study: Study) -> dict[str, str]:
+    """Values of `obs["split"]` to what tables call them: `Arrays-tr`, `Arrays-va`, `Arrays-te`."""
+    names: dict[str, str] = {}
+    for platform in study.data.platforms:
+        names |= {platform.validation: platform.va, platform.test: platform.te}
+        if platform.validation == "validation":
+            names["train"] = f"{platform.name}-tr"
+    return names
+
+
 def settings_table(study: Study) -> pd.DataFrame:
-    """The plan, without what is empty."""
-    rows = {name: value for name, value in study.plan.state().items() if value not in ("", [], None)}
-    return pd.DataFrame({"what": list(rows), "value": [_words(value) for value in rows.values()]})
+    """The plan in words, without what does not apply."""
+    state = study.plan.state()
+    labels = _WORDS | (_GENERATOR if study.plan.data == "simulated" else {})
+    rows = {labels[name]: _words(state[name]) for name in labels if state[name] not in ("", [], None)}
+    return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
 
 
 def _words(value: Any) -> str:
-    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def hardware_table(study: Study) -> pd.DataFrame:
     """Seconds of every stage, and the machine."""
     held = read_json(study.folder / TIMES)
-    return pd.DataFrame([{"stage": stage, **facts} for stage, facts in held.items()])
+    return pd.DataFrame([{"stage": stage, **facts} for stage, facts in held.items() if isinstance(facts, dict)])

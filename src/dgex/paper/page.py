@@ -7,11 +7,19 @@ import pandas as pd
 from dgex.datasets.platforms import Platform
 from dgex.interpretation import Interpretation
 from dgex.paper.figures import figure_5, platform_figures
-from dgex.paper.notes import caveats, data_table, hardware_table, settings_table
-from dgex.paper.published import Table, table
+from dgex.paper.notes import (
+    caveats,
+    data_table,
+    hardware_table,
+    order_words,
+    set_names,
+    settings_table,
+    standardized_words,
+)
+from dgex.paper.published import table
 from dgex.paper.results import LR, Results
-from dgex.paper.stages import INTERPRETATION, L1000, Study, read_json
-from dgex.paper.tables import comparison, dropout_words, every_dropout, main_table, method_table, size_of
+from dgex.paper.stages import L1000, Study, interpretation_folder, read_json
+from dgex.paper.tables import comparison, counterparts, dropout_words, every_dropout, main_table, method_table, size_of
 from dgex.report.figures import to_svg
 from dgex.report.page import Page
 from dgex.report.study_figures import architecture
@@ -43,7 +51,8 @@ PAPER = "Chen et al., Gene expression inference with deep learning, Bioinformati
 def build_page(study: Study) -> Page:
     """Lay out what a study has measured so far; what is missing is said."""
     results, facts = study.results, study.data.facts
-    profiles = ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items())
+    names = set_names(study)
+    profiles = ", ".join(f"{names.get(name, name)} {count:,}" for name, count in facts["profiles"].items())
     page = Page(
         "Gene expression inference with deep learning, reproduced",
         f"On {facts['title']}; profiles: {profiles}; {facts['landmarks']:,} landmark and {facts['targets']:,} target "
@@ -66,14 +75,16 @@ def build_page(study: Study) -> Page:
 def _summary(page: Page, study: Study, results: Results) -> None:
     page.add_heading("In short")
     page.add_numbers(_headlines(results))
-    for text in caveats(study):
-        page.add_text(text)
+    for text in [*(order_words(results, platform) for platform in study.data.platforms), *caveats(study)]:
+        if text:
+            page.add_text(text)
     frame = comparison(results)
     if len(frame):
+        stated = f"What the paper states ({PAPER}; of its networks the best) and what was measured here"
         page.add_table(
             frame,
-            f"What the paper states ({PAPER}) and what was measured here. D-GEX is the network selected on the "
-            "validation set; published is the paper's best.",
+            f"{stated if 'published' in frame else 'What was measured'}. D-GEX is the network selected on the "
+            "validation set.",
             labels={"quantity": "Quantity", "published": "Published", "measured": "Measured", "place": "Place"},
         )
 
@@ -84,11 +95,13 @@ def _headlines(results: Results) -> list[tuple[str, str, str]]:
         name = results.selected(platform)
         if name is None or LR not in results.methods(platform):
             continue
-        row = results.row(name, results.networks[name][1], platform)
+        row, least = results.row(results.label(name), results.networks[name][1], platform), results.lowest(platform)
         base = results.methods(platform)[LR].overall(platform.test)[0]
         gain = f"{row.improvement:.2%}".replace("-", "−")
         remark = f"{row.test[0]:.4f} against {base:.4f}; better on {share_text(row.better)} of the genes"
         numbers.append((f"{platform.name}: D-GEX over LR", gain, remark))
+        if least is not None:
+            numbers.append((f"{platform.name}: lowest test error", f"{least.test[0]:.4f}", least.label))
     return numbers
 
 
@@ -96,6 +109,11 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
     """One platform: the table of its networks, and all methods."""
     page.add_heading(f"{platform.name}: tested on {platform.te}")
     facts, published, name = study.data.facts, table(platform.published), results.selected(platform)
+    select, test = (facts["profiles"].get(split, 0) for split in (platform.validation, platform.test))
+    page.add_text(
+        f"All was chosen on {platform.va} ({select:,} profiles) and is judged by {platform.te} ({test:,} profiles), "
+        "which served nothing else."
+    )
     if name is not None:
         rate = size_of(name, results)[2]
         beside = f" Published: {published.place}, {dropout_words(published.dropout)} dropout." if published else ""
@@ -108,18 +126,22 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
             corner="D-GEX",
             over="Hidden units in a layer",
             caption=f"Overall error on {platform.te}, mean over {facts['targets']:,} target genes, each network at "
-            f"its best epoch on {platform.va}.{beside}{_counterpart(results, published)}",
+            f"its best epoch on {platform.va}, {standardized_words(study)}.{beside}{_counterpart(results, platform)}",
             best=f"lowest of all networks on {platform.te}",
             selected=f"selected on {platform.va}",
         )
     page.add_heading(f"All methods on {platform.te}", level=3)
     frame, selected = method_table(results, platform)
+    if not len(frame):
+        page.add_text("Nothing was measured yet.")
+        return
+    best = f" Published D-GEX: the best network of {published.place}." if published else ""
     page.add_table(
-        frame.drop(columns="genes" if frame["genes"].nunique() == 1 else []).dropna(axis=1, how="all"),
-        "Overall error: mean over target genes of the gene's mean absolute error, in "
-        f"{facts['unit'] or 'the units of the data'}, with its standard deviation over genes; whatever a method leaves "
-        f"open was chosen on {platform.va}. Improvement and genes better are on the genes that both methods "
-        "infer.",
+        frame,
+        "Overall error: mean over target genes of the gene's mean absolute error, "
+        f"{standardized_words(study)}, with its standard deviation over genes; whatever a method leaves "
+        f"open was chosen on {platform.va}. Improvement and genes better: on the genes that both methods "
+        f"infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of training.",
         labels=METHODS,
         formats=FORMATS,
         best={"error": "min", "validation": "min"},
@@ -127,24 +149,24 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
     )
 
 
-def _counterpart(results: Results, published: Table | None) -> str:
-    sizes = set(results.plan.hidden)
-    if published is None or sizes & {units for units, _ in published.networks}:
+def _counterpart(results: Results, platform: Platform) -> str:
+    pairs = counterparts(results, table(platform.published))
+    if all(ours == theirs for ours, theirs in pairs.items()):
         return ""
-    if len(sizes) != len({units for units, _ in published.networks}):
-        return ""
-    return " The networks here are smaller: beside each stands the paper's of the same rank, 3,000 to 9,000 units."
+    told = ", ".join(f"{theirs:,} beside {ours:,}" for ours, theirs in pairs.items())
+    return f" The networks have other sizes than the paper's: its hidden units of the same rank stand there, {told}."
 
 
 def _every_dropout(page: Page, results: Results) -> None:
     if not results.networks:
         return
-    page.add_heading("Tables S2 to S5: every dropout rate")
+    known = 2 * min(2, len(results.data.platforms))  # the paper has two platforms
+    page.add_heading(f"Tables S2 to S{1 + known}: every dropout rate")
     number = 2
     for platform in results.data.platforms:
         for name, what in ((platform.validation, platform.va), (platform.test, platform.te)):
             cells, rows, columns = every_dropout(results, platform, name)
-            page.add_heading(f"Table S{number}: {what}", level=3)
+            page.add_heading(f"Table S{number}: {what}" if number < 2 + known else what, level=3)
             page.add_matrix(
                 cells,
                 rows=rows,
@@ -169,15 +191,25 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
         units, layers, _ = size_of(name, results)
         page.add_figure(
             to_svg(architecture(facts["landmarks"], [units] * layers, facts["targets"])),
-            f"Figure S1: the network {name}: all target genes share its hidden layers.",
+            f"Figure S1: the network {results.label(name)}: all target genes share its hidden layers.",
         )
-    for platform in study.data.platforms:
-        folder = study.folder / INTERPRETATION / platform.name
-        page.add_heading(f"{platform.name}: {results.selected(platform)}", level=3)
-        if folder.exists():
-            Interpretation.load(folder).add_to(page, level=4)
-        else:
+    for at, platform in enumerate(study.data.platforms):
+        name = results.selected(platform)
+        if name is None:
+            continue
+        folder = interpretation_folder(study, platform, name)
+        page.add_heading(f"{platform.name}: {results.label(name)}", level=3)
+        if not folder.exists():
             page.add_text("This network was not interpreted.")
+            continue
+        if facts["targets"] > study.plan.attributed:
+            page.add_text(
+                f"Attributions are of {study.plan.attributed:,} of the {facts['targets']:,} target genes, evenly "
+                f"spaced. Others: dgex interpret networks/{name} data.h5ad OUT --best {platform.validation} --genes …"
+            )
+        letter = "abcdefghijklmnopqrstuvwxyz"[at]
+        named = {"adjusted-r2": f"Figure S2{letter}", "major-weights": f"Figure S3{letter}"}
+        Interpretation.load(folder).add_to(page, level=4, numbers=named)
 
 
 def _inference(page: Page, study: Study) -> None:
@@ -189,7 +221,7 @@ def _inference(page: Page, study: Study) -> None:
     size = f"{facts['seconds']:,.1f} s, {facts['bytes'] / 2**30:,.2f} GiB, reading and writing included"
     page.add_numbers(
         [
-            ("Profiles inferred", f"{facts['profiles']:,}", "the paper: 1,328,098 L1000 profiles"),
+            ("Profiles inferred", f"{facts['profiles']:,}", _inferred_words(study)),
             ("Target genes of each", f"{facts['inferred']:,}", f"{facts['genes']:,} genes written"),
             ("Profiles a second", rate, size),
         ]
@@ -199,6 +231,12 @@ def _inference(page: Page, study: Study) -> None:
         f"{facts['source']}, in blocks, by the network {facts['network']}; landmark genes standardised by {how} "
         "(section 3.4 of the paper)."
     )
+
+
+def _inferred_words(study: Study) -> str:
+    if study.plan.data == "simulated" and not study.plan.l1000:
+        return "the arrays again, by their landmark genes: a test of the way, not new profiles"
+    return "the paper: 1,328,098 L1000 profiles"
 
 
 def _finder(page: Page, results: Results, genes: pd.Index) -> None:
@@ -211,7 +249,8 @@ def _finder(page: Page, results: Results, genes: pd.Index) -> None:
         page.add_heading("Find a gene")
         page.add_finder(
             frames,
-            "Mean absolute error of every target gene by every method; the best method of a gene is marked.",
+            "Mean absolute error of every target gene by every method; the best method of a gene is marked. The same "
+            "values stand in tables/ beside this page, a CSV file for each platform.",
             best=dict.fromkeys(frames, "min"),
             max_values=700_000,
         )

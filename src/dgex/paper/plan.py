@@ -149,7 +149,7 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     unknown = [name for name in changes if name not in known]
     if unknown:
         raise SettingsError(f"a study does not take {', '.join(unknown)}; accepted: {', '.join(sorted(known))}")
-    given = {name: _plain(value) for name, value in changes.items() if value is not None}
+    given = {name: _checked(name, _plain(value)) for name, value in changes.items() if value is not None}
     base = SCALES[scale]
     if given.get("data", base.data) != "simulated":
         base = replace(base, **(_REAL if scale == "demo" else {name: _REAL[name] for name in _SIMULATED}))
@@ -161,6 +161,17 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
         raise SettingsError("every table compares with linear regression: ols must be among the methods")
     found.members()  # refuses axes that no grid takes, before any work
     return found
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Refuse a value of another kind than the setting's."""
+    usual = getattr(SCALES["demo"], name)
+    kinds = {"learning_rate": (float, int), "duplicates": (float, int)}.get(name, (type(usual),))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise SettingsError(f"{name}: found {value!r}, accepted a value such as {usual!r}")
+    if name in ("attributed", "epochs", "batch_size") and value < 1:
+        raise SettingsError(f"{name}: found {value}, accepted 1 or more")
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dgex.atomic import alone, check_output, clear_partial, holds_other, json_dump
-from dgex.errors import FileError, ModelError, OutputExistsError, SettingsError
-from dgex.paper.data import ARRAYS, DATA
+from dgex.atomic import PARTIAL, alone, check_output, clear_partial, holds_other, json_dump
+from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.paper.data import ARRAYS, DATA, check_source
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
-from dgex.paper.plan import SOURCES, Plan, resolve
+from dgex.paper.plan import SOURCES, resolve
 from dgex.paper.results import Results
-from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TIMES, Study, run_stages
+from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, run_stages
 from dgex.progress import note
 
 __all__ = ["reproduce"]
@@ -78,10 +78,14 @@ def reproduce(
     plan = resolve(scale, changes)
     wanted = list(STAGES) if stages is None else list(stages)
     unknown = [name for name in wanted if name not in STAGES]
-    if unknown:
-        raise SettingsError(f"unknown stage {', '.join(unknown)}; accepted: {', '.join(STAGES)}")
-    _check_files(plan)
+    if unknown or not wanted:
+        raise SettingsError(f"unknown stage {', '.join(unknown) or '(none)'}; accepted: {', '.join(STAGES)}")
     study = Study(Path(output), plan)
+    _check_inputs(study)
+    if not (study.folder / PLAN).exists() or overwrite:
+        check_source(plan)
+    if study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir()):
+        clear_partial(study.folder)  # a run was killed before it had said what it was
     if holds_other(study.folder, PLAN):
         raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
     check_output(study.folder / PLAN, overwrite=True)
@@ -92,16 +96,13 @@ def reproduce(
         return study.results
 
 
-def _check_files(plan: Plan) -> None:
-    """Say before hours of work that a file is not there."""
-    given = {name: getattr(plan, name) for name in ("raw", "rnaseq", "cmap", "l1000")}
-    given["data"] = "" if plan.data in SOURCES else plan.data
-    for name, path in given.items():
-        if path and not Path(path).exists():
-            known = (
-                f"; accepted: {', '.join(SOURCES)}, or the path of a dataset or a raw matrix" if name == "data" else ""
-            )
-            raise FileError(f"no {name} at {path}: the file does not exist{known}")
+def _check_inputs(study: Study) -> None:
+    """Refuse inputs that lie in the folder of the study, which writes and may remove there."""
+    plan, home = study.plan, study.folder.resolve()
+    for name in ("data", "raw", "rnaseq", "cmap", "l1000"):
+        path = getattr(plan, name)
+        if path and path not in SOURCES and home in Path(path).resolve().parents:
+            raise SettingsError(f"{name} {path} lies in {study.folder}, where the study writes; give another folder")
 
 
 def _claim(study: Study, overwrite: bool) -> None:
@@ -114,7 +115,7 @@ def _claim(study: Study, overwrite: bool) -> None:
         differ = [
             f"{name}: there {held.get(name)}, now {now.get(name)}"
             for name in {**held, **now}
-            if held.get(name) != now.get(name)
+            if _same(name, held.get(name)) != _same(name, now.get(name))
         ]
         if differ:
             raise ModelError(
@@ -126,6 +127,11 @@ def _claim(study: Study, overwrite: bool) -> None:
     json_dump(study.plan.state(), marker)
 
 
+def _same(name: str, value: Any) -> Any:
+    """A setting as it is compared: a file may lie elsewhere by now, and what it holds is looked at later."""
+    return Path(value).name if name in ("data", "raw", "rnaseq", "cmap", "l1000") and isinstance(value, str) else value
+
+
 def _held(marker: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(marker.read_text("utf-8")))
@@ -135,7 +141,7 @@ def _held(marker: Path) -> dict[str, Any]:
 
 def _empty(folder: Path) -> None:
     """Remove what an earlier study left, its plan last."""
-    for name in (MEASURED, MODELS, NETWORKS, INTERPRETATION, L1000):
+    for name in (MEASURED, MODELS, NETWORKS, INTERPRETATION, L1000, TABLES):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in (ARRAYS, DATA, "RNA-va.h5ad", "RNA-te.h5ad", "simulated.h5ad", "data.json", TIMES, "report.html", PLAN):
         (folder / name).unlink(missing_ok=True)

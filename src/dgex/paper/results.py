@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,14 @@ from dgex.datasets.platforms import Platform
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.grid_plan import Member
 from dgex.paper.data import Described
-from dgex.paper.fit import MEASURED, baseline_names, halves_name
+from dgex.paper.fit import MEAN, MEASURED, baseline_names, halves_name
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import METHODS, Plan
 
-__all__ = ["CMAP", "LR", "Results", "Row"]
+__all__ = ["CMAP", "LR", "TRIVIAL", "Results", "Row"]
 
-LR, CMAP = "LR", "CMap OLS"
+TRIVIAL, LR, CMAP = "training mean", "LR", "CMap OLS"
+COLUMNS = ["method", "validation", "error", "sd", "improvement", "better", "genes", "chosen", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Results:
     def __init__(self, folder: Path, plan: Plan, data: Described) -> None:
         self.folder, self.plan, self.data = folder, plan, data
 
+    def _read(self, name: str) -> Measured | None:
+        return read_measured(self.folder / MEASURED, name, len(self.data.genes))
+
     @cached_property
     def networks(self) -> dict[str, tuple[Member, Measured]]:
         """The measured networks of the grid by name, in the order of the axes; diverged ones are left out."""
         found = {}
         for member in self.plan.members():
-            measured = read_measured(self.folder / MEASURED, member.name)
+            measured = self._read(member.name)
             if measured is not None and measured.errors:
                 found[member.name] = member, measured
         return found
@@ -68,14 +72,17 @@ class Results:
     @cached_property
     def diverged(self) -> list[str]:
         """Networks that have no errors because their loss did not stay finite."""
-        read = ((m.name, read_measured(self.folder / MEASURED, m.name)) for m in self.plan.members())
+        read = ((m.name, self._read(m.name)) for m in self.plan.members())
         return [name for name, measured in read if measured is not None and not measured.errors]
 
     @cached_property
     def missing(self) -> list[str]:
         """Models of the plan that were not measured."""
         names = [*baseline_names(self.plan, self.data), *(member.name for member in self.plan.members())]
-        return [name for name in names if read_measured(self.folder / MEASURED, name) is None]
+        absent = [name for name in names if self._read(name) is None]
+        chosen = dict.fromkeys(self.selected(platform) for platform in self.data.platforms) if self.plan.halves else {}
+        halves = [halves_name(name) for name in chosen if name is not None]
+        return absent + [name for name in halves if self._read(name) is None]
 
     def selected(self, platform: Platform) -> str | None:
         """The network with the least error on the platform's validation set, as the paper selects it."""
@@ -91,22 +98,30 @@ class Results:
         return min(errors, key=errors.__getitem__) if errors else None
 
     def methods(self, platform: Platform) -> dict[str, Measured]:
-        """The linear and neighbour methods of a platform by their name in the paper, and CMap's weights."""
+        """The trivial, linear and neighbour methods of a platform by their name in the paper, and CMap's weights."""
         names = {
             METHODS[method]: name
             for name, (method, platforms) in baseline_names(self.plan, self.data).items()
             if platform in platforms
         }
-        found = {
-            label: read_measured(self.folder / MEASURED, names[label]) for label in METHODS.values() if label in names
-        }
-        found[CMAP] = read_measured(self.folder / MEASURED, "cmap")
+        named = {TRIVIAL: MEAN, **{label: names[label] for label in METHODS.values() if label in names}, CMAP: "cmap"}
+        found = {label: self._read(name) for label, name in named.items()}
         return {label: measured for label, measured in found.items() if measured is not None}
 
     def halves(self, name: str) -> Measured | None:
         """The network `name` trained as two networks of half the target genes."""
-        found = read_measured(self.folder / MEASURED, halves_name(name))
+        found = self._read(halves_name(name))
         return found if found is not None and found.errors else None
+
+    def label(self, name: str) -> str:
+        """What the paper would call a network of the grid: D-GEX-10%-9000×3."""
+        axes = self.networks[name][0].axes
+        return f"D-GEX-{100 * axes['dropout']:g}%-{axes['hidden']}×{axes['layers']}"
+
+    def lowest(self, platform: Platform) -> Row | None:
+        """The method with the least test error; None before anything was measured."""
+        rows = [row for row in self.rows(platform) if np.isfinite(row.test[0])]
+        return min(rows, key=lambda row: row.test[0], default=None)
 
     def row(self, label: str, measured: Measured, platform: Platform) -> Row:
         """One method on one platform, compared with LR on the genes that both infer."""
@@ -135,36 +150,48 @@ class Results:
         found = [self.row(label, measured, platform) for label, measured in self.methods(platform).items()]
         name = self.selected(platform)
         if name is not None:
-            found.append(self.row(f"D-GEX {name}", self.networks[name][1], platform))
+            found.append(self.row(self.label(name), self.networks[name][1], platform))
             halves = self.halves(name)
             if halves is not None:
-                found.append(self.row(f"D-GEX {name}, in halves", halves, platform))
+                found.append(self.row(f"{self.label(name)}, in halves", halves, platform))
         return found
 
     def table(self, platform: Platform) -> pd.DataFrame:
-        """The rows of a platform as a frame: method, validation and test error, improvement, better, genes."""
-        return pd.DataFrame(
-            [
-                {
-                    "platform": platform.name,
-                    "method": row.label,
-                    "validation": row.validation[0],
-                    "error": row.test[0],
-                    "sd": row.test[1],
-                    "improvement": row.improvement,
-                    "better": row.better,
-                    "genes": row.genes,
-                }
-                for row in self.rows(platform)
-            ]
-        )
+        """The rows of a platform as a frame.
+
+        Columns: method, validation, error and sd (overall error on the validation and on the test set, standard
+        deviation over genes), improvement and better (over LR), genes, chosen (what validation chose), seconds (of
+        training).
+        """
+        records = [
+            (
+                row.label,
+                row.validation[0],
+                *row.test,
+                row.improvement,
+                row.better,
+                row.genes,
+                _chosen(row.measured.facts, platform),
+                row.measured.facts.get("seconds", np.nan),
+            )
+            for row in self.rows(platform)
+        ]
+        return pd.DataFrame(records, columns=COLUMNS)
 
     def gene_table(self, platform: Platform, names: pd.Index) -> pd.DataFrame:
         """Errors gene by gene on the test set, target genes x methods."""
         columns = {row.label: row.measured.errors[platform.test] for row in self.rows(platform) if row.genes}
         return pd.DataFrame(columns, index=names)
 
-    def errors_of(self, platform: Platform, labels: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Method to the errors of its genes on the test set."""
-        rows = [row for row in self.rows(platform) if row.genes and (labels is None or row.label in labels)]
-        return {row.label: row.measured.errors[platform.test] for row in rows}
+
+def _chosen(facts: dict[str, Any], platform: Platform) -> str:
+    """What the validation set chose, in words."""
+    settings = facts.get("settings", {})
+    if facts.get("method") in ("ridge", "lasso"):
+        return f"alpha {settings['alpha']:.3g}"
+    if facts.get("method") in ("knn", "knn-ge"):
+        return f"{settings['n_neighbors']} neighbours"
+    if platform.validation in facts.get("best", {}):
+        epoch = facts["best"][platform.validation]["epoch"]
+        return f"epoch {'/'.join(map(str, epoch)) if isinstance(epoch, list) else epoch}"
+    return ""

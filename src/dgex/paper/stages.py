@@ -15,7 +15,8 @@ import pandas as pd
 
 from dgex import io
 from dgex._version import __version__
-from dgex.atomic import json_dump
+from dgex.atomic import atomic_file, json_dump
+from dgex.datasets.platforms import Platform
 from dgex.errors import FileError
 from dgex.evaluation import evaluate
 from dgex.inference import infer
@@ -23,16 +24,26 @@ from dgex.interpretation import interpret
 from dgex.models.base import Estimator
 from dgex.models.cmap import convert_weights
 from dgex.models.folder import load
-from dgex.paper.data import ARRAYS, Described, check_same, make_data, open_described
+from dgex.paper.data import ARRAYS, Described, check_panel, check_same, make_data, open_described
 from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import Plan
 from dgex.paper.results import Results
 from dgex.progress import note
 
-__all__ = ["INTERPRETATION", "L1000", "STAGES", "TIMES", "Study", "read_json", "run_stages"]
+__all__ = [
+    "INTERPRETATION",
+    "L1000",
+    "STAGES",
+    "TABLES",
+    "TIMES",
+    "Study",
+    "interpretation_folder",
+    "read_json",
+    "run_stages",
+]
 
-TIMES, INTERPRETATION, L1000 = "times.json", "interpretation", "l1000"
+TIMES, INTERPRETATION, L1000, TABLES = "times.json", "interpretation", "l1000", "tables"
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Study:
     @property
     def data(self) -> Described:
         """The dataset; made by the first stage."""
-        found = open_described(self.folder)
+        found = open_described(self.folder, self.plan)
         if found is None:
             raise FileError(f"{self.folder} has no dataset yet; the stage data makes it")
         return found
@@ -68,13 +79,15 @@ class Study:
 
 
 def _data(study: Study) -> None:
-    found = open_described(study.folder)
+    found = open_described(study.folder, study.plan)
     if found is None:
-        make_data(study.folder, study.plan)
-        return
-    note("dataset: done before")
-    if found.path.exists():  # small results suffice for the page
-        check_same(found)
+        found = make_data(study.folder, study.plan)
+    else:
+        note("dataset: done before")
+        if found.path.exists():  # small results suffice for the page
+            check_same(found)
+    if study.plan.l1000 and found.path.exists() and Path(study.plan.l1000).exists():
+        check_panel(found, Path(study.plan.l1000))
 
 
 def _baselines(study: Study) -> None:
@@ -130,13 +143,18 @@ def _interpretation(study: Study) -> None:
         name = study.results.selected(platform)
         if name is None:
             continue
-        output = study.folder / INTERPRETATION / f"{platform.name}"
+        output = interpretation_folder(study, platform, name)
         if output.exists():
             note(f"interpretation of {name}: done before")
             continue
         model = load(study.folder / NETWORKS / name)
         genes = _spread(model.targets_, study.plan.attributed)
         interpret(model, study.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)
+
+
+def interpretation_folder(study: Study, platform: Platform, name: str) -> Path:
+    """Where the interpretation of a network lies, at its epoch for a platform: another network, another folder."""
+    return study.folder / INTERPRETATION / f"{platform.name}-{name}"
 
 
 def _spread(names: Sequence[str], count: int) -> list[str]:
@@ -150,12 +168,12 @@ def _l1000(study: Study) -> None:
     """Infer the target genes of profiles that measured landmark genes, in blocks (section 3.4 of the paper)."""
     folder = study.folder / L1000
     record, output = folder / "l1000.json", folder / "inferred.gctx"
-    if record.exists():
-        note("inference: done before")
-        return
     source, own = _panel(study)
     name = study.results.selected(study.data.platforms[0])
     if source is None or name is None:
+        return
+    if read_json(record).get("network") == name:
+        note("inference: done before")
         return
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
@@ -186,6 +204,16 @@ def _page(study: Study) -> None:
     from dgex.paper.page import build_page
 
     build_page(study).save(study.folder / "report.html", overwrite=True)
+    results, folder = study.results, study.folder / TABLES
+    folder.mkdir(exist_ok=True)
+    genes = pd.Index(study.data.genes, name="gene")
+    for platform in study.data.platforms:
+        for name, frame in (
+            (f"methods-{platform.te}", results.table(platform).set_index("method")),
+            (f"genes-{platform.te}", results.gene_table(platform, genes)),
+        ):
+            with atomic_file(folder / f"{name}.csv", overwrite=True) as temporary:
+                frame.to_csv(temporary, float_format="%.6g")
 
 
 STAGES: dict[str, Callable[[Study], None]] = {
@@ -208,6 +236,9 @@ def run_stages(study: Study, names: Sequence[str]) -> None:
         began = time.perf_counter()
         try:
             STAGES[name](study)
+        except KeyboardInterrupt:
+            note(f"the same command goes on with the study in {study.folder}")
+            raise
         finally:
             if name != "page":
                 _remember(study.folder, name, time.perf_counter() - began)
@@ -216,8 +247,9 @@ def run_stages(study: Study, names: Sequence[str]) -> None:
 def _remember(folder: Path, stage: str, seconds: float) -> None:
     """Add to the seconds of a stage: one that was cut short and went on has taken both."""
     held = read_json(folder / TIMES)
-    before = held.get(stage, {"seconds": 0.0})
-    held[stage] = {"seconds": round(before["seconds"] + seconds, 1), **_hardware()}
+    before = held.get(stage)
+    spent = float(before.get("seconds", 0.0)) if isinstance(before, dict) else 0.0
+    held[stage] = {"seconds": round(spent + seconds, 1), **_hardware()}
     json_dump(held, folder / TIMES)
 
 
@@ -239,5 +271,9 @@ def _hardware() -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where there is none."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+    """What a JSON file of ours holds; nothing where there is none, or where it is damaged and made again."""
+    try:
+        held = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}

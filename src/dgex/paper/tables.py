@@ -14,7 +14,17 @@ from dgex.paper.results import LR, Results
 from dgex.report.matrix import Cell
 from dgex.report.tables import EMPTY, text_table
 
-__all__ = ["Grid", "comparison", "dropout_words", "every_dropout", "main_table", "method_table", "size_of", "text"]
+__all__ = [
+    "Grid",
+    "comparison",
+    "counterparts",
+    "dropout_words",
+    "every_dropout",
+    "main_table",
+    "method_table",
+    "size_of",
+    "text",
+]
 
 Grid = tuple[list[list[Cell | None]], list[str], list[str]]  # cells, names of rows, names of columns
 KNN_GE = "KNN-GE"
@@ -22,7 +32,7 @@ KNN_GE = "KNN-GE"
 
 def dropout_words(rate: float) -> str:
     """A dropout rate in percent."""
-    return f"{100 * rate:g} %"
+    return f"{100 * rate:g}%"
 
 
 def size_of(name: str, results: Results) -> tuple[int, int, float]:
@@ -31,23 +41,17 @@ def size_of(name: str, results: Results) -> tuple[int, int, float]:
     return int(axes["hidden"]), int(axes["layers"]), float(axes["dropout"])
 
 
-def counterparts(results: Results, published: Table | None) -> dict[tuple[int, int], tuple[int, int]]:
-    """The paper's network that stands beside each (units, layers) of the grid.
+def counterparts(results: Results, published: Table | None) -> dict[int, int]:
+    """The paper's hidden units that stand beside each size of the grid.
 
-    The one of the same size; in a small study of as many sizes the one of the same rank.
+    The same size; where the grid shares none with the paper but has as many, the size of the same rank.
     """
     if published is None:
         return {}
-    plan = results.plan
-    units, layers = sorted(plan.hidden), sorted(plan.layers)
-    theirs = sorted({size[0] for size in published.networks})
-    if set(units) <= set(theirs):
-        same = {u: u for u in units}
-    elif len(units) == len(theirs):
-        same = dict(zip(units, theirs))
-    else:
-        return {}
-    return {(u, n): (same[u], n) for u in units for n in layers if (same[u], n) in published.networks}
+    ours, theirs = sorted(results.plan.hidden), sorted({units for units, _ in published.networks})
+    if set(ours) & set(theirs):
+        return {units: units for units in ours if units in theirs}
+    return dict(zip(ours, theirs)) if len(ours) == len(theirs) else {}
 
 
 def main_table(results: Results, platform: Platform, rate: float) -> Grid:
@@ -56,7 +60,7 @@ def main_table(results: Results, platform: Platform, rate: float) -> Grid:
     pairs = counterparts(results, published)
 
     def cell(units: int, layers: int) -> Cell | None:
-        beside = published.networks.get(pairs.get((units, layers), (0, 0))) if published else None
+        beside = published.networks.get((pairs.get(units, 0), layers)) if published else None
         return _cell(results, platform, (units, layers, rate), platform.test, beside)
 
     return _laid_out(results, [(layers, cell) for layers in sorted(results.plan.layers)])
@@ -104,93 +108,72 @@ def _cell(
 
 
 def method_table(results: Results, platform: Platform) -> tuple[pd.DataFrame, list[int]]:
-    """Every method of a platform with the published error beside it, and the position of the selected network."""
-    published = table(platform.published)
-    records, selected = [], []
-    rate = published.dropout if published else float("nan")
-    for at, row in enumerate(results.rows(platform)):
-        beside = published.methods.get(row.label) if published else None
-        if row.label.startswith("D-GEX") and not row.label.endswith("halves"):
-            selected.append(at)
-            beside = min(published.networks.values()) if published else None
-        records.append(
-            {
-                "method": row.label,
-                "validation": row.validation[0],
-                "error": row.test[0],
-                "sd": row.test[1],
-                "published": beside[0] if beside else np.nan,
-                "improvement": row.improvement,
-                "better": row.better,
-                "genes": row.genes,
-                "chosen": _chosen(row.measured.facts, platform),
-                "seconds": row.measured.facts.get("seconds", np.nan),
-            }
-        )
-    frame = pd.DataFrame(records)
-    return (frame if np.isfinite(rate) else frame.drop(columns="published")), selected
+    """`Results.table` with the published errors beside it, and the position of the selected network.
 
-
-def _chosen(facts: dict, platform: Platform) -> str:
-    """What the validation set chose, in words."""
-    settings = facts.get("settings", {})
-    if facts.get("method") in ("ridge", "lasso"):
-        return f"alpha {settings['alpha']:.3g}"
-    if facts.get("method") in ("knn", "knn-ge"):
-        return f"{settings['n_neighbors']} neighbours"
-    if facts.get("method") == "dgex":
-        return f"epoch {_words(facts['best'][platform.validation]['epoch'])}"
-    return ""
-
-
-def _words(epoch: object) -> str:
-    return "/".join(map(str, epoch)) if isinstance(epoch, list) else str(epoch)
+    Columns that tell nothing are left out: the number of genes where it is the same for all, and what is empty.
+    """
+    published, frame = table(platform.published), results.table(platform)
+    name = results.selected(platform)
+    label = "" if name is None else results.label(name)
+    if published is not None:
+        known = {method: error for method, (error, _) in published.methods.items()}
+        known |= dict.fromkeys((label, f"{label}, in halves"), _least(published))
+        frame.insert(4, "published", [known.get(method, np.nan) for method in frame["method"]])
+    if frame["genes"].nunique() <= 1:
+        frame = frame.drop(columns="genes")
+    selected = [at for at, method in enumerate(frame["method"]) if method == label]
+    return frame.dropna(axis=1, how="all"), selected
 
 
 def comparison(results: Results) -> pd.DataFrame:
-    """What the abstract says, measured again: quantity, published, measured, place; percentages as words."""
-    records = []
+    """What the paper states, measured again: quantity, published, measured, place, as words."""
+    records: list[tuple[str, str, str, str]] = []
     for platform in results.data.platforms:
-        published = table(platform.published)
-        name = results.selected(platform)
-        methods = results.methods(platform)
+        published, methods, name = table(platform.published), results.methods(platform), results.selected(platform)
         if name is None or LR not in methods:
             continue
         network = results.networks[name][1]
-        errors = [(LR, methods[LR].overall(platform.test)[0], published.methods[LR][0] if published else None)]
-        errors.append(("D-GEX", network.overall(platform.test)[0], _least(published)))
-        if KNN_GE in methods:
-            theirs = published.methods[KNN_GE][0] if published else None
-            errors.append((KNN_GE, methods[KNN_GE].overall(platform.test)[0], theirs))
-        place = published.place if published else ""
-        for label, error, theirs in errors:
-            records.append((f"{platform.te}: overall error, {label}", _plain(theirs), _plain(error), place))
+        shown = {LR: methods[LR], "D-GEX": network, **({KNN_GE: methods[KNN_GE]} if KNN_GE in methods else {})}
+        for label, measured in shown.items():
+            known = (
+                None if published is None else _least(published) if label == "D-GEX" else published.methods[label][0]
+            )
+            error = measured.overall(platform.test)[0]
+            place = "" if published is None else published.place
+            records.append((f"{platform.te}: overall error, {label}", _plain(known), _plain(error), place))
         for base in (LR, KNN_GE):
             if base in methods:
                 records += _against(platform, network.errors[platform.test], methods[base].errors[platform.test], base)
-    return pd.DataFrame(records, columns=["quantity", "published", "measured", "place"])
+    frame = pd.DataFrame(records, columns=["quantity", "published", "measured", "place"])
+    return frame if (frame["published"] != EMPTY).any() else frame.drop(columns=["published", "place"])
 
 
 def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str) -> list[tuple[str, str, str, str]]:
-    found = []
     gain = float(relative_improvement(ours.mean(dtype=float), theirs.mean(dtype=float)))
+    found = []
     for what, words, value in (
         ("improvement", "relative improvement over", gain),
         ("better", "share of genes better than", share_better(ours, theirs)),
     ):
-        known = number(f"{what}.{platform.published}.{base}")
-        published = f"{known.value:.2%}" if known else ""
+        known, place = number(f"{what}.{platform.published}.{base}"), ""
+        stated = EMPTY if known is None else f"{known.value:.2%}"
+        published = table(platform.published)
+        if known is not None:
+            place = known.place
+        elif published is not None and what == "improvement":
+            stated = f"{1 - _least(published) / published.methods[base][0]:.2%}"
+            place = f"computed from {published.place}"
         measured = f"{value:.2%}".replace("-", "−")
-        found.append((f"{platform.te}: {words} {base}", published, measured, known.place if known else ""))
+        found.append((f"{platform.te}: {words} {base}", stated, measured, place))
     return found
 
 
-def _least(published: Table | None) -> float | None:
-    return min(error for error, _ in published.networks.values()) if published else None
+def _least(published: Table) -> float:
+    return min(error for error, _ in published.networks.values())
 
 
 def _plain(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:.4f}"
+    return EMPTY if value is None or not np.isfinite(value) else f"{value:.4f}"
 
 
 def text(results: Results) -> str:
@@ -200,16 +183,16 @@ def text(results: Results) -> str:
     labels |= {"improvement": "Improvement", "better": "Genes better", "genes": "Genes"}
     for platform in results.data.platforms:
         frame = method_table(results, platform)[0]
-        frame = frame.drop(columns="genes") if frame["genes"].nunique() == 1 else frame
+        head = f"{platform.name}: selected on {platform.va}, tested on {platform.te}"
         if not len(frame):
+            parts.append(f"{head}\n\nnothing was measured yet")
             continue
         shown = frame[[name for name in labels if name in frame]].copy()
         for name, digits in (("improvement", 2), ("better", 1)):
-            width = len(labels[name])
-            words = [EMPTY if np.isnan(v) else f"{v:.{digits}%}".replace("-", "−") for v in shown[name]]
-            shown[name] = [word.rjust(width) for word in words]
+            if name in shown:
+                words = [EMPTY if np.isnan(v) else f"{v:.{digits}%}".replace("-", "−") for v in shown[name]]
+                shown[name] = [word.rjust(len(labels[name])) for word in words]
         formats = dict.fromkeys(("validation", "error", "sd", "published"), ".4f")
-        head = f"{platform.name}: selected on {platform.va}, tested on {platform.te}"
         parts.append(f"{head}\n\n{text_table(shown, labels, formats)}")
     legend = "Overall error: mean over genes of the mean absolute error; improvement and genes better: over LR."
     return "\n\n".join([*parts, legend])

@@ -182,6 +182,14 @@ def _read(
 ) -> tuple[Work, duplicating.Duplicates | None]:
     plan = plan_genes(sources, table, options.same_gene)
     obs = sample_table(sources)
+    for source in sources:
+        mixed = source.set_name is None and "set" in source.obs
+        held = source.obs["set"].astype(str).unique().tolist() if mixed else []
+        if len(held) > 1:
+            warn(
+                f"{source.label} holds {len(held)} sets ({first(held, 4)}), which are mixed and split together; write "
+                "each to a file of its own and give it as NAME=FILE to keep it apart"
+            )
     for column in ("split", "set"):
         if column in obs:
             note(f"obs[{column!r}] of the inputs is replaced")

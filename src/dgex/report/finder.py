@@ -58,7 +58,7 @@ def finder(
     return (
         f'<div class="finder">{json_element(data)}'
         '<div class="tools"><label>Find genes<input type="search" autocomplete="off" spellcheck="false" '
-        f'placeholder="names, parted by spaces"></label>{pick}<output aria-live="polite"></output></div>'
+        f'placeholder="names, separated by spaces"></label>{pick}<output aria-live="polite"></output></div>'
         + scroll_box(caption_id, caption, "<thead></thead><tbody></tbody>")
         + '<button class="more" type="button" hidden>Show more</button>'
         "<noscript><p>This table needs JavaScript; the same values stand in the CSV file.</p></noscript></div>"

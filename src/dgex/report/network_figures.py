@@ -207,7 +207,7 @@ def _label(axes: Any, hubs: Sequence[int], x: np.ndarray, level: float) -> None:
 
 def _legend(axes: Any, major: pd.DataFrame, drawn: int) -> None:
     positive = float((major["weight"] > 0).mean())
-    which = f"{len(major):,}" if drawn == len(major) else f"{drawn:,} farthest of {len(major):,}"
+    which = f"{len(major):,}" if drawn == len(major) else f"{drawn:,} largest of {len(major):,}"
     axes.set_title(f"Major weights: {which}", pad=28)
     for x, colour, text in (
         (0.0, POSITIVE, f"— positive {share_text(positive)}"),

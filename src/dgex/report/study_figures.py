@@ -127,7 +127,7 @@ def curves_by_dropout(
         if train:
             looks: list[Any] = [("held out", "-", 1.8), ("training", (0, (4, 1.5)), 1.3)]
             handles = [Line2D([], [], color=MUTED, linestyle=d, linewidth=w, label=n) for n, d, w in looks]
-            axes.legend(handles=handles, loc="upper right")
+            figure.legend(handles=handles, loc="outside lower left", ncols=2)  # the curves leave no room inside
         axes.set(xlabel="Epoch", ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
         axes.set_title(title)
