@@ -33,8 +33,8 @@ METHODS = {
     "error": "Test error",
     "sd": "± SD",
     "published": "Published",
-    "improvement": "Improvement over LR",
-    "better": "Genes better than LR",
+    "improvement": "Gain over LR",
+    "better": "Genes better",
     "genes": "Genes",
     "chosen": "Chosen",
     "seconds": "Seconds",
@@ -43,7 +43,7 @@ FORMATS = {
     **dict.fromkeys(("validation", "error", "sd", "published"), ".4f"),
     "improvement": ".2%",
     "better": ".2%",
-    "seconds": ".1f",
+    "seconds": ",.1f",
 }
 PAPER = "Chen et al., Gene expression inference with deep learning, Bioinformatics 32 (2016) 1832-1839"
 
@@ -140,8 +140,8 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
         frame,
         "Overall error: mean over target genes of the gene's mean absolute error, "
         f"{standardized_words(study)}, with its standard deviation over genes; whatever a method leaves "
-        f"open was chosen on {platform.va}. Improvement and genes better: on the genes that both methods "
-        f"infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of training.",
+        f"open was chosen on {platform.va}. Gain (of the error) and genes better: over LR, on the genes that both "
+        f"methods infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of training.",
         labels=METHODS,
         formats=FORMATS,
         best={"error": "min", "validation": "min"},
