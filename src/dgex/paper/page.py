@@ -141,7 +141,8 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
         "Overall error: mean over target genes of the gene's mean absolute error, "
         f"{standardized_words(study)}, with its standard deviation over genes; whatever a method leaves "
         f"open was chosen on {platform.va}. Gain (of the error) and genes better: over LR, on the genes that both "
-        f"methods infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of training.",
+        f"methods infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of "
+        "training.",
         labels=METHODS,
         formats=FORMATS,
         best={"error": "min", "validation": "min"},
