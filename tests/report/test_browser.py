@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
+from browser import NEEDS_CHROMIUM, browse
 from pages import HOSTILE
 
 from dgex.report.figures import density, to_svg
 from dgex.report.page import Cell, Page
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHROMIUM = os.environ.get("DGEX_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH (DGEX_CHROMIUM names one elsewhere)"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 GENES = ["TP53BP1", "TP53", HOSTILE, "$x^2$", "MYC"]
 X, Y = [0.1, 0.3, 0.5, 0.7, np.nan], [0.2, 0.5, 0.4, 0.9, 0.1]
-DRIVER = """
-<pre id="results"></pre><script>
-(async () => {
-  const results = {};
-  const one = (selector, root = document) => root.querySelector(selector);
-  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const type = (input, text) => { input.value = text; input.dispatchEvent(new Event("input", {bubbles: true})); };
-  const words = selector => all(selector).map(e => e.textContent);
-  try { %s } catch (error) { results.failed = String(error); }
-  results.resources = performance.getEntriesByType("resource").map(e => e.name);
-  one("#results").textContent = JSON.stringify(results);
-})();
-</script></body>"""
 
 
 @pytest.fixture(scope="module")
@@ -59,30 +32,6 @@ def page() -> str:
     for at in range(9):
         page.add_heading(f"Part {at} of the study").add_text("word " * 300).add_text("code " * 60, code=True)
     return page.html()
-
-
-def browse(html: str, folder: Path, actions: str, *options: str) -> tuple[dict[str, Any], list[str]]:
-    """Open a page, let a script act on it, and return what the script noted and what the console said."""
-    path = folder / "page.html"
-    path.write_text(html.replace("</body>", DRIVER % actions), "utf-8")
-    command = [
-        str(CHROMIUM),
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}",
-        "--virtual-time-budget=5000",
-        *options,
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    found = re.search(r'<pre id="results">(.*?)</pre>', finished.stdout, re.DOTALL)
-    assert found, finished.stderr[-2000:]
-    console = [line for line in finished.stderr.splitlines() if "CONSOLE" in line]
-    return json.loads(unescape(found.group(1)) or "{}"), console
 
 
 def test_what_the_other_tests_look_for_would_be_seen(page, tmp_path):
