@@ -152,7 +152,8 @@ def _draw_group(
     if len(own):
         size = 10 + 110 * counts / max(1, counts.max())
         axes.scatter(x, np.full(len(x), units.level), s=size, color=INK, edgecolors=PAPER, linewidths=0.8, zorder=3)
-        _label(axes, own, x, units.level)
+        above = len(genes) == 1 and genes[0].level > units.level  # all lines go up: the numbers go below
+        _label(axes, own, x, units.level, -16 if above else 10)
     return {row.level: len(row.names) for row in (*genes, units)}
 
 
@@ -192,15 +193,15 @@ def _spaced(values: np.ndarray, room: np.ndarray) -> np.ndarray:
     return places
 
 
-def _label(axes: Any, hubs: Sequence[int], x: np.ndarray, level: float) -> None:
-    """Write the numbers of the first hubs beside their dots, where there is room."""
+def _label(axes: Any, hubs: Sequence[int], x: np.ndarray, level: float, offset: float) -> None:
+    """Write the numbers of the first hubs above or below their dots (offset in points), where there is room."""
     taken: list[float] = []
     for hub, at in zip(hubs, x):
         if np.isnan(at) or len(taken) == _LABELS or any(abs(at - other) < 0.07 for other in taken):
             continue
         taken.append(float(at))
         text = axes.annotate(
-            f"{hub}", (at, level), xytext=(0, 10), textcoords="offset points", ha="center", fontsize=9, zorder=4
+            f"{hub}", (at, level), xytext=(0, offset), textcoords="offset points", ha="center", fontsize=9, zorder=4
         )
         text.set_bbox({"facecolor": PAPER, "alpha": 0.85, "edgecolor": "none", "pad": 1.0})
 
