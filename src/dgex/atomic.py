@@ -217,13 +217,13 @@ def _umask() -> int:
 
 
 def clear_partial(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder of ours and in the folders in it."""
-    for path in [*folder.glob(f"{PARTIAL}*"), *folder.glob(f"*/{PARTIAL}*")]:
+    """Remove what killed processes left half-written, or set aside to be replaced, anywhere in a folder of ours."""
+    for path in [*folder.rglob(f"{PARTIAL}*"), *folder.rglob(".replaced-*")]:
         _remove(path)
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

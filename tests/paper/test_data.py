@@ -106,6 +106,11 @@ def test_simulated_arrays_train_and_rnaseq_is_parted_by_study(tmp_path: Path) ->
         ),
         ({"data": "d.h5ad", "rnaseq": "a.h5ad"}, SettingsError, "does not take rnaseq"),
         ({"data": "d.h5ad", "standardize": "inductive"}, SettingsError, "does not take standardize"),
+        ({"data": "a.h5ad", "group": "donor"}, DataError, "no column 'donor' in obs of a"),
+        ({"data": "d.h5ad", "platforms": [("x", "nope", "test")]}, DataError, "has no set nope"),
+        ({"data": "t.tsv"}, GeneError, "t.tsv has no roles of genes"),
+        ({"data": "a.h5ad", "l1000": "one.h5ad"}, DataError, "holds one profile"),
+        ({"cmap": "trained"}, SettingsError, "trained was trained here"),
         ({"data": "a.h5ad", "platforms": [("x", "a", "b")]}, SettingsError, "a raw matrix .* not take platforms"),
     ],
 )
@@ -114,6 +119,9 @@ def test_a_source_is_checked_before_anything_is_made(
 ) -> None:
     world(tmp_path / "a.h5ad")
     dataset(tmp_path / "d.h5ad")
+    world(tmp_path / "one.h5ad", samples=1, studies=1)
+    dgex.read(tmp_path / "a.h5ad").to_df().T.to_csv(tmp_path / "t.tsv", sep="\t")  # no roles
+    dgex.train(tmp_path / "d.h5ad", "ols", tmp_path / "trained")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words):
         dgex.reproduce("study", **changes)
@@ -134,7 +142,8 @@ def test_a_second_platform_needs_its_groups(tmp_path: Path) -> None:
         ([("x", "train", "test")], "the training profiles can neither select nor test"),
         ([("x", "validation", "test"), ("X", "validation", "test")], "is there twice"),
         ([("../x", "validation", "test")], "accepted are letters, digits"),
-        ([("halves", "validation", "test")], "and not 'halves'"),
+        ([("halves", "validation", "test")], "none of halves, ols"),
+        ([("x", "validation", "test"), ("y", "validation", "test")], "test tests two platforms"),
     ],
 )
 def test_platforms_that_would_lead_astray(tmp_path: Path, platforms: list[Any], words: str) -> None:
@@ -155,3 +164,11 @@ def test_a_panel_without_landmark_genes_is_refused_before_training(tmp_path: Pat
     path, other = dataset(tmp_path / "d.h5ad"), world(tmp_path / "few.h5ad", landmarks=3)
     with pytest.raises(GeneError, match="lacks 3 landmark genes of the data: LM0004"):
         dgex.reproduce(tmp_path / "study", data=str(path), l1000=other, stages=["data"])
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"), [("halves", "data"), ("élan", "lan"), ("my data (2)", "my data -2"), ("x", "x")]
+)
+def test_a_platform_is_named_by_its_file_where_that_makes_a_name(tmp_path: Path, stem: str, name: str) -> None:
+    found = made(tmp_path, data=str(dataset(tmp_path / f"{stem}.h5ad")))
+    assert [platform.name for platform in found.platforms] == [name]

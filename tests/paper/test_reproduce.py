@@ -115,6 +115,43 @@ def test_a_finished_study_trains_nothing_and_makes_its_page_anew(
     assert "Table S5" in (folder / "report.html").read_text("utf-8")
 
 
+def test_another_raw_matrix_of_the_same_name_is_noticed(tmp_path: Path) -> None:
+    for place, seed in (("one", 0), ("two", 1)):
+        (tmp_path / place).mkdir()
+        dgex.simulate(tmp_path / place / "raw.h5ad", samples=80, landmarks=6, targets=5, seed=seed)
+    small = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 1, "methods": ("ols",), "stages": ["data"]}
+    dgex.reproduce(tmp_path / "study", data=tmp_path / "one" / "raw.h5ad", **small)
+    with pytest.raises(ModelError, match="data: another content"):
+        dgex.reproduce(tmp_path / "study", data=tmp_path / "two" / "raw.h5ad", **small)
+
+
+def test_overwrite_begins_anew_also_behind_a_link(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    shutil.move(folder / MEASURED, tmp_path / "large-disk")
+    (folder / MEASURED).symlink_to(tmp_path / "large-disk")
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",), "seed": 5}
+    dgex.reproduce(folder, stages=["data", "baselines"], overwrite=True, **small)
+    assert errors_of(folder)["ols"] != errors_of(study)["ols"]
+    assert (tmp_path / "large-disk" / "ols.errors").exists()  # what is not in the folder is not ours to remove
+
+
+def test_what_a_stage_ran_on_stays_where_it_had_nothing_to_do(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    times = json.loads((folder / "times.json").read_text())
+    for stage in times.values():
+        stage["device"] = "another machine"
+    (folder / "times.json").write_text(json.dumps(times))
+    dgex.reproduce(folder, **SMALL)
+    assert json.loads((folder / "times.json").read_text()) == times
+
+
+def test_another_plan_may_follow_one_that_made_nothing(tmp_path: Path) -> None:
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    with pytest.raises(FileError, match="the stage data makes it"):
+        dgex.reproduce(tmp_path / "study", stages=["page"], **small)
+    dgex.reproduce(tmp_path / "study", stages=["data"], **small | {"seed": 1})
+
+
 def test_one_stage_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
@@ -241,5 +278,8 @@ def test_a_dataset_that_changed_is_noticed(tmp_path: Path) -> None:
     small = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 1, "methods": ("ols",), "stages": ["data"]}
     dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)
     dgex.prepare(world, tmp_path / "d.h5ad", standardize="paper", seed=1, overwrite=True)  # another split, same values
+    with pytest.raises(ModelError, match=r"data: another content of .*d\.h5ad"):
+        dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)
+    (tmp_path / "study" / "inputs.json").unlink()  # as in a study that was carried elsewhere
     with pytest.raises(DataError, match="is not the dataset that this study began with"):
         dgex.reproduce(tmp_path / "study", data=str(tmp_path / "d.h5ad"), **small)

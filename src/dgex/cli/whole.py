@@ -41,7 +41,7 @@ def reproduce(
         str,
         typer.Option(
             metavar="NAME|PATH",
-            help="simulated, gse92743, paper (the private files), a dataset, or a raw matrix.",
+            help="simulated, gse92743, paper (the private files), a dataset, or a raw matrix with roles of genes.",
             rich_help_panel=DATA,
         ),
     ] = "simulated",

@@ -10,7 +10,8 @@ from dgex.errors import SettingsError, first
 
 __all__ = ["Platform", "check_platforms"]
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.+ -]*")  # it becomes the name of folders
+_TAKEN = "halves", "ols", "mean", "cmap"  # folders and records of that name hold something else
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]*")  # it becomes the name of folders
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,23 @@ def check_platforms(platforms: Sequence[Platform]) -> None:
     Raises
     ------
     SettingsError
-        Names that repeat or cannot be folders; a set that trains, or that both selects and tests.
+        Names that repeat or cannot be folders; a set that trains, that tests twice, or that both selects and tests.
     """
     names = [platform.name for platform in platforms]
     for name in names:
-        if not _NAME.fullmatch(name) or name.lower() == "halves":
+        if not _NAME.fullmatch(name) or name.lower() in _TAKEN:
             raise SettingsError(
-                f"platform {name!r}: accepted are letters, digits, spaces and . + - _, and not 'halves'"
+                f"platform {name!r}: accepted are letters, digits, spaces and . + - _, and none of {', '.join(_TAKEN)}"
             )
         if [other.lower() for other in names].count(name.lower()) > 1:
             raise SettingsError(f"platform {name!r} is there twice; accepted: different names")
     selecting, testing = ({getattr(p, what) for p in platforms} for what in ("validation", "test"))
     if "train" in selecting | testing:
         raise SettingsError("the training profiles can neither select nor test; accepted: sets held out")
+    tests = [platform.test for platform in platforms]
+    if len(testing) < len(tests):
+        raise SettingsError(
+            f"{first(t for t in testing if tests.count(t) > 1)} tests two platforms; accepted: one each"
+        )
     if both := selecting & testing:
         raise SettingsError(f"{first(sorted(both))} both selects and tests; accepted: different sets")

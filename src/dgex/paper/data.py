@@ -16,26 +16,27 @@ from dgex import io
 from dgex.atomic import json_dump
 from dgex.datasets.platforms import Platform, check_platforms
 from dgex.datasets.simulate import simulate
-from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError, first
-from dgex.genes import align
-from dgex.paper.plan import SOURCES, Plan
+from dgex.errors import DataError, FileError, ModelError, SettingsError, first
+from dgex.paper.plan import Plan
 from dgex.prepare.dataset import check_dataset, named_sets
 from dgex.prepare.pipeline import prepare
 from dgex.prepare.split import split_samples
 from dgex.progress import note
 
-__all__ = ["ARRAYS", "DATA", "Described", "check_panel", "check_same", "check_source", "make_data", "open_described"]
+__all__ = [
+    "ARRAYS",
+    "DATA",
+    "DESCRIPTION",
+    "Described",
+    "describe",
+    "make_data",
+    "open_described",
+    "platforms_of",
+    "raw_folder",
+]
 
 DATA, ARRAYS = "data.h5ad", "arrays.h5ad"
 FACTS = "title", "profiles", "landmarks", "targets", "unit", "fingerprint", "record"
-# Which settings each source takes beside those of all.
-TAKES = {
-    "simulated": ("standardize",),
-    "gse92743": ("raw",),
-    "paper": ("raw",),
-    "a dataset": ("platforms",),
-    "a raw matrix": ("rnaseq", "group", "standardize"),
-}
 DESCRIPTION = "data.json"
 # Of the RNA-Seq profiles, the share that selects models: 462 of 3,383 in the paper.
 VALIDATES = 462 / 3383
@@ -93,64 +94,6 @@ def open_described(folder: Path, plan: Plan) -> Described | None:
         ) from None
 
 
-def check_source(plan: Plan) -> None:
-    """Refuse, before anything is made, a source that is not there or does not take a setting that was given.
-
-    Raises
-    ------
-    FileError, SettingsError
-    """
-    given = {"raw": plan.raw, "rnaseq": plan.rnaseq, "cmap": plan.cmap, "l1000": plan.l1000}
-    given["data"] = "" if plan.data in SOURCES else plan.data
-    for name, path in given.items():
-        if path and not Path(path).exists():
-            known = (
-                f"; accepted: {', '.join(SOURCES)}, or the path of a dataset or a raw matrix" if name == "data" else ""
-            )
-            raise FileError(f"no {name} at {path}: the file does not exist{known}")
-    kind = plan.data
-    if kind in ("gse92743", "paper"):
-        _raw(plan)
-    elif kind not in SOURCES:
-        with io.open(kind) as source:
-            kind = "a dataset" if "split" in source.obs else "a raw matrix"
-    named = {name: bool(value) for name, value in given.items() if name in ("raw", "rnaseq")}
-    named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "standardize": plan.standardize != "paper"}
-    refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
-    if refused:
-        takes = ", ".join(TAKES[kind]) or "none of these"
-        raise SettingsError(f"{kind} as the data of a study does not take {', '.join(refused)}; accepted: {takes}")
-
-
-def check_panel(data: Described, path: Path) -> None:
-    """Refuse profiles to infer that lack landmark genes, before networks are trained for them.
-
-    Raises
-    ------
-    GeneError
-    """
-    with io.open(data.path) as source, io.open(path) as panel:
-        found = align(source.var[(source.var["role"] == "landmark").to_numpy()], panel.var)
-    if found.missing:
-        raise GeneError(f"{path} lacks {len(found.missing):,} landmark genes of the data: {first(found.missing)}")
-
-
-def check_same(found: Described) -> None:
-    """Refuse to go on with a dataset that is not the one the study began with.
-
-    Raises
-    ------
-    DataError
-        Its genes, profiles or values have changed.
-    """
-    now = _described(found.path)[0]["fingerprint"]
-    if now != found.facts["fingerprint"]:
-        raise DataError(
-            f"{found.path} is not the dataset that this study began with: its fingerprint is {now[:16]}, it was "
-            f"{found.facts['fingerprint'][:16]}; overwrite=True (--overwrite) begins anew"
-        )
-
-
 def make_data(folder: Path, plan: Plan) -> Described:
     """Make the dataset of a study, or take the one that is given, and describe it in `data.json`.
 
@@ -169,7 +112,7 @@ def make_data(folder: Path, plan: Plan) -> Described:
     else:
         output, platforms = _given(folder, output, plan)
         title = Path(plan.data).name + (f" and {Path(plan.rnaseq).name}" if plan.rnaseq else "")
-    facts, genes = _described(output)
+    facts, genes = describe(output)
     check_platforms(platforms)
     described = Described(output, platforms, {"title": title, **facts}, genes)
     note("dataset: " + ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()))
@@ -209,7 +152,7 @@ def _public(output: Path, plan: Plan) -> list[Platform]:
     from dgex.datasets.download import RECORD, files
     from dgex.datasets.gse92743 import prepare_gse92743
 
-    where: Any = _raw(plan)
+    where: Any = raw_folder(plan)
     if (where / RECORD).exists():  # what was downloaded must be what came then
         where = files(where, "gse92743", only=MATRICES)
     return list(prepare_gse92743(where, output, seed=plan.seed, overwrite=True))
@@ -218,10 +161,11 @@ def _public(output: Path, plan: Plan) -> list[Platform]:
 def _original(output: Path, plan: Plan) -> list[Platform]:
     from dgex.datasets.original import prepare_original
 
-    return list(prepare_original(_raw(plan), output, seed=plan.seed, overwrite=True))
+    return list(prepare_original(raw_folder(plan), output, seed=plan.seed, overwrite=True))
 
 
-def _raw(plan: Plan) -> Path:
+def raw_folder(plan: Plan) -> Path:
+    """The folder of the raw files of a source that needs one."""
     if not plan.raw:
         brings = "; dgex download gse92743 DIR brings them" if plan.data == "gse92743" else ""
         raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR (--raw DIR){brings}")
@@ -236,7 +180,7 @@ def _given(folder: Path, output: Path, plan: Plan) -> tuple[Path, list[Platform]
     with io.open(path) as source:
         ready = "split" in source.obs
     if ready:
-        return path, _platforms_of(path, plan)
+        return path, platforms_of(path, plan)
     inputs: list[Any] = [path]
     if plan.rnaseq:
         with io.open(plan.rnaseq) as other:
@@ -245,7 +189,7 @@ def _given(folder: Path, output: Path, plan: Plan) -> tuple[Path, list[Platform]
                 _copy(other, part, folder / f"{name}.h5ad")
         inputs += [f"{name}={folder / f'{name}.h5ad'}" for name in parts]
     _prepare(inputs, output, plan, group=plan.group or None, constant="drop")
-    return output, _platforms_of(output, plan)
+    return output, platforms_of(output, plan)
 
 
 def _prepare(inputs: Sequence[Any], output: Path, plan: Plan, **settings: Any) -> None:
@@ -254,8 +198,8 @@ def _prepare(inputs: Sequence[Any], output: Path, plan: Plan, **settings: Any) -
         prepare(inputs, output, quantile=True, standardize=plan.standardize, seed=plan.seed, **settings)
 
 
-def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
-    """The platforms that were asked for; else validation and test, and every pair of sets NAME-va and NAME-te."""
+def platforms_of(path: Path, plan: Plan) -> list[Platform]:
+    """The platforms of a dataset that were asked for; else validation and test, and every pair NAME-va and NAME-te."""
     with io.open(path) as source:
         check_dataset(source)
         present = source.obs["split"].astype(str).unique().tolist()
@@ -266,8 +210,7 @@ def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
         stems = [name.removesuffix(PAIR[0]) for name in named if name.endswith(PAIR[0])]
         wanted = [Platform(stem, stem + PAIR[0], stem + PAIR[1]) for stem in stems if stem + PAIR[1] in named]
         if "validation" in present and "test" in present:
-            name = re.sub(r"[^\w.+ -]+", "-", Path(plan.data).stem).strip("-._ ")
-            wanted.insert(0, Platform(name or "data", "validation", "test"))
+            wanted.insert(0, Platform(_named(plan, [p.name for p in wanted]), "validation", "test"))
     absent = [name for platform in wanted for name in (platform.validation, platform.test) if name not in present]
     if absent or not wanted:
         raise DataError(
@@ -276,6 +219,16 @@ def _platforms_of(path: Path, plan: Plan) -> list[Platform]:
             "platforms=[(name, validation, test)] (--platform NAME=VALIDATION,TEST)"
         )
     return wanted
+
+
+def _named(plan: Plan, taken: Sequence[str]) -> str:
+    """A platform's name from that of its file."""
+    name = re.sub(r"[^A-Za-z0-9_.+ -]+", "-", Path(plan.data).stem).strip("-._ ")
+    try:
+        check_platforms([Platform(name, "validation", "test"), *(Platform(t, f"{t}-va", f"{t}-te") for t in taken)])
+    except SettingsError:
+        return "data"
+    return name
 
 
 def _parted(obs: pd.DataFrame, group: str, seed: int, share: float = VALIDATES) -> dict[str, np.ndarray]:
@@ -299,8 +252,8 @@ def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
             sink.append(values)
 
 
-def _described(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """What a page tells of a dataset, and its target genes."""
+def describe(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a page tells of a dataset, with a fingerprint of names, sets, roles and 64 profiles; its target genes."""
     with io.open(path) as source:
         split, role = source.obs["split"].astype(str), source.var["role"].astype(str)
         sets = source.obs["set"].astype(str) if "set" in source.obs else split

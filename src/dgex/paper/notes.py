@@ -140,7 +140,7 @@ def data_table(study: Study) -> pd.DataFrame:
             "Data": facts["title"],
             "Profiles": ", ".join(f"{names.get(name, name)} {count:,}" for name, count in facts["profiles"].items()),
             "Genes": f"{facts['landmarks']:,} landmark genes, {facts['targets']:,} target genes",
-            "Fingerprint (SHA-256)": facts["fingerprint"],
+            "Fingerprint (SHA-256 of names, sets, roles and 64 profiles)": facts["fingerprint"],
         },
     )
     for platform in study.data.platforms:

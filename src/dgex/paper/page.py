@@ -206,7 +206,8 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
         if facts["targets"] > study.plan.attributed:
             page.add_text(
                 f"Attributions are of {study.plan.attributed:,} of the {facts['targets']:,} target genes, evenly "
-                f"spaced. Others: dgex interpret networks/{name} data.h5ad OUT --best {platform.validation} --genes …"
+                f"spaced. Others: dgex interpret networks/{name} {study.data.path.name} OUT "
+                f"--best {platform.validation} --genes …"
             )
         letter = "abcdefghijklmnopqrstuvwxyz"[at]
         named = {"adjusted-r2": f"Figure S2{letter}", "major-weights": f"Figure S3{letter}"}

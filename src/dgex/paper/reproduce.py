@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,16 +12,19 @@ from typing import Any
 
 from dgex.atomic import PARTIAL, alone, check_output, clear_partial, holds_other, json_dump
 from dgex.errors import ModelError, OutputExistsError, SettingsError
-from dgex.paper.data import ARRAYS, DATA, check_source
+from dgex.paper.checks import check_source
+from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
 from dgex.paper.plan import SOURCES, resolve
 from dgex.paper.results import Results
-from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, run_stages
+from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, read_json, run_stages
 from dgex.progress import note
 
 __all__ = ["reproduce"]
 
-PLAN = "study.json"
+PLAN, INPUTS = "study.json", "inputs.json"
+PATHS = "data", "raw", "rnaseq", "cmap", "l1000"  # settings that may name files
+PIECE = 1 << 16
 
 
 def reproduce(
@@ -84,14 +88,13 @@ def reproduce(
     _check_inputs(study)
     if not (study.folder / PLAN).exists() or overwrite:
         check_source(plan)
-    if study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir()):
-        clear_partial(study.folder)  # a run was killed before it had said what it was
-    if holds_other(study.folder, PLAN):
+    begun = study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir())
+    if holds_other(study.folder, PLAN) and not begun:  # where a run was killed before it had said what it was
         raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
     check_output(study.folder / PLAN, overwrite=True)
     with alone(study.folder, "dgex reproduce"):
-        _claim(study, overwrite)
         clear_partial(study.folder)
+        _claim(study, overwrite)
         run_stages(study, wanted)
         return study.results
 
@@ -99,7 +102,7 @@ def reproduce(
 def _check_inputs(study: Study) -> None:
     """Refuse inputs that lie in the folder of the study, which writes and may remove there."""
     plan, home = study.plan, study.folder.resolve()
-    for name in ("data", "raw", "rnaseq", "cmap", "l1000"):
+    for name in PATHS:
         path = getattr(plan, name)
         if path and path not in SOURCES and home in Path(path).resolve().parents:
             raise SettingsError(f"{name} {path} lies in {study.folder}, where the study writes; give another folder")
@@ -112,24 +115,54 @@ def _claim(study: Study, overwrite: bool) -> None:
         _empty(study.folder)
     if marker.exists():
         held, now = _held(marker), study.plan.state()
-        differ = [
+        differ = _other_inputs(study) if (study.folder / INPUTS).exists() else []
+        differ += [
             f"{name}: there {held.get(name)}, now {now.get(name)}"
             for name in {**held, **now}
             if _same(name, held.get(name)) != _same(name, now.get(name))
         ]
-        if differ:
+        if differ and not (study.folder / DESCRIPTION).exists():  # nothing was made yet
+            _empty(study.folder)
+        elif differ:
             raise ModelError(
                 f"{study.folder} holds a study with other settings ({'; '.join(differ)}); give another folder, the "
                 "same settings, or overwrite=True (--overwrite) to begin anew"
             )
-        note(f"going on with the study in {study.folder}")
-        return
+        else:
+            note(f"going on with the study in {study.folder}")
+            return
+    json_dump(_digests(study), study.folder / INPUTS)
     json_dump(study.plan.state(), marker)
 
 
+def _digests(study: Study) -> dict[str, str]:
+    """What tells whether an input is still the same: size and 64 pieces of a file, names and sizes of a folder."""
+    found = {}
+    for name in PATHS:
+        path = Path(getattr(study.plan, name))
+        if getattr(study.plan, name) and path.is_file():
+            with path.open("rb") as handle:
+                size = path.stat().st_size
+                digest = hashlib.sha256(str(size).encode())
+                for at in range(64):
+                    handle.seek(at * max(0, size - PIECE) // 63)
+                    digest.update(handle.read(PIECE))
+            found[name] = digest.hexdigest()
+        elif getattr(study.plan, name) and path.is_dir():
+            listed = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
+            found[name] = hashlib.sha256(repr(listed).encode()).hexdigest()
+    return found
+
+
+def _other_inputs(study: Study) -> list[str]:
+    """Inputs that are there but are not those the study began with."""
+    held, now = read_json(study.folder / INPUTS), _digests(study)
+    return [f"{name}: another content of {getattr(study.plan, name)}" for name in now if held.get(name) != now[name]]
+
+
 def _same(name: str, value: Any) -> Any:
-    """A setting as it is compared: a file may lie elsewhere by now, and what it holds is looked at later."""
-    return Path(value).name if name in ("data", "raw", "rnaseq", "cmap", "l1000") and isinstance(value, str) else value
+    """A setting as it is compared: a file may lie elsewhere by now; what it holds is compared by `_other_inputs`."""
+    return Path(value).name if name in PATHS and isinstance(value, str) else value
 
 
 def _held(marker: Path) -> dict[str, Any]:
@@ -140,8 +173,23 @@ def _held(marker: Path) -> dict[str, Any]:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what an earlier study left, its plan last."""
+    """Remove what an earlier study left, its plan last; of a link the link alone."""
     for name in (MEASURED, MODELS, NETWORKS, INTERPRETATION, L1000, TABLES):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (ARRAYS, DATA, "RNA-va.h5ad", "RNA-te.h5ad", "simulated.h5ad", "data.json", TIMES, "report.html", PLAN):
+        path = folder / name
+        if path.is_symlink() or not path.exists():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path)
+    for name in (
+        ARRAYS,
+        DATA,
+        "RNA-va.h5ad",
+        "RNA-te.h5ad",
+        "simulated.h5ad",
+        DESCRIPTION,
+        TIMES,
+        INPUTS,
+        "report.html",
+        PLAN,
+    ):
         (folder / name).unlink(missing_ok=True)

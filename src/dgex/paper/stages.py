@@ -6,6 +6,7 @@ import json
 import platform as machine
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from dgex.interpretation import interpret
 from dgex.models.base import Estimator
 from dgex.models.cmap import convert_weights
 from dgex.models.folder import load
-from dgex.paper.data import ARRAYS, Described, check_panel, check_same, make_data, open_described
+from dgex.paper.checks import check_panel, check_same
+from dgex.paper.data import ARRAYS, Described, make_data, open_described
 from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import Plan
 from dgex.paper.results import Results
 from dgex.progress import note
+from dgex.report.comparison import file_name
 
 __all__ = [
     "INTERPRETATION",
@@ -209,8 +212,8 @@ def _page(study: Study) -> None:
     genes = pd.Index(study.data.genes, name="gene")
     for platform in study.data.platforms:
         for name, frame in (
-            (f"methods-{platform.te}", results.table(platform).set_index("method")),
-            (f"genes-{platform.te}", results.gene_table(platform, genes)),
+            (f"methods-{file_name(platform.te)}", results.table(platform).set_index("method")),
+            (f"genes-{file_name(platform.te)}", results.gene_table(platform, genes)),
         ):
             with atomic_file(folder / f"{name}.csv", overwrite=True) as temporary:
                 frame.to_csv(temporary, float_format="%.6g")
@@ -233,15 +236,24 @@ def run_stages(study: Study, names: Sequence[str]) -> None:
         if name not in names:
             continue
         note(f"stage {name}")
-        began = time.perf_counter()
+        began, before = time.perf_counter(), _made(study.folder)
         try:
             STAGES[name](study)
         except KeyboardInterrupt:
             note(f"the same command goes on with the study in {study.folder}")
             raise
         finally:
-            if name != "page":
+            if name != "page" and _made(study.folder) != before:
                 _remember(study.folder, name, time.perf_counter() - began)
+
+
+def _made(folder: Path) -> list[tuple[str, int]]:
+    """Everything in the folder of a study with its time of change: tells whether a stage did anything."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a checkpoint that is being replaced
+            found.append((str(path), path.stat().st_mtime_ns))
+    return sorted(found)
 
 
 def _remember(folder: Path, stage: str, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -53,10 +54,15 @@ def test_what_is_asked_for_is_taken_unmeasured() -> None:
         resolve("half", CPU, LARGE, 200)
 
 
-def test_small_networks_are_not_measured() -> None:
+def test_small_networks_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve("auto", CPU, SMALL, 200) == "float32"
     assert resolve("auto", CUDA, SMALL, 200) == "float32"
-    assert pick_threads([200, 600, 1000], 200, "float32") == torch.get_num_threads()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tuning.torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(tuning, "_usual_threads", lambda: {4})
+    monkeypatch.setattr(tuning, "_fastest", cache(lambda *_: pytest.fail("a small network was measured")))
+    assert pick_threads([200, 600, 1000], 200, "float32") == 4
 
 
 def test_the_smallest_networks_take_one_thread_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
