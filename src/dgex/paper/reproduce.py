@@ -86,7 +86,7 @@ def reproduce(
         raise SettingsError(f"unknown stage {', '.join(unknown) or '(none)'}; accepted: {', '.join(STAGES)}")
     study = Study(Path(output), plan)
     _check_inputs(study)
-    if not (study.folder / PLAN).exists() or overwrite:
+    if not (study.folder / DESCRIPTION).exists() or overwrite:
         check_source(plan)
     begun = study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir())
     if holds_other(study.folder, PLAN) and not begun:  # where a run was killed before it had said what it was
@@ -180,16 +180,6 @@ def _empty(folder: Path) -> None:
             path.unlink(missing_ok=True)
         else:
             shutil.rmtree(path)
-    for name in (
-        ARRAYS,
-        DATA,
-        "RNA-va.h5ad",
-        "RNA-te.h5ad",
-        "simulated.h5ad",
-        DESCRIPTION,
-        TIMES,
-        INPUTS,
-        "report.html",
-        PLAN,
-    ):
+    made = ARRAYS, DATA, "RNA-va.h5ad", "RNA-te.h5ad", "simulated.h5ad"
+    for name in (*made, DESCRIPTION, TIMES, INPUTS, "report.html", PLAN):
         (folder / name).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform as machine
 import time
 from collections.abc import Callable, Sequence
@@ -266,8 +267,6 @@ def _remember(folder: Path, stage: str, seconds: float) -> None:
 
 
 def _hardware() -> dict[str, Any]:
-    import os
-
     import torch
 
     cuda = torch.cuda.is_available()
