@@ -13,7 +13,7 @@ import pandas as pd
 from dgex.atomic import atomic_file, atomic_folder, check_output, holds_other, json_dump
 from dgex.errors import SettingsError
 from dgex.report.comparison import Comparison
-from dgex.report.figures import save
+from dgex.report.figures import save_all
 
 __all__ = ["TRIVIAL", "Evaluation"]
 
@@ -90,8 +90,7 @@ class Evaluation:
 
     def figures(self, folder: PathLike, *, overwrite: bool = False) -> list[Path]:
         """Write every figure as PNG and SVG into a folder and return the paths."""
-        found = self.comparison().figures()
-        return [p for name, figure in found.items() for p in save(figure, Path(folder) / name, overwrite=overwrite)]
+        return save_all(self.comparison().figures(), folder, overwrite=overwrite)
 
     def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
         """Write all into one folder that appears when it is complete.
@@ -112,9 +111,7 @@ class Evaluation:
         with atomic_folder(target, overwrite) as temporary:
             comparison = self.comparison()
             drawn = comparison.figures()
-            (temporary / "figures").mkdir()
-            for name, figure in drawn.items():
-                save(figure, temporary / "figures" / name)
+            save_all(drawn, temporary / "figures")
             comparison.page(figures=drawn).save(temporary / "report.html")
             self.to_csv(temporary)
             self.to_json(temporary / "evaluation.json")

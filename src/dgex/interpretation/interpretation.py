@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from dgex.atomic import atomic_file, atomic_folder, holds_other, json_dump
 from dgex.errors import FileError, SettingsError
-from dgex.report.figures import save, to_svg
+from dgex.report.figures import save_all, to_svg
 from dgex.report.network_figures import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page import Page
 from dgex.report.tables import EMPTY, share_text, text_table
@@ -203,9 +203,7 @@ class Interpretation:
             names += ["hubs", "gene_sets", "major_weights", "adjusted_r2"]
         with atomic_folder(target, overwrite) as temporary:
             drawn = self.figures()
-            (temporary / "figures").mkdir()
-            for name, figure in drawn.items():
-                save(figure, temporary / "figures" / name)
+            save_all(drawn, temporary / "figures")
             self.page(figures=drawn).save(temporary / "report.html")
             for name in names:
                 with atomic_file(temporary / f"{name}.csv") as path:

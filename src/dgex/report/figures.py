@@ -25,7 +25,7 @@ from dgex.metrics import share_better
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
-__all__ = ["density", "gene_scatter", "learning_curves", "new_figure", "save", "scatter", "to_svg"]
+__all__ = ["density", "gene_scatter", "learning_curves", "new_figure", "save", "save_all", "scatter", "to_svg"]
 
 _SIZE = (5.4, 4.0)
 _POINTS = 240  # of a density curve
@@ -255,6 +255,12 @@ def save(figure: Figure, stem: str | os.PathLike[str], *, overwrite: bool = Fals
             figure.savefig(png, format="png", dpi=150)
         svg.write_text(to_svg(figure), "utf-8")
     return paths
+
+
+def save_all(figures: Mapping[str, Figure], folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """Write every figure as PNG and SVG under its name into a folder, made if it is not there; see `save`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return [path for name, figure in figures.items() for path in save(figure, Path(folder) / name, overwrite=overwrite)]
 
 
 def new_figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
