@@ -34,10 +34,9 @@ def check_source(plan: Plan) -> None:
     ------
     FileError, SettingsError
     """
-    given = {"raw": plan.raw, "rnaseq": plan.rnaseq, "cmap": plan.cmap, "l1000": plan.l1000}
-    given["data"] = "" if plan.data in SOURCES else plan.data
+    given = plan.paths()
     for name, path in given.items():
-        if path and not Path(path).exists():
+        if not path.exists():
             known = (
                 f"; accepted: {', '.join(SOURCES)}, or the path of a dataset or a raw matrix" if name == "data" else ""
             )
@@ -49,7 +48,7 @@ def check_source(plan: Plan) -> None:
         with io.open(plan.data) as source:
             kind = "a dataset" if "split" in source.obs else "a raw matrix"
             _check_roles(source, plan)
-    named = {name: bool(value) for name, value in given.items() if name in ("raw", "rnaseq")}
+    named = {name: name in given for name in ("raw", "rnaseq")}
     named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "standardize": plan.standardize != "paper"}
     refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
     if refused:

@@ -7,15 +7,15 @@ import pandas as pd
 
 from dgex.datasets.platforms import Platform
 from dgex.metrics import share_better
-from dgex.paper.results import LR, TRIVIAL, Results
-from dgex.paper.tables import KNN_GE, dropout_words, size_of
+from dgex.paper.results import KNN_GE, LR, TRIVIAL, Results, dropout_words
+from dgex.paper.tables import size_of
 from dgex.report.figures import density, to_svg
 from dgex.report.page import Page
 from dgex.report.study_figures import curves_by_dropout, error_by_units
 from dgex.report.style import PALETTE
 from dgex.report.tables import share_text
 
-__all__ = ["figure_5", "platform_figures"]
+__all__ = ["LETTERS", "figure_5", "platform_figures"]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

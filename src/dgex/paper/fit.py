@@ -62,19 +62,23 @@ def fit_baselines(folder: Path, plan: Plan, data: Described) -> None:
         if trivial:
             _measure_mean(folder, read, data)
         for name, (method, platforms) in waiting.items():
-            chosen = {key: read.matrices[key] for key in ("train", *(p.validation for p in platforms))}
             # The model of sample-KNN is the training profiles themselves: only its errors are kept.
             output = None if method == "knn" else folder / MODELS / name
             model = (
                 load(output)
                 if output is not None and output.exists()
-                else train(Splits(chosen, read.obs, read.normalization, read.name), method, output)
+                else train(_seen(read, [platform.validation for platform in platforms]), method, output)
             )
             seconds = model.metrics_["seconds"]  # of training, also where it was trained before a kill
             facts = {"method": method, "settings": chosen_settings(model), "seconds": seconds}
             errors = measure(model, read, platforms)
             Measured(name, facts, errors).save(folder / MEASURED)
             tell(name, errors)
+
+
+def _seen(read: Splits, validation: list[str]) -> Splits:
+    """What a model may see while it is trained: the training profiles and its validation sets."""
+    return read._replace(matrices={name: read.matrices[name] for name in ("train", *validation)})
 
 
 def _measure_mean(folder: Path, read: Splits, data: Described) -> None:
@@ -117,21 +121,24 @@ def halves_name(name: str) -> str:
 def fit_halves(folder: Path, plan: Plan, data: Described, selected: list[str]) -> None:
     """Train the selected networks again as the paper did: two networks of half the target genes each."""
     settings = {member.name: member.settings for member in plan.members()}
-    for name in dict.fromkeys(selected):
-        if read_measured(folder / MEASURED, halves_name(name)) is not None:
+    waiting = [name for name in selected if read_measured(folder / MEASURED, halves_name(name)) is None]
+    for name in selected:
+        if name not in waiting:
             note(f"{name} in halves: done before")
-            continue
-        output = folder / MODELS / halves_name(name)
-        try:
-            model = train(
-                data.path, "dgex", output, validation=data.validation, resume=True, target_parts=2, **settings[name]
-            )
-        except DivergedError as error:
-            warn(f"{name} in halves diverged and has no row: {error}")
-            Measured(halves_name(name), {"method": "dgex", "diverged": True}, {}).save(folder / MEASURED)
-            continue
-        with ExitStack() as stack:
-            _measure_network(model, halves_name(name), folder, read_splits(data.path, data.sets, stack), data)
+    if not waiting:
+        return
+    with ExitStack() as stack:
+        read = read_splits(data.path, data.sets, stack)
+        for name in waiting:
+            output = folder / MODELS / halves_name(name)
+            try:
+                seen = _seen(read, data.validation)
+                model = train(seen, "dgex", output, resume=True, target_parts=2, **settings[name])
+            except DivergedError as error:
+                warn(f"{name} in halves diverged and has no row: {error}")
+                Measured(halves_name(name), {"method": "dgex", "diverged": True}, {}).save(folder / MEASURED)
+            else:
+                _measure_network(model, halves_name(name), folder, read, data)
 
 
 def _measure_network(model: Any, name: str, folder: Path, read: Splits, data: Described) -> None:

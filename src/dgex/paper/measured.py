@@ -56,16 +56,12 @@ class Measured:
         values = found[~np.isnan(found)].astype(np.float64)
         return float(values.mean()), float(values.std())
 
-    def path(self, folder: Path) -> Path:
-        """Its file in `folder`."""
-        return _path(folder, self.name)
-
     def save(self, folder: Path) -> None:
         """Write it into `folder`, whole or not at all."""
         record = {"name": self.name, "facts": self.facts}
         if self.history is not None:
             record["history"] = json.loads(self.history.to_json(orient="records"))
-        path = self.path(folder)
+        path = _path(folder, self.name)
         with atomic_file(path, overwrite=True) as temporary:
             with writing(path):
                 arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in self.errors.items()}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dgex.datasets.platforms import Platform
 from dgex.interpretation import Interpretation
-from dgex.paper.figures import figure_5, platform_figures
+from dgex.paper.figures import LETTERS, figure_5, platform_figures
 from dgex.paper.notes import (
     caveats,
     data_table,
@@ -17,9 +17,9 @@ from dgex.paper.notes import (
     standardized_words,
 )
 from dgex.paper.published import table
-from dgex.paper.results import LR, Results
+from dgex.paper.results import LR, Results, dropout_words
 from dgex.paper.stages import L1000, Study, interpretation_folder, read_json
-from dgex.paper.tables import comparison, counterparts, dropout_words, every_dropout, main_table, method_table, size_of
+from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures import to_svg
 from dgex.report.page import Page
 from dgex.report.study_figures import architecture
@@ -209,8 +209,7 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
                 f"spaced. Others: dgex interpret networks/{name} {study.data.path.name} OUT "
                 f"--best {platform.validation} --genes …"
             )
-        letter = "abcdefghijklmnopqrstuvwxyz"[at]
-        named = {"adjusted-r2": f"Figure S2{letter}", "major-weights": f"Figure S3{letter}"}
+        named = {"adjusted-r2": f"Figure S2{LETTERS[at]}", "major-weights": f"Figure S3{LETTERS[at]}"}
         Interpretation.load(folder).add_to(page, level=4, numbers=named)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from dgex.errors import SettingsError
 from dgex.models.grid_plan import Member, plan
 
-__all__ = ["METHODS", "SCALES", "SOURCES", "Plan", "resolve"]
+__all__ = ["METHODS", "PATHS", "SCALES", "SOURCES", "Plan", "resolve"]
 
 SOURCES = "simulated", "gse92743", "paper"  # what is no path
+PATHS = "data", "raw", "rnaseq", "cmap", "l1000"  # settings that may name files
 
 # The linear and neighbour methods, with what the paper calls them. Sample-KNN it mentions only.
 METHODS = {"ols": "LR", "lasso": "LR-L1", "ridge": "LR-L2", "knn-ge": "KNN-GE", "knn": "sample-KNN"}
@@ -94,6 +95,13 @@ class Plan:
         """Settings that all networks share."""
         shared = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate", "seed", "device")}
         return {name: value for name, value in shared.items() if value is not None}
+
+    def paths(self) -> dict[str, Path]:
+        """Files and folders that the settings name, by setting."""
+        named = {name: getattr(self, name) for name in PATHS}
+        return {
+            name: Path(value) for name, value in named.items() if value and (name != "data" or value not in SOURCES)
+        }
 
     def members(self) -> list[Member]:
         """The networks of the grid."""

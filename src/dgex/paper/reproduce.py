@@ -15,7 +15,7 @@ from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.paper.checks import check_source
 from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
-from dgex.paper.plan import SOURCES, resolve
+from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, read_json, run_stages
 from dgex.progress import note
@@ -23,7 +23,6 @@ from dgex.progress import note
 __all__ = ["reproduce"]
 
 PLAN, INPUTS = "study.json", "inputs.json"
-PATHS = "data", "raw", "rnaseq", "cmap", "l1000"  # settings that may name files
 PIECE = 1 << 16
 
 
@@ -101,10 +100,9 @@ def reproduce(
 
 def _check_inputs(study: Study) -> None:
     """Refuse inputs that lie in the folder of the study, which writes and may remove there."""
-    plan, home = study.plan, study.folder.resolve()
-    for name in PATHS:
-        path = getattr(plan, name)
-        if path and path not in SOURCES and home in Path(path).resolve().parents:
+    home = study.folder.resolve()
+    for name, path in study.plan.paths().items():
+        if home in path.resolve().parents:
             raise SettingsError(f"{name} {path} lies in {study.folder}, where the study writes; give another folder")
 
 
@@ -138,9 +136,8 @@ def _claim(study: Study, overwrite: bool) -> None:
 def _digests(study: Study) -> dict[str, str]:
     """What tells whether an input is still the same: size and 64 pieces of a file, names and sizes of a folder."""
     found = {}
-    for name in PATHS:
-        path = Path(getattr(study.plan, name))
-        if getattr(study.plan, name) and path.is_file():
+    for name, path in study.plan.paths().items():
+        if path.is_file():
             with path.open("rb") as handle:
                 size = path.stat().st_size
                 digest = hashlib.sha256(str(size).encode())
@@ -148,7 +145,7 @@ def _digests(study: Study) -> dict[str, str]:
                     handle.seek(at * max(0, size - PIECE) // 63)
                     digest.update(handle.read(PIECE))
             found[name] = digest.hexdigest()
-        elif getattr(study.plan, name) and path.is_dir():
+        elif path.is_dir():
             listed = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
             found[name] = hashlib.sha256(repr(listed).encode()).hexdigest()
     return found

@@ -18,9 +18,9 @@ from dgex.paper.fit import MEAN, MEASURED, baseline_names, halves_name
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import METHODS, Plan
 
-__all__ = ["CMAP", "LR", "TRIVIAL", "Results", "Row"]
+__all__ = ["CMAP", "KNN_GE", "LR", "TRIVIAL", "Results", "Row", "dropout_words"]
 
-TRIVIAL, LR, CMAP = "training mean", "LR", "CMap OLS"
+TRIVIAL, LR, KNN_GE, CMAP = "training mean", METHODS["ols"], METHODS["knn-ge"], "CMap OLS"
 COLUMNS = ["method", "validation", "error", "sd", "improvement", "better", "genes", "chosen", "seconds"]
 
 
@@ -50,14 +50,22 @@ class Row:
     genes: int
 
 
+def dropout_words(rate: float) -> str:
+    """A dropout rate in percent."""
+    return f"{100 * rate:g}%"
+
+
 class Results:
-    """What was measured so far, of the models that a plan holds."""
+    """What was measured so far, of the models that a plan holds; each record is read once."""
 
     def __init__(self, folder: Path, plan: Plan, data: Described) -> None:
         self.folder, self.plan, self.data = folder, plan, data
+        self._held: dict[str, Measured | None] = {}
 
     def _read(self, name: str) -> Measured | None:
-        return read_measured(self.folder / MEASURED, name, len(self.data.genes))
+        if name not in self._held:
+            self._held[name] = read_measured(self.folder / MEASURED, name, len(self.data.genes))
+        return self._held[name]
 
     @cached_property
     def networks(self) -> dict[str, tuple[Member, Measured]]:
@@ -116,7 +124,7 @@ class Results:
     def label(self, name: str) -> str:
         """What the paper would call a network of the grid: D-GEX-10%-9000×3."""
         axes = self.networks[name][0].axes
-        return f"D-GEX-{100 * axes['dropout']:g}%-{axes['hidden']}×{axes['layers']}"
+        return f"D-GEX-{dropout_words(axes['dropout'])}-{axes['hidden']}×{axes['layers']}"
 
     def lowest(self, platform: Platform) -> Row | None:
         """The method with the least test error; None before anything was measured."""

@@ -78,7 +78,8 @@ class Study:
 
     def selected(self) -> list[str]:
         """The networks selected for the platforms, each once."""
-        names = [self.results.selected(platform) for platform in self.data.platforms]
+        results = self.results
+        names = [results.selected(platform) for platform in results.data.platforms]
         return list(dict.fromkeys(name for name in names if name is not None))
 
 
@@ -143,8 +144,9 @@ def _table(study: Study) -> Path | None:
 
 def _interpretation(study: Study) -> None:
     """What the selected networks have learned, one folder each; attributions of a bounded number of target genes."""
-    for platform in study.data.platforms:
-        name = study.results.selected(platform)
+    results = study.results
+    for platform in results.data.platforms:
+        name = results.selected(platform)
         if name is None:
             continue
         output = interpretation_folder(study, platform, name)
@@ -153,7 +155,7 @@ def _interpretation(study: Study) -> None:
             continue
         model = load(study.folder / NETWORKS / name)
         genes = _spread(model.targets_, study.plan.attributed)
-        interpret(model, study.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)
+        interpret(model, results.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)
 
 
 def interpretation_folder(study: Study, platform: Platform, name: str) -> Path:
@@ -173,7 +175,8 @@ def _l1000(study: Study) -> None:
     folder = study.folder / L1000
     record, output = folder / "l1000.json", folder / "inferred.gctx"
     source, own = _panel(study)
-    name = study.results.selected(study.data.platforms[0])
+    results = study.results
+    name = results.selected(results.data.platforms[0])
     if source is None or name is None:
         return
     if read_json(record).get("network") == name:
@@ -210,8 +213,8 @@ def _page(study: Study) -> None:
     build_page(study).save(study.folder / "report.html", overwrite=True)
     results, folder = study.results, study.folder / TABLES
     folder.mkdir(exist_ok=True)
-    genes = pd.Index(study.data.genes, name="gene")
-    for platform in study.data.platforms:
+    genes = pd.Index(results.data.genes, name="gene")
+    for platform in results.data.platforms:
         for name, frame in (
             (f"methods-{file_name(platform.te)}", results.table(platform).set_index("method")),
             (f"genes-{file_name(platform.te)}", results.gene_table(platform, genes)),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from dgex.datasets.platforms import Platform
 from dgex.metrics import relative_improvement, share_better
 from dgex.paper.published import Table, number, table
-from dgex.paper.results import LR, Results
+from dgex.paper.results import KNN_GE, LR, Results, dropout_words
 from dgex.report.matrix import Cell
 from dgex.report.tables import EMPTY, text_table
 
@@ -18,7 +16,6 @@ __all__ = [
     "Grid",
     "comparison",
     "counterparts",
-    "dropout_words",
     "every_dropout",
     "main_table",
     "method_table",
@@ -27,12 +24,6 @@ __all__ = [
 ]
 
 Grid = tuple[list[list[Cell | None]], list[str], list[str]]  # cells, names of rows, names of columns
-KNN_GE = "KNN-GE"
-
-
-def dropout_words(rate: float) -> str:
-    """A dropout rate in percent."""
-    return f"{100 * rate:g}%"
 
 
 def size_of(name: str, results: Results) -> tuple[int, int, float]:
@@ -57,13 +48,16 @@ def counterparts(results: Results, published: Table | None) -> dict[int, int]:
 def main_table(results: Results, platform: Platform, rate: float) -> Grid:
     """Tables 1 and 2: test errors of the networks of one dropout rate, layers x units."""
     published = table(platform.published)
-    pairs = counterparts(results, published)
-
-    def cell(units: int, layers: int) -> Cell | None:
-        beside = published.networks.get((pairs.get(units, 0), layers)) if published else None
-        return _cell(results, platform, (units, layers, rate), platform.test, beside)
-
-    return _laid_out(results, [(layers, cell) for layers in sorted(results.plan.layers)])
+    pairs, networks = counterparts(results, published), published.networks if published else {}
+    columns, rows = sorted(results.plan.hidden), sorted(results.plan.layers)
+    cells = [
+        [
+            _cell(results, platform, (units, layers, rate), platform.test, networks.get((pairs.get(units, 0), layers)))
+            for units in columns
+        ]
+        for layers in rows
+    ]
+    return cells, [_layers(layers) for layers in rows], [f"{units:,}" for units in columns]
 
 
 def every_dropout(results: Results, platform: Platform, name: str) -> Grid:
@@ -72,12 +66,6 @@ def every_dropout(results: Results, platform: Platform, name: str) -> Grid:
     rows = [(rate, layers) for rate in sorted(results.plan.dropout) for layers in sorted(results.plan.layers)]
     cells = [[_cell(results, platform, (units, layers, rate), name) for units in columns] for rate, layers in rows]
     return cells, [f"{dropout_words(rate)}, {_layers(layers)}" for rate, layers in rows], [f"{u:,}" for u in columns]
-
-
-def _laid_out(results: Results, rows: Sequence[tuple[int, object]]) -> Grid:
-    columns = sorted(results.plan.hidden)
-    cells = [[cell(units, layers) for units in columns] for layers, cell in rows]  # type: ignore[operator]
-    return cells, [_layers(layers) for layers, _ in rows], [f"{units:,}" for units in columns]
 
 
 def _layers(count: int) -> str:
