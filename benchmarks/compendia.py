@@ -75,8 +75,8 @@ def main() -> None:
     parser.add_argument("data", choices=["gse92743", "original"])
     parser.add_argument("--profiles", type=int, default=4000)
     arguments = parser.parse_args()
-    from dgex.datasets.gse92743 import prepare_gse92743
-    from dgex.datasets.original import prepare_original
+    from dgex.datasets.public.gse92743 import prepare_gse92743
+    from dgex.datasets.public.original import prepare_original
 
     make, prepare = {"gse92743": (gse92743, prepare_gse92743), "original": (original, prepare_original)}[arguments.data]
     with tempfile.TemporaryDirectory() as name:

@@ -102,7 +102,7 @@ def plain(sizes: list[int], batch: int, dropout: float, kind: str) -> Callable[[
 
 def compendium(profiles: int = 88807, held_out: int = 11101, rnaseq: int = 3383) -> tuple[Pair, dict[str, Pair]]:
     """The simulated compendium, standardised by its training profiles, with four evaluation sets as in the paper."""
-    from dgex.datasets.simulate import simulate
+    from dgex.datasets.simulated.simulate import simulate
 
     landmarks, targets = SIZES[0], SIZES[-1]
     data = simulate(samples=profiles + 2 * held_out, landmarks=landmarks, targets=targets, rnaseq=rnaseq, seed=0)

@@ -23,8 +23,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso as SklearnLasso
 from threadpoolctl import threadpool_info
 
-from dgex.models.lasso_solver import LassoSolver, relative_gap
-from dgex.models.moments import Moments
+from dgex.models.linear.lasso_solver import LassoSolver, relative_gap
+from dgex.models.linear.moments import Moments
 
 
 def dataset(path: str) -> tuple[np.ndarray, np.ndarray]:

@@ -64,8 +64,8 @@ def work(task: str, folder: Path, sizes: list[int]) -> dict[str, Any]:
     """Do one task in this process and say what it took."""
     from sklearn.linear_model import LinearRegression
 
-    from dgex.models.linear import OLS, Ridge, RidgePath
-    from dgex.models.moments import Moments
+    from dgex.models.linear.moments import Moments
+    from dgex.models.linear.regression import OLS, Ridge, RidgePath
 
     X, Y = matrices(folder, sizes)
     validation = matrices(folder, [sizes[0] // 8, *sizes[1:]], skip=sizes[0]) if task == "ridge" else None

@@ -39,7 +39,7 @@ def measure(side: str, samples: int, genes: int, threads: int, pipe: Any) -> Non
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, busy = time.perf_counter(), time.process_time()
     if side == "dgex":
-        from dgex.prepare.quantile import quantile_normalize, reference_profile
+        from dgex.dataset.quantile import quantile_normalize, reference_profile
 
         start, busy = time.perf_counter(), time.process_time()
         result = quantile_normalize(X, reference_profile(X, threads=threads), out=X, threads=threads)

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from dgex.training.distributed import Group, join
 from dgex.training.learners.learner import make_learner
 from dgex.training.machine.device import pick_device
+from dgex.training.processes.group import Group, join
 
 
 def options() -> argparse.Namespace:

@@ -24,11 +24,11 @@ from typing import Any
 import torch
 from gpu import SIZES, ceilings, compendium, weights
 
-from dgex.training.batches.copies import one_copy
-from dgex.training.checkpoint import Checkpoints
+from dgex.training.batches.shared import one_copy
 from dgex.training.learners.learner import Learner, make_learner
-from dgex.training.loop import train
-from dgex.training.settings import TrainingSettings
+from dgex.training.run.checkpoint import Checkpoints
+from dgex.training.run.loop import train
+from dgex.training.run.settings import TrainingSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 CUDA = torch.device("cuda")

@@ -27,7 +27,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def compendium() -> AnnData:
     """A small simulated compendium with raw log2 values."""
-    from dgex.datasets.simulate import simulate
+    from dgex.datasets.simulated.simulate import simulate
 
     return simulate(samples=240, landmarks=20, targets=30, programmes=5, tissues=4, seed=1)
 

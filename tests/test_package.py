@@ -10,10 +10,10 @@ import dgex
 
 
 def test_prepare_is_the_room_and_the_verb(compendium: ad.AnnData) -> None:
-    importlib.import_module("dgex.prepare.quantile")
+    importlib.import_module("dgex.dataset.quantile")
     data = dgex.prepare(compendium.copy(), seed=0)
     assert set(data.obs["split"]) == {"train", "validation", "test"}
-    assert dgex.prepare.quantile is importlib.import_module("dgex.prepare.quantile")
+    assert dgex.dataset.quantile is importlib.import_module("dgex.dataset.quantile")
 
 
 def test_the_public_face_is_listed() -> None:

@@ -12,55 +12,57 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
-    from dgex.datasets.download import download
-    from dgex.datasets.simulate import simulate
+    from dgex.datasets.public.download import download
+    from dgex.datasets.simulated.simulate import simulate
     from dgex.errors import DgexError
-    from dgex.evaluation import Evaluation, evaluate
+    from dgex.evaluation.evaluate import evaluate
+    from dgex.evaluation.result import Evaluation
+    from dgex.fitting.grid import train_grid
+    from dgex.fitting.train import train
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
-    from dgex.inference import infer
-    from dgex.interpretation import Interpretation, interpret
+    from dgex.inference.infer import infer
+    from dgex.interpretation.interpret import interpret
+    from dgex.interpretation.interpretation import Interpretation
     from dgex.io import convert, create, describe, open, read, write
-    from dgex.models.cmap import convert_weights
-    from dgex.models.fitting import train
     from dgex.models.folder import load
-    from dgex.models.grid import train_grid
-    from dgex.models.lasso import Lasso
-    from dgex.models.linear import OLS, Ridge
+    from dgex.models.linear.lasso import Lasso
+    from dgex.models.linear.regression import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
-    from dgex.models.network import DGEX
+    from dgex.models.network.dgex import DGEX
+    from dgex.models.published import convert_weights
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
 
 _HOME = {
-    "DGEX": "dgex.models.network",
+    "DGEX": "dgex.models.network.dgex",
     "DgexError": "dgex.errors",
-    "Evaluation": "dgex.evaluation",
-    "Interpretation": "dgex.interpretation",
+    "Evaluation": "dgex.evaluation.result",
+    "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
-    "Lasso": "dgex.models.lasso",
-    "OLS": "dgex.models.linear",
-    "Ridge": "dgex.models.linear",
+    "Lasso": "dgex.models.linear.lasso",
+    "OLS": "dgex.models.linear.regression",
+    "Ridge": "dgex.models.linear.regression",
     "SampleKNN": "dgex.models.neighbours",
     "convert": "dgex.io",
-    "convert_weights": "dgex.models.cmap",
+    "convert_weights": "dgex.models.published",
     "create": "dgex.io",
     "demo": "dgex.tour",
     "describe": "dgex.io",
-    "download": "dgex.datasets.download",
-    "evaluate": "dgex.evaluation",
+    "download": "dgex.datasets.public.download",
+    "evaluate": "dgex.evaluation.evaluate",
     "id_type": "dgex.genes",
-    "infer": "dgex.inference",
-    "interpret": "dgex.interpretation",
+    "infer": "dgex.inference.infer",
+    "interpret": "dgex.interpretation.interpret",
     "load": "dgex.models.folder",
     "open": "dgex.io",
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
     "reproduce": "dgex.paper.reproduce",
-    "simulate": "dgex.datasets.simulate",
-    "train": "dgex.models.fitting",
-    "train_grid": "dgex.models.grid",
+    "simulate": "dgex.datasets.simulated.simulate",
+    "train": "dgex.fitting.train",
+    "train_grid": "dgex.fitting.grid",
     "write": "dgex.io",
 }
 

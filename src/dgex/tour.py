@@ -15,15 +15,16 @@ import pandas as pd
 
 from dgex import io
 from dgex.atomic import check_output, holds_other, json_dump
-from dgex.datasets.simulate import simulate
+from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import OutputExistsError, SettingsError
-from dgex.evaluation import Evaluation, evaluate
-from dgex.inference import infer
-from dgex.models.fitting import train
+from dgex.evaluation.evaluate import evaluate
+from dgex.evaluation.result import Evaluation
+from dgex.fitting.train import train
+from dgex.inference.infer import infer
 from dgex.models.folder import load
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
-from dgex.report.page import Page
+from dgex.report.page.page import Page
 
 __all__ = ["SCALES", "demo"]
 

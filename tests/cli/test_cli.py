@@ -326,8 +326,8 @@ def test_a_full_disk_leaves_nothing(dataset_file: Path, monkeypatch: pytest.Monk
     import errno
 
     from dgex.errors import FileError
+    from dgex.fitting.train import train
     from dgex.models import folder as model_folder
-    from dgex.models.fitting import train
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

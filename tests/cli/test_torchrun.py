@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from dgex.models.fitting import train
-from dgex.training.history import read_history
+from dgex.fitting.train import train
+from dgex.training.run.history import read_history
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dgex"]
 

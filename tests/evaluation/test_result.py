@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dgex.errors import OutputExistsError, SettingsError
-from dgex.evaluation import evaluate
+from dgex.evaluation.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from dgex.interpretation.layers import Layers
-from dgex.models.network import DGEX
-from dgex.training.parts import Part
+from dgex.models.network.dgex import DGEX
+from dgex.training.run.parts import Part
 
 Weights = dict[str, np.ndarray]
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from dgex.interpretation.variance import explained
-from dgex.models.moments import Moments
+from dgex.models.linear.moments import Moments
 
 
 def reference(X: np.ndarray, Y: np.ndarray, rank: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from dgex.errors import SettingsError
 from dgex.metrics import GeneErrors
 from dgex.models.folder import load
-from dgex.models.moments import Moments
+from dgex.models.linear.moments import Moments
 from dgex.models.neighbours import KNNGE, SampleKNN
 
 

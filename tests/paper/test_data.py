@@ -9,7 +9,7 @@ import anndata as ad
 import pytest
 
 import dgex
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError
 from dgex.paper.data import make_data, open_described
 from dgex.paper.plan import resolve

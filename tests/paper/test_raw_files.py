@@ -15,7 +15,7 @@ import pytest
 
 import dgex
 from dgex import io
-from dgex.datasets import download
+from dgex.datasets.public import download
 from dgex.errors import DataError
 
 SMALL: dict[str, Any] = {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "epochs": 2, "batch_size": 50}

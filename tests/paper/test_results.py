@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.errors import ModelError
 from dgex.paper.data import Described
 from dgex.paper.fit import MEASURED, halves_name

@@ -13,9 +13,9 @@ import pytest
 from anndata import AnnData
 
 import dgex
+from dgex.dataset.roles import check_dataset, set_statistics
 from dgex.errors import DataError, DgexError, FileError, GeneError, OutputExistsError, SettingsError
 from dgex.gene_table import GeneTable
-from dgex.prepare.dataset import check_dataset, set_statistics
 from dgex.prepare.pipeline import prepare
 
 GENES = [f"G{i}" for i in range(12)]

@@ -8,8 +8,8 @@ import pytest
 from browser import NEEDS_CHROMIUM, browse
 from pages import HOSTILE
 
-from dgex.report.figures import density, to_svg
-from dgex.report.page import Cell, Page
+from dgex.report.figures.evaluation import density, to_svg
+from dgex.report.page.page import Cell, Page
 
 pytestmark = NEEDS_CHROMIUM
 

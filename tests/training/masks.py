@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dgex.training.seeds import torch_seed
+from dgex.seeds import torch_seed
 
 
 class FusedMasks:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from dgex.seeds import torch_stream
 from dgex.training.learners.perceptron import Perceptron, draw_mask
-from dgex.training.seeds import torch_stream
 
 Masks = Callable[[int, int, int], Tensor]
 

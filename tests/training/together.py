@@ -13,11 +13,11 @@ from typing import Any
 import torch.distributed as dist
 
 from dgex.errors import DgexError
-from dgex.training.distributed import join
+from dgex.training.processes.group import join
 
 # The server imports once what each process would import: they then start in milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["dgex.models.network"])
+CONTEXT.set_forkserver_preload(["dgex.models.network.dgex"])
 DEADLINE = 60
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, models, whole
+from dgex.cli import data, download, models
+from dgex.cli import study as whole
 from dgex.cli.arguments import GeneTables, GridAxes
 
 __all__ = ["app", "run"]

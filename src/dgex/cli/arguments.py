@@ -49,7 +49,7 @@ class GridAxes(TyperCommand):
 
 def axes(texts: list[str]) -> dict[str, list[Any]]:
     """Read the axes of a grid, `NAME=VALUE,VALUE` each; values of settings that are words stay words."""
-    from dgex.models.fitting import accepted_settings
+    from dgex.fitting.train import accepted_settings
 
     defaults = accepted_settings("dgex")
     found: dict[str, list[Any]] = {}
@@ -130,7 +130,7 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         settings |= content.get(method, {})
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if settings:
-        from dgex.models.fitting import check_settings
+        from dgex.fitting.train import check_settings
 
         check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
     return settings | {key: value for key, value in flags.items() if value is not None}

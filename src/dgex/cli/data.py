@@ -75,7 +75,7 @@ def simulate(
 
     Example: `dgex simulate compendium.h5ad --samples 5000 --landmarks 300 --targets 2000`
     """
-    from dgex.datasets.simulate import simulate as draw
+    from dgex.datasets.simulated.simulate import simulate as draw
 
     draw(
         output,

@@ -35,9 +35,9 @@ def download(
 
     Examples: `dgex download` lists the data sets, `dgex download gse92743 cmap/` brings one
     """
-    from dgex.datasets import download as room
-    from dgex.datasets.fetch import Patience
-    from dgex.datasets.sources import find, sources
+    from dgex.datasets.public import download as room
+    from dgex.datasets.public.fetch import Patience
+    from dgex.datasets.public.sources import find, sources
 
     known = {each: find(each, manifest, base if name else None) for each in ([name] if name else sources(manifest))}
     if list_them or name is None:
@@ -76,7 +76,7 @@ def _described(known: dict[str, Any]) -> dict[str, Any]:
 
 def _table(known: dict[str, Any]) -> list[str]:
     """Sources as text."""
-    from dgex.datasets.meter import size_text
+    from dgex.datasets.public.meter import size_text
 
     lines = []
     for name, source in known.items():

@@ -142,7 +142,7 @@ def train(
     if method != "dgex":
         _alone(method)
     if grid is None and jobs is None:
-        from dgex.models.fitting import train as run
+        from dgex.fitting.train import train as run
 
         run(data, method, model, **options, **settings)
         found: object = model
@@ -151,7 +151,7 @@ def train(
             raise typer.BadParameter("is for a --grid", param_hint="--jobs")
         if method != "dgex":
             raise typer.BadParameter(f"is for networks, found {method}", param_hint="--grid")
-        from dgex.models.grid import train_grid
+        from dgex.fitting.grid import train_grid
 
         found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
     if speaks():
@@ -161,7 +161,7 @@ def train(
 def _alone(method: str) -> None:
     """Refuse several processes for a method that would do the same work in each."""
     from dgex.errors import SettingsError
-    from dgex.training.distributed import processes
+    from dgex.training.processes.group import processes
 
     if processes() > 1:
         raise SettingsError(
@@ -182,7 +182,7 @@ def convert_weights(
 
     Example: `dgex convert-weights GSE92743_Broad_OLS_WEIGHTS_n979x11350.gctx models/cmap --genes gene_info.txt`
     """
-    from dgex.models.cmap import convert_weights as run
+    from dgex.models.published import convert_weights as run
 
     run(weights, model, genes, data, overwrite=overwrite)
     print(model)
@@ -205,8 +205,8 @@ def evaluate(
     Example: `dgex evaluate data.h5ad models/* --split test --out eval`
     """
     from dgex.atomic import check_output
-    from dgex.evaluation import check_replaceable
-    from dgex.evaluation import evaluate as run
+    from dgex.evaluation.evaluate import evaluate as run
+    from dgex.evaluation.result import check_replaceable
     from dgex.progress import warn
 
     if out is not None:
@@ -250,7 +250,7 @@ def infer(
 
     Example: `dgex infer models/dgex plate.gctx full.gctx`
     """
-    from dgex.inference import infer as run
+    from dgex.inference.infer import infer as run
 
     run(
         source,
@@ -297,7 +297,7 @@ def interpret(
 
     Example: `dgex interpret models/dgex data.h5ad learned --genes TP53,MYC`
     """
-    from dgex.interpretation import interpret as run
+    from dgex.interpretation.interpret import interpret as run
 
     result = run(
         model,

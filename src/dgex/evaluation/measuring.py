@@ -10,10 +10,10 @@ from typing import Any
 import anndata as ad
 import numpy as np
 
+from dgex.dataset.normalization import Normalization
+from dgex.dataset.roles import set_statistics
 from dgex.metrics import GeneErrors, GeneRanks
 from dgex.models.base import Estimator
-from dgex.prepare.dataset import set_statistics
-from dgex.prepare.normalization import Normalization
 from dgex.progress import Bar
 
 __all__ = ["Found", "Predictor", "blocks", "measure", "same_units", "training_mean"]

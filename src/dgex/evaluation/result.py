@@ -13,7 +13,7 @@ import pandas as pd
 from dgex.atomic import atomic_file, atomic_folder, check_output, holds_other, json_dump
 from dgex.errors import SettingsError
 from dgex.report.comparison import Comparison
-from dgex.report.figures import save_all
+from dgex.report.figures.evaluation import save_all
 
 __all__ = ["TRIVIAL", "Evaluation"]
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from dgex.atomic import atomic_file, atomic_folder, holds_other, json_dump
 from dgex.errors import FileError, SettingsError
-from dgex.report.figures import save_all, to_svg
-from dgex.report.network_figures import LINES, adjusted_r2, r2_texts, weight_map
-from dgex.report.page import Page
+from dgex.report.figures.evaluation import save_all, to_svg
+from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
+from dgex.report.page.page import Page
 from dgex.report.tables import EMPTY, share_text, text_table
 
 __all__ = ["Interpretation", "check_replaceable"]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator
-from dgex.models.linear import Linear
-from dgex.models.network import DGEX
+from dgex.models.linear.regression import Linear
+from dgex.models.network.dgex import DGEX
 from dgex.training.batches.loader import as_tensor
 
 __all__ = ["Layers", "layers_of"]

@@ -17,8 +17,9 @@ import zarr
 from anndata import AnnData
 
 from dgex import progress
+from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError
-from dgex.io.base import ExpressionFile, Index, Selection
+from dgex.io.base import ExpressionFile, Selection
 from dgex.io.checks import reading
 from dgex.io.gctx import layout, open_hdf, storage
 from dgex.io.metadata import is_text

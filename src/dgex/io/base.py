@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import Index, part, size_of
 from dgex.errors import DataError, GeneError, first
 from dgex.io.checks import NotFinite, check_ids, reading
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["ExpressionFile", "Index", "Selection", "Turned", "positions", "size_of"]
+__all__ = ["ExpressionFile", "Selection", "Turned", "positions"]
 
 Selection: TypeAlias = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.Index | None
-Index: TypeAlias = slice | np.ndarray  # what a format is asked for: a slice of step 1, or increasing positions
 
 
 class ExpressionFile(ABC):
@@ -104,7 +104,7 @@ class ExpressionFile(ABC):
         total = size_of(rows)
         for start in range(0, total, max(1, size)):
             where = slice(start, min(start + max(1, size), total))
-            block = self._get(_part(rows, where), columns)
+            block = self._get(part(rows, where), columns)
             if not self.allow_missing:
                 bad.add(block, start)
             if bad.count == 0:  # else read on, to count them all
@@ -231,17 +231,6 @@ def positions(selection: Selection, names: pd.Index, what: str, path: Path) -> I
     if chosen.size and (np.diff(chosen) == 1).all():
         return slice(int(chosen[0]), int(chosen[-1]) + 1)
     return chosen
-
-
-def size_of(index: Index) -> int:
-    """How many positions an index from `positions` has."""
-    return index.stop - index.start if isinstance(index, slice) else len(index)
-
-
-def _part(index: Index, where: slice) -> Index:
-    if isinstance(index, slice):
-        return slice(index.start + where.start, index.start + where.stop)
-    return index[where]
 
 
 def _increasing(index: Index) -> tuple[Index, np.ndarray | None]:

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from dgex.arrays.spool import Spool
 from dgex.errors import DataError, DgexError, FileError
-from dgex.io.spool import Spool
 
 __all__ = ["Table", "is_number", "open_output", "open_text", "parse", "text_lines"]
 

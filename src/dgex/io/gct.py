@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from dgex import progress
+from dgex.arrays.index import Index
+from dgex.arrays.spool import Spool
 from dgex.errors import FileError, SettingsError
-from dgex.io.base import ExpressionFile, Index
+from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.delimited import open_output, open_text, parse, text_lines
 from dgex.io.metadata import CMAP_MISSING, frame, from_text, is_text, to_text
-from dgex.io.spool import Spool
 from dgex.io.writer import Writer
 
 __all__ = ["GctFile", "GctWriter", "SpooledTextWriter"]

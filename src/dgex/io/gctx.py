@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from dgex import progress
+from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError
-from dgex.io.base import ExpressionFile, Index
+from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
 from dgex.io.slabs import fill

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dgex import progress
+from dgex.arrays.index import Index, size_of
 from dgex.errors import DataError
-from dgex.io.base import ExpressionFile, Index, Turned, size_of
+from dgex.io.base import ExpressionFile, Turned
 from dgex.io.checks import reading
 from dgex.io.metadata import frame
 from dgex.io.orientation import COLUMNS, ROWS, detect

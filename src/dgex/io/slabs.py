@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dgex.io.base import Index, size_of
+from dgex.arrays.index import Index, size_of
 
 __all__ = ["fill"]
 

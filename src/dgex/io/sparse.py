@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from dgex.io.base import Index, size_of
-from dgex.io.spool import Spool
+from dgex.arrays.index import Index, size_of
+from dgex.arrays.spool import Spool
 
 __all__ = ["SparseMatrix"]
 

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from dgex import progress
+from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError, first
-from dgex.io.base import ExpressionFile, Index
+from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.delimited import is_number, open_output, open_text, parse, text_lines
 from dgex.io.gct import SpooledTextWriter

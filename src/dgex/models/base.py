@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from dgex.arrays.maps import release
 from dgex.errors import DataError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align
 from dgex.progress import note
-from dgex.training.batches.mapped import release
 
 if TYPE_CHECKING:
-    from dgex.prepare.normalization import Normalization
+    from dgex.dataset.normalization import Normalization
 
 __all__ = ["Estimator", "Matrix", "fingerprint"]
 

@@ -27,10 +27,10 @@ ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.
 
 def registry() -> dict[str, type[Estimator]]:
     """Every kind of model by the name it has in `model.json` and on the command line."""
-    from dgex.models.lasso import Lasso
-    from dgex.models.linear import OLS, Ridge
+    from dgex.models.linear.lasso import Lasso
+    from dgex.models.linear.regression import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
-    from dgex.models.network import DGEX
+    from dgex.models.network.dgex import DGEX
 
     return {kind.kind: kind for kind in (OLS, Ridge, Lasso, KNNGE, SampleKNN, DGEX)}
 
@@ -123,7 +123,7 @@ def load(path: str | os.PathLike[str]) -> Estimator:
         model.metrics_, model.fingerprint_ = description["metrics"], description["fingerprint"]
         model.normalization_ = None
         if description["normalization"] is not None:
-            from dgex.prepare.normalization import Normalization
+            from dgex.dataset.normalization import Normalization
 
             model.normalization_ = Normalization.restore(arrays, description["normalization"])
         model._restore({k: a for k, a in arrays.items() if not k.startswith("normalization.")}, description["state"])

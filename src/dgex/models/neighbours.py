@@ -10,8 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from dgex.errors import DataError, SettingsError
 from dgex.models.base import Estimator, report_choice
-from dgex.models.linear import bare_genes
-from dgex.models.moments import Moments
+from dgex.models.linear.moments import Moments
+from dgex.models.linear.regression import bare_genes
 from dgex.models.selection import BLOCK, SCREEN, climb, held_out, mean_error, spread
 
 __all__ = ["KNNGE", "SampleKNN"]

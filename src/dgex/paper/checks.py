@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dgex import io
-from dgex.datasets.platforms import check_platforms
+from dgex.dataset.platforms import check_platforms
 from dgex.errors import DataError, FileError, GeneError, SettingsError, first
 from dgex.genes import align
 from dgex.models.folder import load

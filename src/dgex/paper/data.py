@@ -14,13 +14,13 @@ import pandas as pd
 
 from dgex import io
 from dgex.atomic import json_dump
-from dgex.datasets.platforms import Platform, check_platforms
-from dgex.datasets.simulate import simulate
+from dgex.dataset.platforms import Platform, check_platforms
+from dgex.dataset.roles import check_dataset, named_sets
+from dgex.dataset.split import split_samples
+from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import DataError, FileError, ModelError, SettingsError, first
 from dgex.paper.plan import Plan
-from dgex.prepare.dataset import check_dataset, named_sets
 from dgex.prepare.pipeline import prepare
-from dgex.prepare.split import split_samples
 from dgex.progress import note
 
 __all__ = [
@@ -149,8 +149,8 @@ def _simulated(folder: Path, output: Path, plan: Plan) -> list[Platform]:
 
 
 def _public(output: Path, plan: Plan) -> list[Platform]:
-    from dgex.datasets.download import RECORD, files
-    from dgex.datasets.gse92743 import prepare_gse92743
+    from dgex.datasets.public.download import RECORD, files
+    from dgex.datasets.public.gse92743 import prepare_gse92743
 
     where: Any = raw_folder(plan)
     if (where / RECORD).exists():  # what was downloaded must be what came then
@@ -159,7 +159,7 @@ def _public(output: Path, plan: Plan) -> list[Platform]:
 
 
 def _original(output: Path, plan: Plan) -> list[Platform]:
-    from dgex.datasets.original import prepare_original
+    from dgex.datasets.public.original import prepare_original
 
     return list(prepare_original(raw_folder(plan), output, seed=plan.seed, overwrite=True))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.metrics import share_better
 from dgex.paper.results import KNN_GE, LR, TRIVIAL, Results, dropout_words
 from dgex.paper.tables import size_of
-from dgex.report.figures import density, to_svg
-from dgex.report.page import Page
-from dgex.report.study_figures import curves_by_dropout, error_by_units
+from dgex.report.figures.evaluation import density, to_svg
+from dgex.report.figures.study import curves_by_dropout, error_by_units
+from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
 from dgex.report.tables import share_text
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.errors import DivergedError
+from dgex.fitting.grid import train_grid
+from dgex.fitting.grid_result import diverged_file
+from dgex.fitting.splits import Splits, read_splits
+from dgex.fitting.train import train
 from dgex.models.base import Estimator
-from dgex.models.fitting import train
 from dgex.models.folder import load
-from dgex.models.grid import train_grid
-from dgex.models.grid_result import diverged_file
-from dgex.models.splits import Splits, read_splits
 from dgex.paper.data import Described
 from dgex.paper.measured import Measured, gene_errors, read_measured
 from dgex.paper.plan import Plan

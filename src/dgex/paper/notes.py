@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.paper.plan import SCALES
 from dgex.paper.published import table
 from dgex.paper.results import CMAP, TRIVIAL, Results

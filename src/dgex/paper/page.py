@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dgex.datasets.platforms import Platform
-from dgex.interpretation import Interpretation
+from dgex.dataset.platforms import Platform
+from dgex.interpretation.interpretation import Interpretation
 from dgex.paper.figures import LETTERS, figure_5, platform_figures
 from dgex.paper.notes import (
     caveats,
@@ -20,9 +20,9 @@ from dgex.paper.published import table
 from dgex.paper.results import LR, Results, dropout_words
 from dgex.paper.stages import L1000, Study, interpretation_folder, read_json
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
-from dgex.report.figures import to_svg
-from dgex.report.page import Page
-from dgex.report.study_figures import architecture
+from dgex.report.figures.evaluation import to_svg
+from dgex.report.figures.study import architecture
+from dgex.report.page.page import Page
 from dgex.report.tables import share_text
 
 __all__ = ["build_page"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dgex.errors import SettingsError
-from dgex.models.grid_plan import Member, plan
+from dgex.fitting.grid_plan import Member, plan
 
 __all__ = ["METHODS", "PATHS", "SCALES", "SOURCES", "Plan", "resolve"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
+from dgex.fitting.grid_plan import Member
 from dgex.metrics import relative_improvement, share_better
-from dgex.models.grid_plan import Member
 from dgex.paper.data import Described
 from dgex.paper.fit import MEAN, MEASURED, baseline_names, halves_name
 from dgex.paper.measured import Measured, read_measured

@@ -18,14 +18,14 @@ import pandas as pd
 from dgex import io
 from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.errors import FileError
-from dgex.evaluation import evaluate
-from dgex.inference import infer
-from dgex.interpretation import interpret
+from dgex.evaluation.evaluate import evaluate
+from dgex.inference.infer import infer
+from dgex.interpretation.interpret import interpret
 from dgex.models.base import Estimator
-from dgex.models.cmap import convert_weights
 from dgex.models.folder import load
+from dgex.models.published import convert_weights
 from dgex.paper.checks import check_panel, check_same
 from dgex.paper.data import ARRAYS, Described, make_data, open_described
 from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks

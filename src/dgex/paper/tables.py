@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dgex.datasets.platforms import Platform
+from dgex.dataset.platforms import Platform
 from dgex.metrics import relative_improvement, share_better
 from dgex.paper.published import Table, number, table
 from dgex.paper.results import KNN_GE, LR, Results, dropout_words
-from dgex.report.matrix import Cell
+from dgex.report.page.matrix import Cell
 from dgex.report.tables import EMPTY, text_table
 
 __all__ = [

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dgex.dataset.roles import check_finite
+from dgex.dataset.scale import to_log2
+from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable
 from dgex.genes import id_columns
 from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
-from dgex.prepare.dataset import check_finite
 from dgex.prepare.duplicates import Duplicates, near_duplicates
-from dgex.prepare.scale import to_log2
 from dgex.prepare.sources import Source
-from dgex.prepare.split import SPLITS
 from dgex.progress import bar, note, warn
 
 __all__ = ["GenePlan", "assign_sets", "compendium_duplicates", "plan_genes", "read_matrix", "sample_table"]

@@ -16,10 +16,10 @@ import pandas as pd
 from anndata import AnnData
 
 from dgex import io
+from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
+from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, SettingsError, first
 from dgex.genes import id_type
-from dgex.prepare.scale import UNKNOWN_LINEAR, Scale, detect_scale
-from dgex.prepare.split import SPLITS
 from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]

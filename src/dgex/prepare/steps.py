@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.packing import drop_columns, drop_rows
+from dgex.dataset.normalization import ties_rule
+from dgex.dataset.quantile import quantile_normalize, reference_profile
+from dgex.dataset.roles import landmarks
+from dgex.dataset.scale import to_log2
+from dgex.dataset.split import SPLITS, checked_fractions, split_samples
+from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, standardize
 from dgex.errors import DataError, SettingsError, first
 from dgex.prepare import collapse as collapsing
 from dgex.prepare import duplicates as duplicating
-from dgex.prepare.compact import drop_columns, drop_rows
-from dgex.prepare.dataset import landmarks
-from dgex.prepare.normalization import ties_rule
-from dgex.prepare.quantile import quantile_normalize, reference_profile
-from dgex.prepare.scale import to_log2
-from dgex.prepare.split import SPLITS, checked_fractions, split_samples
-from dgex.prepare.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, standardize
 from dgex.progress import note, warn
 
 __all__ = [

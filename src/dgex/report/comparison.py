@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dgex.report.figures import density, learning_curves, scatter, to_svg
-from dgex.report.page import Page
+from dgex.report.figures.evaluation import density, learning_curves, scatter, to_svg
+from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
 from dgex.report.tables import EMPTY, share_text, text_table
 

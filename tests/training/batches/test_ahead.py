@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from dgex.errors import FileError
-from dgex.training.batches.ahead import ahead
+from dgex.training.batches.prefetch import ahead
 
 Take = Callable[[], list[int]]
 

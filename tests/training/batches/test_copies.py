@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.training.batches.copies import held_copy, one_copy
 from dgex.training.batches.loader import as_tensor
+from dgex.training.batches.shared import held_copy, one_copy
 
 META = torch.device("meta")  # a device that every machine has
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from dgex.arrays.maps import RowReader, gathered, map_of, release
 from dgex.training.batches.loader import Rows
-from dgex.training.batches.mapped import RowReader, gathered, map_of, release
 
 VALUES = np.arange(400, dtype=np.float32).reshape(100, 4)
 

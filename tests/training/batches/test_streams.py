@@ -16,8 +16,8 @@ from dgex.errors import FileError
 from dgex.training.batches.loader import Batches
 from dgex.training.batches.streams import PLACEMENTS, FromDisk, FromMemory, make_batches
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
-from dgex.training.loop import Result, train
-from dgex.training.settings import TrainingSettings
+from dgex.training.run.loop import Result, train
+from dgex.training.run.settings import TrainingSettings
 
 
 def matrices(profiles: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,11 +12,11 @@ from masks import FusedMasks
 from plain import PlainLearner
 
 from dgex.errors import DataError
-from dgex.training.checkpoint import Checkpoints
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
-from dgex.training.loop import Result, train
-from dgex.training.settings import TrainingSettings
+from dgex.training.run.checkpoint import Checkpoints
+from dgex.training.run.loop import Result, train
+from dgex.training.run.settings import TrainingSettings
 
 pytestmark = [
     pytest.mark.gpu,

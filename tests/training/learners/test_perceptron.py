@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from dgex.seeds import torch_stream
 from dgex.training.learners.perceptron import OUTPUT_RANGE, MomentumStep, Perceptron, draw_mask
-from dgex.training.seeds import torch_stream
 
 
 def batches(sizes: list[int], count: int = 2, rows: int = 7) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.training.batches.copies import held_copy
-from dgex.training.batches.mapped import gathered, map_of, release
-from dgex.training.distributed import ALONE, Group
-from dgex.training.seeds import numpy_stream
+from dgex.arrays.maps import gathered, map_of, release
+from dgex.seeds import numpy_stream
+from dgex.training.batches.shared import held_copy
+from dgex.training.processes.group import ALONE, Group
 
 __all__ = ["Batch", "Batches", "Rows", "as_tensor"]
 
@@ -23,7 +23,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """View `array` as a tensor; nothing is copied on the CPU, and the tensor must not be written to.
 
-    Inside `dgex.training.batches.copies.one_copy` a matrix named there is moved to a device once and shared.
+    Inside `dgex.training.batches.shared.one_copy` a matrix named there is moved to a device once and shared.
     """
     held = held_copy(array, torch.device(device))
     if held is not None:

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.training.batches.ahead import ahead
+from dgex.arrays.maps import RowReader, gathered
+from dgex.seeds import numpy_stream
 from dgex.training.batches.loader import Batch, Batches, Rows
-from dgex.training.batches.mapped import RowReader, gathered
-from dgex.training.distributed import ALONE, Group
-from dgex.training.seeds import numpy_stream
+from dgex.training.batches.prefetch import ahead
+from dgex.training.processes.group import ALONE, Group
 
 __all__ = ["PLACEMENTS", "FromDisk", "FromMemory", "make_batches"]
 

@@ -9,11 +9,11 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from dgex.training.distributed import ALONE, Group, Handle
+from dgex.seeds import torch_seed
 from dgex.training.learners import kernels
 from dgex.training.learners.kernels import joined, padded, split
 from dgex.training.learners.perceptron import Perceptron
-from dgex.training.seeds import torch_seed
+from dgex.training.processes.group import ALONE, Group, Handle
 
 __all__ = ["FusedStep"]
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dgex.training.distributed import ALONE, Group
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.sharded import ShardedStep
+from dgex.training.processes.group import ALONE, Group
 
 __all__ = ["Learner", "make_learner"]
 

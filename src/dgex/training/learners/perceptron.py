@@ -10,9 +10,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from dgex.training.distributed import ALONE, Group, Handle
+from dgex.seeds import torch_stream
 from dgex.training.learners.products import make_products
-from dgex.training.seeds import torch_stream
+from dgex.training.processes.group import ALONE, Group, Handle
 
 __all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dgex.progress import note
-from dgex.training.distributed import Group
 from dgex.training.learners.perceptron import MomentumStep, Perceptron, draw_mask, starting_layers
+from dgex.training.processes.group import Group
 
 __all__ = ["ShardedStep", "divided"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dgex.arrays.maps import map_of
 from dgex.errors import SettingsError
 from dgex.progress import note
-from dgex.training.batches.mapped import map_of
 
 __all__ = ["Needs", "choose_placement", "fits_host", "free_memory", "host_memory", "predicting"]
 

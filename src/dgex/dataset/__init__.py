@@ -1,0 +1,1 @@
+"""What a dataset is: roles, splits, scale, quantile reference, standardising, platforms."""

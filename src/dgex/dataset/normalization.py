@@ -1,0 +1,237 @@
+"""What a model must remember to treat a new raw profile as the training profiles were treated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from dgex.dataset.quantile import quantile_normalize, resample_reference
+from dgex.dataset.roles import landmarks, set_statistics, targets
+from dgex.dataset.scale import LOG2_LIMIT, to_log2
+from dgex.dataset.standardize import PAPER_EPSILON, unstandardize
+from dgex.errors import DataError, SettingsError
+
+__all__ = ["Normalization", "ties_rule"]
+
+_PREFIX = "normalization."
+_ARRAYS = ("reference", "landmark_reference", "landmark_mean", "landmark_std", "target_mean", "target_std")
+
+
+def ties_rule(quantile: str, platform: str) -> str:
+    """Rule for equal values of a way to quantile-normalise (`"inductive"`, `"paper"`) on a platform."""
+    if quantile != "paper":
+        return "average"
+    return "dense" if platform == "rnaseq" else "floor"
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """The steps from raw values to the units of a model, frozen.
+
+    Attributes
+    ----------
+    log2 : {"never", "auto", "always"}
+        Whether raw values are logged, `log2(x + 1)`; `"auto"` logs profiles on the linear scale (a value above 50).
+    quantile : {"none", "inductive", "paper"}
+    standardize : {"none", "inductive", "paper"}
+    set_name : str
+        Whose means and standard deviations these are.
+    units : str
+        Units before standardising, in words.
+    reference, landmark_reference : ndarray of float32 or None
+        Quantile reference of whole profiles, and of their landmark genes alone.
+    landmark_mean, landmark_std, target_mean, target_std : ndarray of float32 or None
+        In the order of the dataset's genes; None when not standardised.
+    """
+
+    log2: str = "never"
+    quantile: str = "none"
+    standardize: str = "none"
+    set_name: str = ""
+    units: str = "as given"
+    reference: np.ndarray | None = None
+    landmark_reference: np.ndarray | None = None
+    landmark_mean: np.ndarray | None = None
+    landmark_std: np.ndarray | None = None
+    target_mean: np.ndarray | None = None
+    target_std: np.ndarray | None = None
+
+    @classmethod
+    def from_dataset(cls, data: Any) -> Self:
+        """Freeze the normalisation of a dataset.
+
+        Parameters
+        ----------
+        data : AnnData or open file
+            Made by `dgex.prepare`. A dataset made otherwise is taken to hold values as they are measured.
+
+        Returns
+        -------
+        Normalization
+            When sets were standardised each by its own statistics, those of the set with most training samples.
+        """
+        record = data.uns.get("dgex", {})
+        quantile = record.get("quantile", {}) if "quantile" in record else {}
+        mode = str(quantile.get("mode", "none"))
+        name = _main_set(data.obs)
+        statistics = set_statistics(data, name)
+        arrays: dict[str, np.ndarray] = {}
+        if statistics is not None:
+            for role, mask in (("landmark", landmarks(data)), ("target", targets(data))):
+                arrays[f"{role}_mean"], arrays[f"{role}_std"] = (part[mask] for part in statistics)
+        if mode != "none":
+            for key in ("reference", "landmark_reference"):
+                arrays[key] = np.asarray(quantile[key], dtype=np.float32)
+        how = str(record.get("standardize", "inductive" if statistics is not None else "none"))
+        return cls(
+            log2=str(record.get("log2", "never")),
+            quantile=mode,
+            standardize=how if statistics is not None else "none",
+            set_name="train" if how == "inductive" else name,
+            units=str(record.get("units", "as given")),
+            **arrays,
+        )
+
+    def transform(self, X_raw: np.ndarray, *, part: str = "landmarks", platform: str | None = None) -> np.ndarray:
+        """Bring raw values to the units before standardising: log2 and quantile steps.
+
+        Each profile is treated by itself, so the result does not depend on the others.
+
+        Parameters
+        ----------
+        X_raw : ndarray, shape (samples, genes)
+            Values as the training profiles had them before `dgex.prepare`.
+        part : {"landmarks", "all"}
+            Whether these are landmark genes alone (mapped to their own reference) or whole profiles. Fewer genes
+            than in training are mapped to the reference resampled to their number.
+        platform : str, optional
+            `"rnaseq"` asks for the paper's rule of dense ranks where the dataset was prepared by the paper's rules.
+
+        Returns
+        -------
+        ndarray of float32, shape of `X_raw`; a new array
+        """
+        X = np.array(X_raw, dtype=np.float32)
+        if X.ndim != 2:
+            raise DataError(f"profiles must be a matrix (samples, genes), found {X.ndim} dimensions")
+        if self.log2 == "always":
+            to_log2(X, out=X)
+        elif self.log2 == "auto" and X.size:
+            linear = X.max(axis=1) > LOG2_LIMIT
+            X[linear] = to_log2(X[linear])
+        if part not in ("landmarks", "all"):
+            raise SettingsError(f"unknown part {part!r}; accepted: landmarks, all")
+        reference = self.landmark_reference if part == "landmarks" else self.reference
+        if self.quantile != "none" and reference is not None and X.shape[1]:
+            reference = np.sort(resample_reference(reference, X.shape[1]))
+            quantile_normalize(X, reference, ties=ties_rule(self.quantile, platform or ""), out=X)
+        return X
+
+    def standardize_landmarks(self, X: np.ndarray, *, own: bool = False) -> np.ndarray:
+        """Standardise landmark values that went through `transform`.
+
+        Parameters
+        ----------
+        X : ndarray, shape (samples, landmark genes)
+        own : bool
+            By the statistics of `X` itself and the divisor `std + 1e-3`: the paper's rule for a further set.
+        """
+        if own:
+            if len(X) < 2:
+                raise DataError("one profile has no statistics of its own; at least 2 are needed, or the model's own")
+            X64 = X.astype(np.float64)
+            return ((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32)
+        return _standardized(X, self.landmark_mean, self.landmark_std, "landmark")
+
+    def standardize_targets(self, Y: np.ndarray) -> np.ndarray:
+        """Standardise target values that went through `transform`."""
+        return _standardized(Y, self.target_mean, self.target_std, "target")
+
+    def apply(
+        self, X_raw: np.ndarray, *, part: str = "landmarks", own: bool = False, platform: str | None = None
+    ) -> np.ndarray:
+        """Make raw values what the model takes: `transform`, then standardise.
+
+        Parameters
+        ----------
+        X_raw : ndarray, shape (samples, landmark genes), or (samples, landmark genes then target genes)
+        part : {"landmarks", "all"}
+            What the columns are; whole profiles are returned whole.
+        own, platform
+            See `standardize_landmarks` and `transform`.
+
+        Returns
+        -------
+        ndarray of float32, shape of `X_raw`
+        """
+        X = self.transform(X_raw, part=part, platform=platform)
+        if part == "landmarks" or own:
+            return self.standardize_landmarks(X, own=own)
+        if self.landmark_mean is None or self.landmark_std is None:
+            return X
+        assert self.target_mean is not None
+        assert self.target_std is not None
+        mean = np.concatenate([self.landmark_mean, self.target_mean])
+        std = np.concatenate([self.landmark_std, self.target_std])
+        return _standardized(X, mean, std, "landmark and target")
+
+    def invert_targets(self, Y: np.ndarray) -> np.ndarray:
+        """Target values in the units before standardising, float32."""
+        return _original(Y, self.target_mean, self.target_std, "target")
+
+    def invert_landmarks(self, X: np.ndarray) -> np.ndarray:
+        """Landmark values in the units before standardising, float32."""
+        return _original(X, self.landmark_mean, self.landmark_std, "landmark")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays to store with a model, names prefixed `normalization.`."""
+        return {_PREFIX + name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+
+    def state(self) -> dict[str, str]:
+        """Everything else to store, as JSON knows it."""
+        return {
+            "log2": self.log2,
+            "quantile": self.quantile,
+            "standardize": self.standardize,
+            "set_name": self.set_name,
+            "units": self.units,
+        }
+
+    @classmethod
+    def restore(cls, arrays: dict[str, np.ndarray], state: dict[str, str]) -> Self:
+        """Read back what `arrays` and `state` gave; other arrays are ignored."""
+        held = {name: np.asarray(arrays[_PREFIX + name]) for name in _ARRAYS if _PREFIX + name in arrays}
+        return cls(**{**state, **held})  # type: ignore[arg-type]
+
+
+def _main_set(obs: pd.DataFrame) -> str:
+    if "set" not in obs:
+        return "train"
+    names = obs["set"].astype(str)
+    if "split" in obs and (obs["split"].astype(str) == "train").any():
+        names = names[obs["split"].astype(str) == "train"]
+    return Counter(names).most_common(1)[0][0]
+
+
+def _check(values: np.ndarray, mean: np.ndarray, what: str) -> None:
+    if values.ndim != 2 or values.shape[1] != len(mean):
+        raise DataError(f"values of shape {values.shape} do not fit {len(mean):,} {what} genes")
+
+
+def _standardized(X: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, what: str) -> np.ndarray:
+    if mean is None or std is None:
+        return np.array(X, dtype=np.float32)
+    _check(X, mean, what)
+    # As in `dgex.prepare`: differences of large values are taken in float64.
+    return ((X.astype(np.float64) - mean) / std).astype(np.float32)
+
+
+def _original(values: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, what: str) -> np.ndarray:
+    if mean is None or std is None:
+        return np.array(values, dtype=np.float32)
+    _check(values, mean, what)
+    return unstandardize(values, mean, std)

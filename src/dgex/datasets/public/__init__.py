@@ -1,0 +1,1 @@
+"""Public data sets: downloaded, checked, and brought into the layout of a compendium."""

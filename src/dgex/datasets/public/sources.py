@@ -1,0 +1,205 @@
+"""Which public data sets there are, where their files lie, and what is known of them beforehand."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files as package_files
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from dgex.errors import FileError, SettingsError
+
+__all__ = ["DIGESTS", "Source", "SourceFile", "find", "sources"]
+
+DIGESTS = {"md5": 32, "sha256": 64, "sha512": 128}  # hexadecimal digits
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source; `size` (bytes) and `checksum` ("md5:…") are those of the file as served."""
+
+    key: str
+    address: str
+    description: str
+    unpack: bool
+    size: int | None = None
+    checksum: str | None = None
+
+    @property
+    def served(self) -> str:
+        """Name under which the file is served."""
+        return PurePosixPath(unquote(self.address)).name
+
+    @property
+    def name(self) -> str:
+        """Name of the finished file in the user's folder."""
+        return self.served.removesuffix(".gz") if self.unpack else self.served
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set: its files by key, and the address that all of theirs are relative to."""
+
+    name: str
+    title: str
+    base: str
+    files: dict[str, SourceFile]
+    citation: str = ""
+    licence: str = ""
+    sums: str | None = None
+
+    def at(self, address: str) -> str:
+        """Full address of a file."""
+        return f"{self.base.rstrip('/')}/{address}"
+
+    def choose(self, only: Iterable[str] | None = None) -> list[SourceFile]:
+        """Files by key or by name, in the manifest's order; all of them when `only` is None.
+
+        Raises
+        ------
+        SettingsError
+            A name that is neither a key nor a name of a file of this source, or none at all.
+        """
+        if only is None:
+            return list(self.files.values())
+        wanted = [only] if isinstance(only, str) else list(only)
+        chosen = set()
+        for word in wanted:
+            keys = [file.key for file in self.files.values() if word in (file.key, file.name, file.served)]
+            if not keys:
+                raise SettingsError(f"{self.name} has no file {word!r}; accepted: {', '.join(self.files)}")
+            chosen.update(keys)
+        if not chosen:
+            raise SettingsError(f"no file of {self.name} was named; accepted: {', '.join(self.files)}")
+        return [file for file in self.files.values() if file.key in chosen]
+
+
+def sources(manifest: str | os.PathLike[str] | None = None) -> dict[str, Source]:
+    """Read the sources that come with the package, then those of `manifest`, which replace them name by name.
+
+    Raises
+    ------
+    FileError
+        `manifest` cannot be read or is no TOML.
+    SettingsError
+        `manifest` has another layout than that of `sources.toml`.
+    """
+    found = _parse((package_files("dgex.datasets.public") / "sources.toml").read_text("utf-8"), "sources.toml")
+    if manifest is not None:
+        try:
+            text = Path(manifest).read_text("utf-8")
+        except OSError as error:
+            raise FileError(f"cannot read the manifest {os.fspath(manifest)}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise FileError(f"{os.fspath(manifest)} is no TOML file: {error}") from error
+        found |= _parse(text, os.fspath(manifest))
+    return found
+
+
+def find(name: str, manifest: str | os.PathLike[str] | None = None, base: str | None = None) -> Source:
+    """Find a source and where it lies: `base`, else `$DGEX_BASE_NAME`, else `manifest`, else the package.
+
+    In the variable's name the source's is in capitals, with _ for what is neither letter nor digit.
+
+    Raises
+    ------
+    SettingsError
+        `name` is not known, or an address is not one of http or https.
+    FileError
+        See `sources`.
+    """
+    known = sources(manifest)
+    if name not in known:
+        raise SettingsError(f"data set {name!r} is unknown; accepted: {', '.join(known)}")
+    variable = "DGEX_BASE_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    for address, origin in ((base, "base"), (os.environ.get(variable) or None, f"${variable}")):
+        if address is not None:
+            return replace(known[name], base=_web(address, origin))
+    return known[name]
+
+
+def _parse(text: str, origin: str) -> dict[str, Source]:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"{origin} is no TOML file: {error}") from error
+    return {name: _source(name, table, f"{origin}, [{name}]") for name, table in tables.items()}
+
+
+def _source(name: str, table: Any, where: str) -> Source:
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"{where}: the name is {name!r}; accepted: letters, digits, and . _ - inside")
+    fields = {"title": str, "base": str, "files": dict, "citation": str, "licence": str, "sums": str}
+    values = _checked(table, fields, ("title", "base", "files"), where)
+    values["base"] = _web(values["base"], f"{where}: base")
+    if values.get("sums"):
+        _relative(values["sums"], f"{where}: sums")
+    listed = {key: _file(key, entry, f"{where[:-1]}.files.{key}]") for key, entry in values["files"].items()}
+    if not listed:
+        raise SettingsError(f"{where}: no files; accepted: at least one table [{name}.files.KEY]")
+    names = [name for file in listed.values() for name in {file.name, file.served}]  # both stand in one folder
+    twice = {file_name for file_name in names if names.count(file_name) > 1}
+    if twice:
+        raise SettingsError(f"{where}: two files would be named {min(twice)}; accepted: one file a name")
+    return Source(name=name, **{**values, "files": listed})
+
+
+def _file(key: str, table: Any, where: str) -> SourceFile:
+    fields = {"address": str, "description": str, "unpack": bool, "size": int, "checksum": str}
+    values = _checked(table, fields, ("address",), where)
+    _relative(values["address"], f"{where}: address")
+    packed = values["address"].endswith(".gz")
+    if values.setdefault("unpack", packed) and not packed:
+        raise SettingsError(f"{where}: unpack is true for {values['address']}; accepted: for .gz files only")
+    if values.get("size", 1) < 1:
+        raise SettingsError(f"{where}: size is {values['size']}; accepted: bytes, at least 1")
+    if "checksum" in values:
+        kind, _, digest = values["checksum"].lower().partition(":")
+        if not re.fullmatch(rf"[0-9a-f]{{{DIGESTS.get(kind, 0)}}}", digest) or not digest:
+            accepted = ", ".join(f"{name}: and {digits} digits" for name, digits in DIGESTS.items())
+            raise SettingsError(f"{where}: checksum is {values['checksum']!r}; accepted: {accepted} (hexadecimal)")
+        values["checksum"] = f"{kind}:{digest}"
+    return SourceFile(key=key, **{"description": "", **values})
+
+
+def _checked(table: Any, fields: Mapping[str, type], required: Iterable[str], where: str) -> dict[str, Any]:
+    """The values of a table, each of its type and none unknown."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} is {table!r}; accepted: a table")
+    for name, value in table.items():
+        if name not in fields:
+            raise SettingsError(f"{where}: {name!r} is unknown; accepted: {', '.join(fields)}")
+        if type(value) is not fields[name]:
+            kind = {str: "text", bool: "true or false", int: "a whole number", dict: "a table"}[fields[name]]
+            raise SettingsError(f"{where}: {name} is {value!r}; accepted: {kind}")
+    missing = [name for name in required if not table.get(name) and not isinstance(table.get(name), dict)]
+    if missing:
+        raise SettingsError(f"{where}: no {missing[0]}; needed: {', '.join(required)}")
+    return dict(table)
+
+
+def _web(address: str, where: str) -> str:
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not address.isascii() or re.search(r"\s", address):
+        raise SettingsError(f"{where} is {address!r}; accepted: an address that begins with http:// or https://")
+    return address
+
+
+def _relative(address: str, where: str) -> None:
+    """Refuse addresses that leave the base, and names that would leave the user's folder or hide in it."""
+    parts = unquote(address).split("/")
+    name = parts[-1].removesuffix(".gz")
+    odd = not address.isascii() or re.search(r"[\s\\?#:]", unquote(address))
+    ours = name.startswith(".") or name == "download.json" or name.endswith((".partial", ".partial.json", ".unpacking"))
+    if odd or ours or not name or any(part in ("", ".", "..") for part in parts):
+        raise SettingsError(f"{where} is {address!r}; accepted: a path below the base, such as suppl/matrix.gctx.gz")

@@ -1,0 +1,1 @@
+"""A compendium drawn from a model of regulation, batches and platforms."""

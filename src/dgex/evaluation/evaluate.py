@@ -1,0 +1,291 @@
+"""Models side by side on the held-out profiles of a dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex._version import __version__
+from dgex.dataset.normalization import Normalization
+from dgex.dataset.roles import check_dataset, rows, set_statistics, targets
+from dgex.errors import GeneError, SettingsError, first
+from dgex.evaluation.measuring import Found, Predictor, blocks, measure, same_units, training_mean
+from dgex.evaluation.original_units import InDatasetUnits
+from dgex.evaluation.result import TRIVIAL, Evaluation
+from dgex.genes import align
+from dgex.metrics import relative_improvement, share_better
+from dgex.models.base import Estimator
+from dgex.models.folder import load
+from dgex.progress import bar, warn
+
+__all__ = ["evaluate"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[PathLike]
+
+
+def evaluate(
+    models: Models,
+    data: PathLike | ad.AnnData,
+    split: str | Sequence[str] = "test",
+    baseline: str | None = None,
+    block: int = 4096,
+    *,
+    spearman: bool = True,
+) -> Evaluation:
+    """Measure models side by side on held-out profiles of a dataset.
+
+    Parameters
+    ----------
+    models : dict of name to Estimator or path, or sequence of paths
+        Fitted models or model folders; paths without names go by the name of their folder.
+    data : path or AnnData
+        A dataset made by `dgex.prepare`, in the units the models were fitted on. Models that were fitted on values
+        that were not standardised are judged on a standardised dataset in its units, see `InDatasetUnits`.
+    split : str or sequence of str
+        Splits or named sets to measure on, comma separated or as a sequence.
+    baseline : str, optional
+        Whom the others are compared with: a name in `models`, or `"training mean"`. By default a model of kind
+        `ols` or named `ols` or `LR`, and without one the training mean.
+    block : int
+        Profiles inferred at a time.
+    spearman : bool
+        Compute Spearman correlations; they need whole columns and about as much time as inferring.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    GeneError
+        A model's landmark genes are missing from the data, or no target gene is common to data and all models.
+    SettingsError
+        No models, two of one name, an unknown split or baseline.
+    DataError
+        The data are no dataset, or hold NaN or infinity.
+
+    Notes
+    -----
+    Genes are aligned by name. Compared are the target genes common to the data and to all models, so that every
+    row of the table is about the same genes. The first row is the trivial predictor, each gene's mean over the
+    dataset's training profiles; it is left out where the dataset has none.
+
+    At any time memory holds one block and per-gene sums, and for Spearman correlations two float32 matrices of the
+    split's profiles x compared genes (truth and one model), each in a temporary file when above 256 MiB. Every
+    split is read once a model.
+    """
+    if block < 1:
+        raise SettingsError(f"block must be at least 1 profile, found {block}")
+    loaded = _loaded(models)
+    names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
+    with ExitStack() as stack:
+        source = data if isinstance(data, ad.AnnData) else stack.enter_context(io.open(data))
+        check_dataset(source, minimum_train=0)
+        where = {name: _rows(source, name) for name in dict.fromkeys(names)}
+        predictors, genes = _aligned(loaded, source)
+        mean = training_mean(source, genes, block)
+        if mean is None:
+            warn("the dataset has no training profiles: the trivial predictor is left out")
+        else:
+            none = np.array([], dtype=np.int64)
+            predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
+        base = _baseline(baseline, predictors)
+        predictors = _in_units(predictors, source, genes)
+        gene_names = source.var.index[genes].astype(str)
+        overall, per_gene = [], []
+        total = sum(map(len, where.values())) * len(predictors)
+        with bar(total, "evaluating") as progress:
+            for name, index in where.items():
+                found = measure(predictors, source, index, genes, block, spearman, progress)
+                overall.append(_overall(name, predictors, found, base))
+                per_gene += [_per_gene(name, p, f, gene_names) for p, f in zip(predictors, found)]
+        settings = {
+            "dgex": __version__,
+            "splits": list(where),
+            "baseline": base,
+            "genes": len(genes),
+            "unit": "standard deviations" if "std" in source.varm else "",
+            "data": {
+                "name": "in memory" if isinstance(data, ad.AnnData) else Path(data).name,
+                "profiles": {name: len(index) for name, index in where.items()},
+                "fingerprint": _fingerprint(source, np.concatenate(list(where.values())), genes),
+            },
+            "models": {p.name: _record(p) for p in predictors},
+        }
+    histories = {name: model.history_.copy() for name, model in loaded.items() if hasattr(model, "history_")}
+    return Evaluation(
+        pd.concat(overall, ignore_index=True), pd.concat(per_gene, ignore_index=True), settings, histories
+    )
+
+
+def _loaded(models: Models) -> dict[str, Estimator]:
+    if isinstance(models, str | os.PathLike):
+        models = [models]
+    if isinstance(models, Mapping):
+        named = {str(name): model for name, model in models.items()}
+    else:
+        paths = [Path(path) for path in models]
+        short = [path.resolve().name for path in paths]
+        clash = {name for name in short if short.count(name) > 1}
+        named = {str(path) if name in clash else name: path for name, path in zip(short, paths)}
+        if len(named) < len(paths):
+            raise SettingsError(f"a model is named twice: {first(sorted(clash))}")
+    if not named:
+        raise SettingsError("no models to evaluate; at least one is needed")
+    if TRIVIAL in named:
+        raise SettingsError(f"{TRIVIAL!r} is the name of the trivial predictor; give the model another name")
+    return {name: model if isinstance(model, Estimator) else load(model) for name, model in named.items()}
+
+
+def _rows(source: Any, name: str) -> np.ndarray:
+    present = source.obs["split"].astype(str)
+    if not (present == name).any():
+        raise SettingsError(f"no split named {name!r} in the dataset; accepted: {', '.join(sorted(present.unique()))}")
+    return np.asarray(rows(source, name))
+
+
+def _aligned(models: Mapping[str, Estimator], source: Any) -> tuple[list[Predictor], np.ndarray]:
+    """Find each model's genes in the data, and the target genes that all have in common (positions in the data)."""
+    role = np.asarray(targets(source))
+    is_target = role if role.dtype == bool else np.isin(np.arange(len(source.var)), role)
+    inputs, positions = {}, {}
+    for name, model in models.items():
+        landmarks = align(model.landmark_genes(), source.var)
+        if landmarks.missing:
+            raise GeneError(
+                f"{name}: {len(landmarks.missing):,} of {model.n_features_in_:,} landmark genes are missing from "
+                f"the data: {first(landmarks.missing)}"
+            )
+        inputs[name] = landmarks.index
+        index = align(model.target_genes(), source.var).index
+        positions[name] = {int(at): place for place, at in enumerate(index) if at >= 0 and is_target[at]}
+    common = set.intersection(*(set(found) for found in positions.values()))
+    if not common:
+        counts = ", ".join(f"{name} {len(found):,}" for name, found in positions.items())
+        raise GeneError(
+            f"no target gene is common to the data ({int(is_target.sum()):,} target genes) and all models; "
+            f"target genes found in the data: {counts}"
+        )
+    genes = np.array(sorted(common), dtype=np.int64)
+    for name, model in models.items():
+        if len(genes) < model.n_targets_:
+            warn(f"{name}: compared on {len(genes):,} of its {model.n_targets_:,} target genes")
+    if len(genes) < is_target.sum():
+        warn(f"{len(genes):,} of the dataset's {int(is_target.sum()):,} target genes are inferred by every model")
+    found = [
+        Predictor(name, model, inputs[name], np.array([positions[name][int(at)] for at in genes]))
+        for name, model in models.items()
+    ]
+    return found, genes
+
+
+def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
+    names = [p.name for p in predictors]
+    if asked is not None:
+        if asked not in names:
+            raise SettingsError(f"no baseline named {asked!r}; accepted: {', '.join(names)}")
+        return asked
+    linear = [p.name for p in predictors if p.kind == "ols" or p.name.lower() in {"ols", "lr"}]
+    return (linear or names)[0]
+
+
+def _in_units(predictors: Sequence[Predictor], source: Any, genes: np.ndarray) -> list[Predictor]:
+    """Bring models of original units to the dataset's; warn of models of values that were normalised otherwise."""
+    ours = Normalization.from_dataset(source)
+    statistics = set_statistics(source, ours.set_name)
+    found = []
+    for predictor in predictors:
+        theirs = getattr(predictor.model, "normalization_", None)
+        if theirs is not None and theirs.standardize == "none" and statistics is not None:
+            predictor = InDatasetUnits.of(predictor, source, genes)
+            alike = all(getattr(theirs, name) == getattr(ours, name) for name in ("log2", "quantile", "units"))
+        else:
+            alike = same_units(predictor.model, predictor.inputs, source)
+        if not alike:
+            warn(
+                f"{predictor.name} was trained on values normalised otherwise than this dataset's: its errors may be "
+                "those of the units; evaluate on the dataset it was trained on, or train it anew"
+            )
+        found.append(predictor)
+    return found
+
+
+def _overall(split: str, predictors: Sequence[Predictor], found: Sequence[Found], baseline: str) -> pd.DataFrame:
+    base = next(f.errors for p, f in zip(predictors, found) if p.name == baseline)
+    records = []
+    for predictor, result in zip(predictors, found):
+        errors, pearson = result.errors, result.errors.pearson
+        records.append(
+            {
+                "split": split,
+                "model": predictor.name,
+                "kind": predictor.kind,
+                "error": errors.overall,
+                "sd": errors.overall_std,
+                "improvement": relative_improvement(errors.overall, base.overall),
+                "better": share_better(errors.mae, base.mae) if predictor.name != baseline else np.nan,
+                "pearson_mean": _over_genes(np.mean, pearson),
+                "pearson_median": _over_genes(np.median, pearson),
+                "spearman_mean": _over_genes(np.mean, result.spearman),
+                "spearman_median": _over_genes(np.median, result.spearman),
+                "rmse": float(errors.rmse.mean()),
+                "genes": errors.n_genes,
+                "profiles": errors.n,
+                "seconds": result.seconds,
+            }
+        )
+    return pd.DataFrame(records)
+
+
+def _over_genes(summary: Any, values: np.ndarray) -> float:
+    """Over the genes that vary: a constant gene has no correlation."""
+    known = values[~np.isnan(values)]
+    return float(summary(known)) if len(known) else float("nan")
+
+
+def _per_gene(split: str, predictor: Predictor, found: Found, genes: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "gene": genes.to_numpy(dtype=object),
+            "model": predictor.name,
+            "split": split,
+            "mae": found.errors.mae,
+            "rmse": found.errors.rmse,
+            "pearson": found.errors.pearson,
+            "spearman": found.spearman,
+        }
+    )
+
+
+def _fingerprint(source: Any, samples: np.ndarray, genes: np.ndarray) -> str:
+    """SHA-256 over the names of profiles and genes and the values of up to 64 profiles spread evenly."""
+    names = [*source.obs.index[samples].astype(str), "", *source.var.index[genes].astype(str)]
+    digest = hashlib.sha256("\n".join(names).encode())
+    spread = np.unique(samples[np.linspace(0, len(samples) - 1, 64).astype(int)])
+    for _, Y in blocks(source, spread, np.array([], dtype=np.int64), genes, 64):
+        digest.update(np.ascontiguousarray(Y).tobytes())
+    return digest.hexdigest()
+
+
+def _record(predictor: Predictor) -> dict[str, Any]:
+    model = predictor.model
+    if model is None:
+        return {"kind": predictor.kind}
+    return {
+        "kind": predictor.kind,
+        "settings": model.get_params(deep=False),
+        "landmarks": model.n_features_in_,
+        "targets": model.n_targets_,
+        "units": "original, brought to the dataset's" if isinstance(predictor, InDatasetUnits) else "the dataset's",
+        "fingerprint": model.fingerprint_,
+    }

@@ -1,0 +1,56 @@
+"""Models that work in original units, judged on a dataset that is standardised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from dgex.dataset.roles import set_statistics
+from dgex.dataset.standardize import unstandardize
+from dgex.evaluation.measuring import Predictor
+
+__all__ = ["InDatasetUnits"]
+
+
+@dataclass(frozen=True)
+class InDatasetUnits(Predictor):
+    """A model of log2 values as they are measured, whose errors are to be told in the dataset's standard deviations.
+
+    Landmark genes are taken back to original units by the mean and divisor that each profile was standardised with
+    (those of its set), the model predicts, and its predictions are standardised by the same set's mean and divisor
+    of the target genes. So its error of a gene is its error in original units over the same divisor as everyone's.
+    """
+
+    sets: np.ndarray = None  # type: ignore[assignment]  # of every profile of the dataset, the number of its set
+    landmarks: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # of every set, mean and divisor
+    targets: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+
+    @classmethod
+    def of(cls, predictor: Predictor, source: Any, genes: np.ndarray) -> Self:
+        """Wrap a predictor of the target genes at positions `genes` of the dataset `source`."""
+        obs = source.obs
+        names = obs["set"].astype(str).to_numpy() if "set" in obs else np.full(len(obs), "train")
+        unique, sets = np.unique(names, return_inverse=True)
+        statistics = [set_statistics(source, str(name)) for name in unique]
+        pairs = [pair for pair in statistics if pair is not None]
+        return cls(
+            predictor.name,
+            predictor.model,
+            predictor.inputs,
+            predictor.take,
+            sets=sets,
+            landmarks=tuple((mean[predictor.inputs], std[predictor.inputs]) for mean, std in pairs),
+            targets=tuple((mean[genes], std[genes]) for mean, std in pairs),
+        )
+
+    def __call__(self, X: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        inferred = np.empty((len(X), len(self.take)), dtype=np.float32)
+        sets = self.sets[samples]
+        for number in np.unique(sets):
+            rows = np.flatnonzero(sets == number)
+            raw = super().__call__(unstandardize(X[rows], *self.landmarks[number]), samples[rows])
+            mean, std = self.targets[number]
+            inferred[rows] = (raw.astype(np.float64) - mean) / std  # as dgex.prepare: differences in float64
+        return inferred

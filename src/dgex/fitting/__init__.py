@@ -1,0 +1,1 @@
+"""From a dataset to model folders: one model, or a grid of networks."""

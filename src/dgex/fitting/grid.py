@@ -1,0 +1,335 @@
+"""A grid of networks as one job that can be killed and resumed: the paper's 27 with one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import torch
+
+from dgex._version import __version__
+from dgex.atomic import check_output, holds_other
+from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
+from dgex.fitting.grid_plan import Member, deal, plan
+from dgex.fitting.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
+from dgex.fitting.splits import Splits, read_splits
+from dgex.fitting.train import check_settings, checkpoint_folder, train
+from dgex.models.network.dgex import DGEX
+from dgex.progress import Together, bar, note
+from dgex.training.batches.shared import one_copy
+from dgex.training.machine.device import own_stream, pick_device
+from dgex.training.processes.group import ALONE, Group, join
+from dgex.training.run.checkpoint import data_digest
+from dgex.training.run.interrupt import StopRequest
+from dgex.training.run.tensorboard import check_tensorboard
+
+__all__ = ["train_grid"]
+
+# Weights of the networks that are trained at once on a GPU where `jobs` is not told: one step of so many keeps it busy.
+SIDE_BY_SIDE = 100_000_000
+_MOST_JOBS = 8
+
+
+def train_grid(
+    data: str | os.PathLike[str] | ad.AnnData,
+    output: str | os.PathLike[str],
+    axes: Mapping[str, Sequence[Any]],
+    *,
+    validation: Sequence[str] = ("validation",),
+    jobs: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: int = 1,
+    tensorboard: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> Grid:
+    """Train a network for every combination of settings, each as `dgex.train` would.
+
+    Parameters
+    ----------
+    data : path or AnnData
+        A dataset made by `dgex.prepare`. It is read once, and lies on a GPU once, for all networks.
+    output : path
+        A folder for the model folders, named after what differs (`3000x2-dropout0.1`), with `grid.json` and
+        `grid.tsv`, which are brought up to date whenever a network is finished.
+    axes : dict of name to values
+        `hidden` (units), `layers` (hidden layers of that many units) and any other setting of `dgex.DGEX`.
+    validation : sequence of str
+        Sets that are watched; every network keeps its best epoch for each, and the grid its best network.
+    jobs : int, optional
+        Networks trained at once, each in a thread and on a CUDA stream of its own. None: one on the CPU; on a GPU
+        as many as together hold up to 100 million weights, the largest first.
+    overwrite : bool
+        Replace a grid that exists; what else is in its folder stays.
+    resume : bool
+        Go on with a grid of the same axes, settings and data: finished networks are kept, others go on from their
+        checkpoints. A finished grid is returned as it is.
+    checkpoint_every : int
+        Epochs between two checkpoints of a network.
+    tensorboard : path, optional
+        Folder of the learning curves as TensorBoard scalars, one in it for each network.
+    **settings
+        Settings that all networks share.
+
+    Returns
+    -------
+    Grid
+        A table of the networks, and the best for each set.
+
+    Raises
+    ------
+    SettingsError
+        An axis, a value or a setting that is not accepted.
+    ModelError
+        The folder holds a grid of other axes, settings or data, or something else.
+    OutputExistsError
+        It holds a grid, and neither `resume` nor `overwrite` was asked for.
+    DataError, GeneError
+        As `dgex.train`. A network that diverges is recorded and does not stop the others.
+    RankError
+        Another rank failed or was lost: under torchrun the networks are dealt to the ranks by their estimated cost, and
+        each is trained by one rank alone.
+    KeyboardInterrupt
+        Ctrl-C; finished networks and the checkpoints of the others are kept.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> axes = {"hidden": [3000, 6000, 9000], "layers": [1, 2, 3], "dropout": [0, 0.1, 0.25]}
+    >>> grid = dgex.train_grid("data.h5ad", "grid", axes, epochs=200)  # doctest: +SKIP
+    >>> dgex.load(grid.folder / grid.best["validation"])  # doctest: +SKIP
+    """
+    check_settings("dgex", settings)
+    if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs < 1):
+        raise SettingsError(f"jobs: found {jobs}, accepted a whole number, 1 or more")
+    members = plan(axes, settings)
+    folder = Path(output)
+    described = _described(axes, settings, members, validation)
+    if tensorboard is not None:
+        check_tensorboard()
+    with join(settings.get("device", "auto")) as joined, ExitStack() as stack:
+        group = joined.patient(f"while the grid was trained; {_ADVICE.format(folder=folder)}")
+        before = group.from_first(lambda: _opened(folder, data, described, overwrite, resume))
+        if before is not None and before["finished"] and before["bytes"] and before["bytes"] == _bytes(data):
+            note(f"{folder} is finished already; nothing to do")
+            return open_grid(folder, members, before["sets"])
+        read = read_splits(data, validation, stack, settings.get("placement", "auto"))
+        options = {"validation": list(validation), "checkpoint_every": checkpoint_every, "tensorboard": tensorboard}
+        return _Job(folder, members, described, read, _bytes(data), jobs, options, group).run(before)
+
+
+_ADVICE = "finished networks and checkpoints are in {folder}; resume=True (--resume) goes on from there"
+
+
+def _described(
+    axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], members: Sequence[Member], validation: Sequence[str]
+) -> dict[str, Any]:
+    """What a grid is of, but for its data: what must be the same when it goes on."""
+    shared = DGEX(**settings).get_params(deep=False)
+    varied = {"device", "placement", "shard", *axes, *(["hidden"] if "layers" in axes else [])}
+    shared = {name: value for name, value in shared.items() if name not in varied}
+    if "layers" in axes and "hidden" not in axes:
+        shared["hidden"] = members[0].settings["hidden"][0]
+    described = {"axes": {k: list(v) for k, v in axes.items()}, "settings": shared, "validation": list(validation)}
+    return json.loads(json.dumps(described, default=lambda value: value.item()))  # as it will be read back
+
+
+def _bytes(data: Any) -> list[Any] | None:
+    """Name and size of a file, enough to spare a finished grid the reading of it; None of data in memory."""
+    path = None if isinstance(data, ad.AnnData) else Path(data)
+    return [path.name, path.stat().st_size] if path is not None and path.is_file() else None
+
+
+def _opened(
+    folder: Path, data: Any, described: Mapping[str, Any], overwrite: bool, resume: bool
+) -> dict[str, Any] | None:
+    """What is known of the grid in `folder`: None where it is to be begun."""
+    if holds_other(folder, GRID):
+        raise ModelError(f"{folder} holds something else than a grid; give another folder")
+    check_output(folder, overwrite=True, inputs=[] if isinstance(data, ad.AnnData) else [data])
+    if not (folder / GRID).exists():
+        if resume:
+            note(f"no grid in {folder} yet: training starts from the beginning")
+        return None
+    if not resume and not overwrite:
+        raise OutputExistsError(
+            f"{folder} holds a grid; give another folder, resume=True (--resume) to continue it or "
+            "overwrite=True (--overwrite) to replace it"
+        )
+    try:
+        held = json.loads((folder / GRID).read_text("utf-8"))
+        names = [row["name"] for row in held["members"]]
+        known = {name: held["data"][name] for name in ("name", "bytes", "digest", "sets")}
+        before = {**held["axes"], **held["settings"], "validation": held["validation"]}
+        axes = held["axes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / GRID} is damaged ({type(error).__name__}: {error})") from error
+    if not resume:
+        _remove(folder, names)
+        return None
+    now = {**described["axes"], **described["settings"], "validation": described["validation"]}
+    differ = [
+        f"{name}: there {before.get(name)}, now {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name) or (name in axes) != (name in described["axes"])
+    ]
+    if differ:
+        raise ModelError(f"{folder} holds a grid of other axes or settings ({'; '.join(differ)})")
+    return known | {"finished": all(status_of(folder, name) in DONE for name in names)}
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    (folder / GRID).unlink()
+    for name in names:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.rmtree(checkpoint_folder(folder / name), ignore_errors=True)
+        diverged_file(folder, name).unlink(missing_ok=True)
+
+
+class _Job:
+    """The training of a grid, as one process sees it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        members: list[Member],
+        described: dict[str, Any],
+        read: Splits,
+        size: list[Any] | None,
+        jobs: int | None,
+        options: dict[str, Any],
+        group: Group,
+    ) -> None:
+        self.folder, self.members, self.read, self.options, self.group = folder, members, read, options, group
+        self.matrices = {name: (np.asarray(x.X), np.asarray(y.X)) for name, (x, y) in read.matrices.items()}
+        self.sets = [name for name in self.matrices if name != "train"]
+        landmarks, targets = (part.shape[1] for part in self.matrices["train"])
+        self.weights = {m.name: m.weights(landmarks, targets) for m in members}
+        self.costs = {m.name: m.cost(landmarks, targets) for m in members}
+        if any(member.settings.get("precision") == "tf32" for member in members):
+            jobs = 1  # PyTorch has one switch for all threads
+        self.jobs, self.device = jobs, group.device or pick_device(members[0].model().device)
+        if self.device == torch.device("cuda"):  # threads start on the first GPU, whichever this process has taken
+            self.device = torch.device("cuda", torch.cuda.current_device())
+        held_out = {name: self.matrices[name] for name in self.sets}
+        digest = data_digest(*self.matrices["train"], held_out)
+        self.described = {
+            "dgex": __version__,
+            "data": {"name": read.name, "bytes": size, "digest": digest, "sets": self.sets},
+            **described,
+        }
+
+    def run(self, before: Mapping[str, Any] | None) -> Grid:
+        """Train what is not finished, then tell what all have come to."""
+        if before is not None and before["digest"] != self.described["data"]["digest"]:
+            raise ModelError(
+                f"{self.folder} holds a grid of other data: the training or evaluation matrices of {self.read.name} "
+                f"are not those of {before['name']}"
+            )
+        if before is not None and before["finished"]:
+            note(f"{self.folder} is finished already; nothing to do")
+            return open_grid(self.folder, self.members, self.sets)
+        self.group.agree({"the data": self.described["data"]["digest"]})
+        left = self.group.from_first(self._begin)
+        mine = deal([self.costs[name] for name in left], self.group.size)[self.group.rank]
+        by_name = {member.name: member for member in self.members}
+        failed: str | None = None
+        try:
+            with one_copy(matrix for pair in self.matrices.values() for matrix in pair):
+                self._train([by_name[left[at]] for at in mine])
+        except RankError:  # told to stop
+            raise
+        except DgexError as error:
+            if self.group.size == 1:
+                raise
+            failed = str(error)
+        self.group.all_well(failed, _ADVICE.format(folder=self.folder))
+        return self._summary()
+
+    def _begin(self) -> list[str]:
+        """Make the folder, and list what is left to train."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        grid = self._summary()
+        left = grid.members.loc[~grid.members["status"].isin(DONE), "name"].tolist()
+        count, done = len(self.members), len(self.members) - len(left)
+        note(f"grid of {count} networks{f', {done} of them finished already' if done else ''}")
+        return left
+
+    def _summary(self) -> Grid:
+        grid = open_grid(self.folder, self.members, self.sets)
+        grid.write(self.described)  # by any rank: what it says is read from the folder of all
+        return grid
+
+    def _train(self, waiting: list[Member]) -> None:
+        """Train `waiting`, the largest first, as many at once as there is room for."""
+        total = sum(self.costs[member.name] for member in waiting)
+        running: dict[Future[None], Member] = {}
+        failure: BaseException | None = None
+        with (
+            bar(total, f"grid of {len(waiting)}") as whole,
+            StopRequest(patient=self.group.size > 1) as stop,
+            ThreadPoolExecutor(self.jobs or _MOST_JOBS) as pool,
+        ):
+            together = Together(whole)
+            try:
+                while running or (waiting and not stop.requested):
+                    while waiting and not stop.requested and (member := self._next(waiting, list(running.values()))):
+                        waiting.remove(member)
+                        running[pool.submit(self._member, member, together)] = member
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        member = running.pop(future)
+                        future.result()
+                        self._tell(member)
+            except BaseException as error:
+                failure = error
+                stop.requested = True  # the others end after their step, with a checkpoint, before the pool closes
+        if failure is not None and not isinstance(failure, KeyboardInterrupt):
+            raise failure
+        if stop.requested:
+            note(f"interrupted: {_ADVICE.format(folder=self.folder)}")
+            raise KeyboardInterrupt
+
+    def _next(self, waiting: Sequence[Member], running: Sequence[Member]) -> Member | None:
+        """The largest network that there is room for; None until another one is finished."""
+        if not running:
+            return waiting[0]
+        if self.jobs is not None:
+            return waiting[0] if len(running) < self.jobs else None
+        if self.device.type != "cuda" or len(running) == _MOST_JOBS:
+            return None
+        room = SIDE_BY_SIDE - sum(self.weights[member.name] for member in running)
+        return next((member for member in waiting if self.weights[member.name] <= room), None)
+
+    def _member(self, member: Member, together: Together) -> None:
+        """Train one network by the ordinary path, in a thread."""
+        output = self.folder / member.name
+        resume = checkpoint_folder(output).exists() or output.exists()
+        parts = int(member.settings.get("target_parts", 1))
+        with together.piece(member.name, self.costs[member.name], parts), own_stream(self.device):
+            try:
+                train(
+                    self.read,
+                    "dgex",
+                    output,
+                    resume=resume,
+                    group=ALONE,
+                    **self.options,
+                    **member.settings,
+                )
+            except DivergedError as error:
+                shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
+                diverged_file(self.folder, member.name).write_text(f"{error}\n", "utf-8")
+
+    def _tell(self, member: Member) -> None:
+        row = self._summary().members.set_index("name").loc[member.name]
+        told = [f"overall error {row[f'{name}.error']:.4f} on {name}" for name in self.sets]
+        what = "no model" if np.isnan(row["seconds"]) else f"{', '.join([*told, ''])}{row['seconds']:,.1f} s"
+        note(f"{member.name} {row['status']}: {what}")

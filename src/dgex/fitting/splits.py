@@ -1,0 +1,132 @@
+"""What training reads of a dataset: its rows and genes, apart, in memory or from disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex.arrays.maps import release
+from dgex.arrays.stored import SpooledRows, identity_of
+from dgex.dataset.normalization import Normalization
+from dgex.dataset.roles import check_dataset, landmarks, rows, targets
+from dgex.errors import SettingsError, first
+from dgex.progress import bar, note, warn
+from dgex.training.machine.memory import fits_host
+
+__all__ = ["Splits", "read_splits"]
+
+BLOCK = 4096
+ROLES = "landmarks", "targets"
+
+
+class Splits(NamedTuple):
+    """What training needs of a dataset, read once for as many models as one likes.
+
+    Attributes
+    ----------
+    matrices : dict of name to (AnnData, AnnData)
+        Landmark and target genes of the training profiles (`train`) and of every validation set.
+    obs : DataFrame
+        All profiles of the dataset.
+    normalization : Normalization
+        How raw profiles become what is trained on.
+    name : str
+        What the dataset is called.
+    """
+
+    matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
+    obs: pd.DataFrame
+    normalization: Normalization
+    name: str
+
+
+def read_splits(
+    data: str | os.PathLike[str] | ad.AnnData,
+    validation: Sequence[str],
+    stack: ExitStack,
+    placement: str = "auto",
+    spool_folder: Path | None = None,
+) -> Splits:
+    """Read the training rows and the validation sets, landmark and target genes apart: one copy of each.
+
+    What is worked on from disk (see `dgex.train`) stays there, in `spool_folder` or a temporary one, until `stack` is
+    closed.
+
+    Raises
+    ------
+    SettingsError, DataError, GeneError
+        As `dgex.train`.
+    """
+    if isinstance(data, ad.AnnData):
+        check_dataset(data)
+        splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
+        return Splits(splits, data.obs, Normalization.from_dataset(data), "in memory")
+    with io.open(data) as source:
+        check_dataset(source)
+        parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
+        masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
+        size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
+        spool = None
+        if placement == "disk" or (placement != "memory" and not fits_host(size)):
+            identity = identity_of(Path(data), source.obs, source.var, parts | dict(zip(ROLES, masks)))
+            spool = stack.enter_context(SpooledRows(spool_folder, identity, size))
+            said = "are there already" if spool.complete else "are written"
+            note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {said} in {spool.folder}")
+        splits = {s: _from_file(source, index, s, masks, spool) for s, index in parts.items()}
+        if spool is not None:
+            spool.finish()
+        return Splits(splits, source.obs, Normalization.from_dataset(source), Path(data).name)
+
+
+def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
+    present = obs["split"].astype(str).unique().tolist()
+    absent = [name for name in validation if name not in present]
+    if absent and list(validation) != ["validation"]:
+        raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")
+    if "train" in validation:
+        raise SettingsError("the training profiles cannot validate themselves; name a held-out set")
+    if absent:
+        warn("the dataset has no validation profiles: penalties and epochs cannot be chosen on held-out data")
+    return [name for name in validation if name in present]
+
+
+def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.AnnData]:
+    parts = []
+    for mask in (landmarks(data), targets(data)):
+        values = np.ascontiguousarray(data.X[index][:, mask], dtype=np.float32)
+        parts.append(ad.AnnData(values, obs=data.obs.iloc[index][[]], var=data.var[mask]))
+    return parts[0], parts[1]
+
+
+def _from_file(
+    source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], spool: SpooledRows | None
+) -> tuple[ad.AnnData, ad.AnnData]:
+    shapes = [(len(index), len(mask)) for mask in masks]
+    if spool is None:
+        matrices = [np.empty(shape, dtype=np.float32) for shape in shapes]
+    else:
+        matrices = [spool.matrix(f"{label}.{role}", shape) for role, shape in zip(ROLES, shapes)]
+    if spool is None or not spool.complete:
+        _fill(source, index, label, masks, matrices)
+    obs = source.obs.iloc[index][[]]
+    x, y = (ad.AnnData(matrix, obs=obs, var=source.var.iloc[mask]) for matrix, mask in zip(matrices, masks))
+    return x, y
+
+
+def _fill(source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], matrices: list[np.ndarray]) -> None:
+    at = 0
+    with bar(len(index), f"reading {label}") as progress:
+        for _, block in source.iter_blocks(BLOCK, samples=index):
+            for matrix, mask in zip(matrices, masks):
+                matrix[at : at + len(block)] = block[:, mask]
+                release(matrix)
+            at += len(block)
+            progress.advance(len(block))

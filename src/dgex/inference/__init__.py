@@ -1,0 +1,1 @@
+"""Profiles of landmark genes -> whole profiles, in blocks."""

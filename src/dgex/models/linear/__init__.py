@@ -1,0 +1,1 @@
+"""Linear regression from second moments: plain, ridge, lasso."""

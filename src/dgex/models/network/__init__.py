@@ -1,0 +1,1 @@
+"""The paper's multi-task network."""

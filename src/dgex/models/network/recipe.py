@@ -1,0 +1,76 @@
+"""From the settings of a network to what training takes: refused where no data could make them right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dgex.errors import SettingsError
+from dgex.training.batches.streams import PLACEMENTS
+from dgex.training.machine.device import pick_device
+from dgex.training.machine.tuning import check_precision
+from dgex.training.run.partition import PARTITIONS
+from dgex.training.run.parts import Recipe
+from dgex.training.run.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from dgex.models.network.dgex import DGEX
+
+__all__ = ["recipe_of"]
+
+# What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
+_NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard", "target_parts", "partition"}
+
+
+def recipe_of(model: DGEX) -> Recipe:
+    """Check the settings of a network and lay them out for training.
+
+    Raises
+    ------
+    SettingsError
+        A setting outside what is accepted.
+    """
+    hidden = _layers(model.hidden)
+    for name, value in {"dropout": model.dropout, "momentum": model.momentum}.items():
+        if not 0 <= value < 1:
+            raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
+    if not model.rate_scale > 0:
+        raise SettingsError(f"rate_scale: found {model.rate_scale}, accepted a number above 0")
+    check_precision(model.precision)
+    if model.placement != "auto" and model.placement not in PLACEMENTS:
+        raise SettingsError(f"placement: found {model.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
+    parts = model.target_parts
+    if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
+        raise SettingsError(f"target_parts: found {parts}, accepted a whole number, 1 or more")
+    if model.partition not in PARTITIONS:
+        raise SettingsError(f"partition: found {model.partition!r}, accepted {' or '.join(map(repr, PARTITIONS))}")
+    rate = model.learning_rate
+    settings = TrainingSettings(
+        learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
+        **{f.name: getattr(model, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
+    )
+    identity = {k: v for k, v in model.get_params(deep=False).items() if k not in _NOT_IDENTITY}
+    identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}
+    own = {name: getattr(model, name) for name in ("momentum", "dropout", "rate_scale", "seed")}
+    return Recipe(
+        hidden,
+        settings,
+        pick_device(model.device),
+        own,
+        identity,
+        precision=model.precision,
+        placement=model.placement,
+        shard=model.shard,
+        parts=int(parts),
+        partition=model.partition,
+    )
+
+
+def _layers(hidden: Sequence[int] | int) -> list[int]:
+    layers = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
+    if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
+        raise SettingsError(f"hidden: found {hidden}, accepted one or more numbers of units, each 1 or more")
+    return [int(n) for n in layers]

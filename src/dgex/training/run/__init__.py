@@ -1,0 +1,1 @@
+"""A run: schedule, loop, history, checkpoints."""

@@ -1,0 +1,302 @@
+"""Training from a dataset: the same in memory and from disk, honest choices on validation, clear refusals."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import dgex
+from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
+from dgex.fitting.splits import read_splits
+from dgex.fitting.train import accepted_settings, train
+from dgex.models.folder import registry
+
+
+@pytest.mark.parametrize("method", sorted(registry()))
+def test_file_and_memory_give_the_same_model(method: str, dataset: ad.AnnData, dataset_file: Path) -> None:
+    settings = {"hidden": (8,), "epochs": 2} if method == "dgex" else {}
+    model = train(dataset_file, method, dataset_file.parent / "model", **settings)
+    again = train(dataset, method, **settings)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    loaded = dgex.load(dataset_file.parent / "model")
+    np.testing.assert_array_equal(model.predict(X), loaded.predict(X))
+    assert loaded.normalization_ is not None
+    assert not (dataset_file.parent / "model.checkpoint").exists()
+
+
+def test_the_reported_error_is_the_validation_error(dataset: ad.AnnData) -> None:
+    model = train(dataset, "ols")
+    rows = (dataset.obs["split"] == "validation").to_numpy()
+    part = dataset[rows]
+    error = np.abs(model.predict(part) - np.asarray(part[:, model.targets_].X)).mean(axis=0)
+    found = model.metrics_["sets"]["validation"]
+    np.testing.assert_allclose([found["overall"], found["sd"]], [error.mean(), error.std()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["ridge", "lasso", "knn-ge", "knn"])
+def test_penalties_are_chosen_on_validation(method: str, dataset: ad.AnnData) -> None:
+    chosen = train(dataset, method).metrics_["sets"]["validation"]["overall"]
+    name = "alpha" if method in {"ridge", "lasso"} else "n_neighbors"
+    for value in (1e-3, 1.0, 1e3) if name == "alpha" else (1, 5, 15):
+        other = train(dataset, method, **{name: value}).metrics_["sets"]["validation"]["overall"]
+        assert chosen <= other * 1.002
+
+
+def test_test_profiles_do_not_matter(dataset: ad.AnnData) -> None:
+    changed = dataset.copy()
+    rows = (changed.obs["split"] == "test").to_numpy()
+    values = np.asarray(changed.X).copy()
+    values[rows] += 50
+    changed.X = values
+    X = dataset[:, train(dataset, "ols").landmarks_]
+    np.testing.assert_array_equal(train(dataset, "ridge").predict(X), train(changed, "ridge").predict(X))
+
+
+def test_the_folder_tells_what_it_was_trained_on(dataset_file: Path) -> None:
+    train(dataset_file, "dgex", dataset_file.parent / "m", hidden=(8,), epochs=3, learning_rate=0.01)
+    description = json.loads((dataset_file.parent / "m" / "model.json").read_text())
+    assert description["settings"]["learning_rate"] == 0.01
+    assert description["metrics"]["data"]["name"] == "data.h5ad"
+    assert description["normalization"]["standardize"] == "inductive"
+    history = (dataset_file.parent / "m" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        ({"method": "oracle"}, SettingsError, "unknown method 'oracle'; accepted: ols"),
+        ({"method": "ridge", "hidden": (3,)}, SettingsError, "ridge does not take hidden; accepted: alpha"),
+        ({"method": "ols", "validation": ["mars"]}, SettingsError, "no set named mars .* accepted: .*train"),
+        ({"method": "ols", "validation": ["train"]}, SettingsError, "cannot validate themselves"),
+    ],
+)
+def test_settings_that_are_not_accepted(
+    dataset: ad.AnnData, call: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        train(dataset, **call)
+
+
+def test_settings_are_refused_before_the_data_are_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="epochs"):
+        train(tmp_path / "not-there.h5ad", "dgex", epochs=0)
+
+
+def test_a_matrix_that_is_no_dataset(compendium: ad.AnnData, dataset: ad.AnnData, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="split"):
+        train(compendium, "ols", tmp_path / "m")
+    bare = dataset.copy()
+    del bare.var["role"]
+    with pytest.raises(GeneError, match="role"):
+        train(bare, "ols", tmp_path / "m")
+    few = dataset[(dataset.obs["split"] != "train").to_numpy()].copy()
+    with pytest.raises(DataError, match="training samples"):
+        train(few, "ols", tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_exists_and_a_finished_run(dataset_file: Path) -> None:
+    output = dataset_file.parent / "m"
+    train(dataset_file, "ols", output)
+    written = (output / "model.json").stat().st_mtime_ns
+    with pytest.raises(OutputExistsError):
+        train(dataset_file, "ols", output)
+    train(dataset_file, "ols", output, resume=True)
+    assert (output / "model.json").stat().st_mtime_ns == written
+    train(dataset_file, "ridge", output, overwrite=True)
+    assert dgex.load(output).kind == "ridge"
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.training.run.checkpoint import Checkpoints
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 6, "batch_size": 32, "learning_rate": 0.01}
+    train(dataset_file, "dgex", whole, **settings)
+    save, saved = Checkpoints.save, []
+
+    def killed_after_three(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
+        saved.append(run.epoch)
+        if len(saved) == 3:
+            raise SystemExit(9)
+
+    monkeypatch.setattr(Checkpoints, "save", killed_after_three)
+    with pytest.raises(SystemExit):
+        train(dataset_file, "dgex", part, **settings)
+    monkeypatch.undo()
+    assert not part.exists()
+    with pytest.raises(DgexError, match="resume"):
+        train(dataset_file, "dgex", part, **settings)
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+NETWORK: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learning_rate": 0.01}
+
+
+def test_profiles_that_memory_does_not_hold_are_worked_on_from_disk(
+    dataset: ad.AnnData, dataset_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dgex.training.machine import memory
+
+    caplog.set_level("INFO", logger="dgex")
+    monkeypatch.setattr(memory, "host_memory", lambda: 1000)
+    output = dataset_file.parent / "m"
+    model = train(dataset_file, "dgex", output, **NETWORK)
+    assert f"their rows are written in {output}.checkpoint/rows" in caplog.text
+    assert "training from disk" in caplog.text
+    again = train(dataset, "dgex", placement="disk", **NETWORK)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    assert {p.name for p in dataset_file.parent.iterdir()} == {"data.h5ad", "m"}
+
+
+@pytest.mark.parametrize("method", sorted(registry()))
+def test_other_methods_take_rows_from_a_temporary_folder(
+    method: str, dataset: ad.AnnData, dataset_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.fitting import splits
+
+    settings = {"hidden": (8,), "epochs": 2, "placement": "device"} if method == "dgex" else {}
+    plain = train(dataset, method, **settings)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(splits, "fits_host", lambda size: False)
+    model = train(dataset_file, method, **settings)
+    X = dataset[:, model.landmarks_]
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_killed_run_takes_the_rows_that_it_wrote(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.fitting import splits
+    from dgex.training.run.checkpoint import Checkpoints
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings = {**NETWORK, "placement": "disk"}
+    train(dataset_file, "dgex", whole, **settings)
+    save = Checkpoints.save
+
+    def killed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
+        raise SystemExit(9)
+
+    monkeypatch.setattr(Checkpoints, "save", killed)
+    with pytest.raises(SystemExit):
+        train(dataset_file, "dgex", part, **settings)
+    monkeypatch.undo()
+
+    def unread(*args: Any) -> None:
+        raise AssertionError("the file was read again")
+
+    monkeypatch.setattr(splits, "_fill", unread)
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_a_run_that_cannot_write_its_rows_leaves_nothing(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.arrays import stored as spooled
+
+    monkeypatch.setattr(spooled.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 5}))
+    with pytest.raises(DgexError, match="has no room for them either"):
+        train(dataset_file, "dgex", dataset_file.parent / "m", placement="disk", **NETWORK)
+    assert [p.name for p in dataset_file.parent.iterdir()] == ["data.h5ad"]
+
+
+def test_scalars_go_beside_those_of_other_runs(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.training.run import tensorboard as board
+
+    with pytest.raises(SettingsError, match="tensorboard: ols has no learning curve"):
+        train(dataset_file, "ols", tensorboard="tb")
+    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"pip install 'dgex\[tensorboard\]'"):
+        train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard="tb", **NETWORK)
+    monkeypatch.undo()
+    pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed")
+    train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard=dataset_file.parent / "tb", **NETWORK)
+    assert list((dataset_file.parent / "tb" / "m").glob("events.out.tfevents.*"))
+
+
+def test_an_interrupted_run_goes_on_though_its_best_so_far_is_saved(
+    dataset_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.training.run.interrupt import StopRequest
+
+    whole, part = dataset_file.parent / "whole", dataset_file.parent / "part"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learning_rate": 0.01}
+    train(dataset_file, "dgex", whole, **settings)
+    deferred, calls = StopRequest.deferred, [0]
+
+    def pressed(self: Any) -> Any:  # Ctrl-C while the first epoch is kept and while it is written
+        calls[0] += 1
+        self.requested = calls[0] == 2
+        return deferred(self)
+
+    monkeypatch.setattr(StopRequest, "deferred", pressed)
+    assert train(dataset_file, "dgex", part, **settings).stopped_ == "interrupted"
+    monkeypatch.undo()
+    assert (part / "model.json").exists()
+    train(dataset_file, "dgex", part, resume=True, **settings)
+    assert (part / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not (dataset_file.parent / "part.checkpoint").exists()
+
+
+def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
+    read = read_splits(dataset, ["validation"], ExitStack())
+    for method in ("ols", "dgex"):
+        settings = {"hidden": (4,), "epochs": 1} if method == "dgex" else {}
+        model, again = train(read, method, **settings), train(dataset, method, **settings)
+        X = dataset[:, model.landmarks_]
+        np.testing.assert_array_equal(model.predict(X), again.predict(X))
+        assert model.metrics_["sets"] == again.metrics_["sets"]
+
+
+def test_accepted_settings_are_those_of_the_estimator() -> None:
+    assert accepted_settings("ridge")["alpha"] is None
+    assert {"hidden", "dropout", "epochs", "batch_size"} <= set(accepted_settings("dgex"))
+
+
+def test_a_removal_cut_short_leaves_no_checkpoint(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgex.fitting import train as fitting
+
+    output = dataset_file.parent / "m"
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 2}
+    with monkeypatch.context() as killed:
+        killed.setattr(fitting.shutil, "rmtree", lambda *args, **options: None)
+        first = train(dataset_file, "dgex", output, **settings)
+    assert fitting.checkpoint_folder(output).exists()
+    assert not fitting.holds_checkpoint(output)
+    again = train(dataset_file, "dgex", output, resume=True, **settings)
+    assert again.history_.equals(first.history_)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(
+    dataset_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dgex.training.run import loop
+
+    output = dataset_file.parent / "m"
+    learn, epochs = loop._learn, []
+
+    def stopped(*args: Any) -> float:
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return learn(*args)
+
+    settings: dict[str, Any] = {"hidden": (8,), "epochs": 5, "checkpoint_every": 100}
+    monkeypatch.setattr(loop, "_learn", stopped)
+    assert len(train(dataset_file, "dgex", output, **settings).history_) == 2
+    monkeypatch.undo()
+    assert len(train(dataset_file, "dgex", output, resume=True, **settings).history_) == 5

@@ -1,0 +1,210 @@
+"""Inference: by name, in blocks, in either unit, one profile alone, resumable, and never half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+import dgex
+from dgex.errors import DataError, DgexError, GeneError, ModelError, OutputExistsError, SettingsError
+from dgex.fitting.train import train
+from dgex.inference import infer as inference
+
+
+@pytest.fixture(scope="module")
+def model(dataset: ad.AnnData) -> Any:
+    return train(dataset, "ridge", alpha=10.0)
+
+
+@pytest.fixture
+def panel(compendium: ad.AnnData) -> ad.AnnData:
+    """Raw landmark values of some profiles, as a laboratory would bring them."""
+    return compendium[:25, (compendium.var["role"] == "landmark").to_numpy()].copy()
+
+
+def targets_of(result: ad.AnnData) -> np.ndarray:
+    return np.asarray(result.X)[:, (result.var["origin"] == "inferred").to_numpy()]
+
+
+def test_values_follow_from_the_models_own_steps(model: Any, panel: ad.AnnData) -> None:
+    mean, std = model.normalization_.landmark_mean, model.normalization_.landmark_std
+    standardised = (np.asarray(panel.X) - mean) / std
+    expected = model.predict(standardised) * model.normalization_.target_std + model.normalization_.target_mean
+    result = dgex.infer(panel, model)
+    np.testing.assert_allclose(targets_of(result), expected, rtol=1e-5, atol=1e-4)
+    measured = (result.var["origin"] == "measured").to_numpy()
+    np.testing.assert_array_equal(np.asarray(result.X)[:, measured], panel.X)
+    assert result.var["origin"].value_counts().to_dict() == {"inferred": 30, "measured": 20}
+
+
+def test_standardised_units(model: Any, panel: ad.AnnData) -> None:
+    original, standard = dgex.infer(panel, model), dgex.infer(panel, model, units="standardized")
+    back = targets_of(standard) * model.normalization_.target_std + model.normalization_.target_mean
+    np.testing.assert_allclose(back, targets_of(original), rtol=1e-5, atol=1e-4)
+
+
+def test_inferred_values_are_near_the_truth(model: Any, dataset: ad.AnnData, compendium: ad.AnnData) -> None:
+    test = (dataset.obs["split"] == "test").to_numpy()
+    whole = compendium[dataset.obs_names[test]]
+    result = dgex.infer(whole[:, model.landmarks_].copy(), model)
+    truth = np.asarray(whole[:, model.targets_].X)
+    assert np.abs(targets_of(result) - truth).mean() < 0.8 * np.abs(truth - truth.mean(0)).mean()
+
+
+@pytest.mark.parametrize("block", [1, 7, 25, 1000])
+def test_blocks_do_not_matter(model: Any, panel: ad.AnnData, block: int) -> None:
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(panel, model, block=block).X),
+        np.asarray(dgex.infer(panel, model).X),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_one_profile_alone(model: Any, panel: ad.AnnData) -> None:
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(panel[3:4].copy(), model).X), np.asarray(dgex.infer(panel, model).X)[3:4], rtol=1e-5
+    )
+
+
+def test_order_and_further_genes(model: Any, panel: ad.AnnData) -> None:
+    further = pd.DataFrame(np.arange(25.0), index=panel.obs_names, columns=["SPIKE"])
+    mixed = ad.AnnData(pd.concat([further, panel.to_df().iloc[:, ::-1]], axis=1).astype(np.float32))
+    dropped, carried = (dgex.infer(mixed, model, extra=extra) for extra in ("drop", "carry"))
+    np.testing.assert_allclose(np.asarray(dropped.X), np.asarray(dgex.infer(panel, model).X), rtol=1e-6)
+    assert carried.var_names[-1] == "SPIKE"
+    assert carried.var["origin"].iloc[-1] == "carried"
+    np.testing.assert_array_equal(np.asarray(carried.X)[:, -1], np.arange(25.0))
+
+
+@pytest.mark.parametrize("suffix", [".gctx", ".h5ad", ".gct", ".tsv.gz", ".parquet", ".zarr"])
+def test_any_format_in_and_out(model: Any, panel: ad.AnnData, tmp_path: Path, suffix: str) -> None:
+    source, output = tmp_path / f"panel{suffix}", tmp_path / f"full{suffix}"
+    dgex.write(panel, source)
+    assert dgex.infer(source, model, output) is None
+    result = dgex.read(output)
+    expected = dgex.infer(panel, model)
+    assert result.var_names.tolist() == expected.var_names.tolist()
+    np.testing.assert_allclose(np.asarray(result.X), np.asarray(expected.X), rtol=1e-4, atol=1e-3)
+
+
+def test_missing_landmarks(model: Any, panel: ad.AnnData) -> None:
+    part = panel[:, 2:].copy()
+    with pytest.raises(GeneError, match=r"2 of 20 landmark genes are missing from the input: LM.*impute"):
+        dgex.infer(part, model)
+    result = dgex.infer(part, model, missing="impute")
+    assert (result.var["origin"] == "imputed").sum() == 2
+    np.testing.assert_allclose(
+        np.asarray(result.X)[:, :2], np.tile(model.normalization_.landmark_mean[:2], (25, 1)), rtol=1e-5
+    )
+
+
+def test_no_common_genes(model: Any, panel: ad.AnnData) -> None:
+    panel.var_names = [f"{i}_at" for i in range(20)]
+    panel.var = panel.var[[]]
+    with pytest.raises(GeneError, match=r"no landmark gene of the model is in the input: .*0_at, 1_at"):
+        dgex.infer(panel, model, missing="impute")
+
+
+def test_own_statistics_undo_a_shift_of_platform(model: Any, panel: ad.AnnData) -> None:
+    moved = panel.copy()
+    moved.X = np.asarray(panel.X) * np.float32(2) + np.float32(10)
+    ours, theirs = (dgex.infer(x, model, standardize="own", block=7) for x in (panel, moved))
+    np.testing.assert_allclose(targets_of(ours), targets_of(theirs), atol=2e-2)
+    with pytest.raises(DataError, match="no statistics of its own"):
+        dgex.infer(panel[:1].copy(), model, standardize="own")
+
+
+def test_nan_is_refused_and_nothing_is_left(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    values = np.asarray(panel.X).copy()
+    values[20, 4] = np.nan
+    panel.X = values
+    with pytest.raises(DataError, match=f"landmark gene {panel.var_names[4]} of profile {panel.obs_names[20]}"):
+        dgex.infer(panel, model, tmp_path / "full.gctx", block=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"units": "yards"}, {"extra": "x"}, {"missing": "x"}, {"block": 0}, {"resume": True}]
+)
+def test_settings_that_are_not_accepted(model: Any, panel: ad.AnnData, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        dgex.infer(panel, model, **wrong)
+
+
+def test_an_output_that_exists_or_has_no_format(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    (tmp_path / "full.gctx").write_text("precious")
+    with pytest.raises(OutputExistsError):
+        dgex.infer(panel, model, tmp_path / "full.gctx")
+    with pytest.raises(DgexError, match="accepted"):
+        dgex.infer(panel, model, tmp_path / "full.docx")
+    assert (tmp_path / "full.gctx").read_text() == "precious"
+
+
+def test_work_goes_on_where_it_stopped(
+    model: Any, panel: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, seen = tmp_path / "full.h5ad", []
+    predict = type(model).predict
+
+    def counted(self: Any, X: np.ndarray) -> np.ndarray:
+        seen.append(len(X))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return predict(self, X)
+
+    monkeypatch.setattr(type(model), "predict", counted)
+    with pytest.raises(KeyboardInterrupt):
+        dgex.infer(panel, model, output, block=5, resume=True)
+    assert not output.exists()
+    with pytest.raises(ModelError, match="another input, model or block size"):
+        dgex.infer(panel, model, output, block=6, resume=True)
+    dgex.infer(panel, model, output, block=5, resume=True)
+    assert seen == [5, 5, 5, 5, 5, 5], "two blocks were kept, the third was done again"
+    monkeypatch.undo()
+    np.testing.assert_allclose(np.asarray(dgex.read(output).X), np.asarray(dgex.infer(panel, model, block=5).X))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full.h5ad"]
+
+
+def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(inference, "warn", said.append)
+    dgex.infer(panel, model)
+    assert not said
+    panel.X = np.asarray(panel.X) + np.float32(10)
+    dgex.infer(panel, model)
+    assert "far from the training data" in said[0]
+
+
+def test_a_linear_panel_is_refused_or_logged(model: Any, panel: ad.AnnData) -> None:
+    linear = panel.copy()
+    linear.X = np.exp2(np.asarray(panel.X)) - 1
+    with pytest.raises(DataError, match="--log2 auto"):
+        dgex.infer(linear, model)
+    logged = dgex.infer(linear, model, log2="auto")
+    np.testing.assert_allclose(targets_of(logged), targets_of(dgex.infer(panel, model)), atol=1e-3)
+
+
+def test_a_standardised_dataset_is_refused(model: Any, dataset: ad.AnnData) -> None:
+    with pytest.raises(DataError, match="takes values as they were measured"):
+        dgex.infer(dataset, model)
+
+
+def test_too_few_landmarks_are_not_imputed(model: Any, panel: ad.AnnData) -> None:
+    with pytest.raises(GeneError, match="only 9 of 20 landmark genes"):
+        dgex.infer(panel[:, :9].copy(), model, missing="impute")
+
+
+def test_the_input_is_never_overwritten(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    dgex.write(panel, tmp_path / "panel.h5ad")
+    before = (tmp_path / "panel.h5ad").read_bytes()
+    with pytest.raises(DgexError, match="is the file to read"):
+        dgex.infer(tmp_path / "panel.h5ad", model, tmp_path / "panel.h5ad", overwrite=True)
+    with pytest.raises(DgexError, match="is the file to read"):
+        dgex.prepare(tmp_path / "panel.h5ad", tmp_path / "panel.h5ad", overwrite=True)
+    assert (tmp_path / "panel.h5ad").read_bytes() == before
