@@ -17,7 +17,6 @@ from dgex.errors import DgexError, FileError, OutputExistsError
 
 __all__ = [
     "PARTIAL",
-    "alone",
     "atomic_file",
     "atomic_folder",
     "check_output",
@@ -63,9 +62,7 @@ def check_output(
     if any(target.resolve() == Path(source).resolve() for source in inputs):
         raise FileError(f"{target} is the file to read; give another name")
     if target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{target} exists already; give another name, or overwrite=True (--overwrite) to replace it"
-        )
+        raise OutputExistsError(f"{target} exists already; give another name, or overwrite=True to replace it")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -96,38 +93,6 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 def readable(path: Path) -> None:
     """Give a file the mode that the user's umask asks for; some writers make theirs private."""
     os.chmod(path, 0o666 & ~_umask())
-
-
-@contextmanager
-def alone(folder: str | os.PathLike[str], command: str) -> Iterator[None]:
-    """Keep a second process out of `folder`; the lock ends with the process, however it ends.
-
-    Raises
-    ------
-    FileError
-        Another process is at work there (`command` says what it was), or the folder cannot be read.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise FileError(f"cannot read {os.fspath(folder)}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileError(
-                f"another {command} is at work in {os.fspath(folder)}; wait for it or give another folder"
-            ) from error
-        except OSError:
-            pass  # file systems without locks
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -19,14 +19,46 @@ __all__ = [
 
 
 class DgexError(Exception):
-    """Base of all errors the user can mend; the command line prints it as one line and exits with 1."""
+    """Base of all errors the user can mend; the command line prints it as one line and exits with 1.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    found : object, optional
+        What was found instead; told after the message, text in quotes.
+    accepted : str or iterable, optional
+        What is accepted; told last.
+
+    Attributes
+    ----------
+    message, found, accepted
+        As given; None where a message says it all.
+
+    Examples
+    --------
+    >>> error = SettingsError("dropout", found=1.5, accepted="0 or more, below 1")
+    >>> str(error), error.found
+    ('dropout: found 1.5, accepted 0 or more, below 1', 1.5)
+    """
+
+    def __init__(
+        self, message: str = "", *, found: object = None, accepted: str | Iterable[object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.found, self.accepted = message, found, accepted
+
+    def __str__(self) -> str:
+        told = []
+        if self.found is not None:
+            told.append(f"found {self.found!r}" if isinstance(self.found, str) else f"found {self.found}")
+        if self.accepted is not None:
+            told.append(f"accepted {self.accepted if isinstance(self.accepted, str) else first(self.accepted, 20)}")
+        return f"{self.message}: {', '.join(told)}" if told else self.message
 
 
 class FileError(DgexError, OSError):
     """A file or folder that is missing, truncated, of a wrong format, or that cannot be written."""
-
-    def __str__(self) -> str:  # OSError would print its arguments as a tuple
-        return str(self.args[0]) if self.args else ""
 
 
 class OutputExistsError(FileError):

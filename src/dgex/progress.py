@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -16,6 +16,7 @@ __all__ = ["Bar", "Together", "bar", "enable", "note", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
+_in_words: Callable[[str], str] = str
 LINE_EVERY = 30.0  # seconds between two lines of progress in a log
 
 
@@ -120,9 +121,10 @@ class _Share:
 _piece: ContextVar[_Share | None] = ContextVar("piece", default=None)
 
 
-def enable(on: bool = True) -> None:
-    """Show notes and bars on stderr from now on (the command line does this once)."""
-    global _console
+def enable(on: bool = True, in_words: Callable[[str], str] = str) -> None:
+    """Show notes and bars on stderr from now on, notes as `in_words` puts them (the command line does this once)."""
+    global _console, _in_words
+    _in_words = in_words
     if not on:
         _console = None
         return
@@ -141,7 +143,7 @@ def note(message: str) -> None:
     if _console is None or _piece.get() is not None:
         _log.info(message)
     else:
-        _console.print(message, markup=False)
+        _console.print(_in_words(message), markup=False)
 
 
 def warn(message: str) -> None:
@@ -151,7 +153,7 @@ def warn(message: str) -> None:
     if _console is None:
         _log.warning(message)
     else:
-        _console.print(f"warning: {message}", markup=False, style="yellow")
+        _console.print(f"warning: {_in_words(message)}", markup=False, style="yellow")
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def _claim(folder: Path, settings: dict[str, Any], overwrite: bool) -> None:
         finished = (folder / "report.html").exists()
         if (finished or not same) and not overwrite:
             what = "a finished demonstration" if finished else "a demonstration with other settings"
-            raise OutputExistsError(f"{folder} holds {what}; overwrite=True (--overwrite) does it again")
+            raise OutputExistsError(f"{folder} holds {what}; overwrite=True does it again")
         if finished or not same:
             _empty(folder)
     check_output(folder / "demo.json", overwrite=True)

@@ -19,12 +19,12 @@ import pytest
 from small_study import NETWORKS, SMALL
 
 import dgex
-from dgex.atomic import alone
 from dgex.errors import DataError, FileError, ModelError, OutputExistsError, SettingsError
 from dgex.paper import fit, stages
 from dgex.paper.fit import MEASURED
 from dgex.paper.measured import read_measured
 from dgex.paper.tables import text
+from dgex.work import alone
 
 
 def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_called: list[str] = []  # the command that runs
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -36,6 +39,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
@@ -43,7 +47,8 @@ def _main(
 ) -> None:
     from dgex import progress
 
-    progress.enable(not quiet and progress.speaks())
+    _called[:] = [context.invoked_subcommand or ""]
+    progress.enable(not quiet and progress.speaks(), in_words=with_flags)
 
 
 app.command("info", cls=GeneTables)(data.info)
@@ -67,7 +72,7 @@ def run() -> None:
     try:
         app()
     except DgexError as error:
-        _fail(str(error))
+        _fail(with_flags(str(error)))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -78,6 +83,21 @@ def run() -> None:
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+
+
+def with_flags(text: str) -> str:
+    """Tell beside every Python argument in a message, `resume=True`, the flag that does the same."""
+    known: Any = typer.main.get_command(app)
+    command = known.commands.get(_called[0]) if _called else None
+    options = {flag for parameter in getattr(command, "params", ()) for flag in parameter.opts}
+
+    def both(match: re.Match[str]) -> str:
+        flag, value = "--" + match[1].replace("_", "-"), match[2].strip("'")
+        if flag not in options:
+            return match[0]
+        return f"{match[0]} ({flag})" if value == "True" else f"{match[0]} ({flag} {value})"
+
+    return re.sub(r"\b([a-z][a-z0-9_]*)=(True|'[\w-]+'|[A-Z]+\b)(?! \()", both, text)
 
 
 def _fail(message: str) -> None:

@@ -126,7 +126,7 @@ def train_grid(
         return _Job(folder, members, described, read, _bytes(data), jobs, options, group).run(before)
 
 
-_ADVICE = "finished networks and checkpoints are in {folder}; resume=True (--resume) goes on from there"
+_ADVICE = "finished networks and checkpoints are in {folder}; resume=True goes on from there"
 
 
 def _described(
@@ -161,8 +161,7 @@ def _opened(
         return None
     if not resume and not overwrite:
         raise OutputExistsError(
-            f"{folder} holds a grid; give another folder, resume=True (--resume) to continue it or "
-            "overwrite=True (--overwrite) to replace it"
+            f"{folder} holds a grid; give another folder, resume=True to continue it or overwrite=True to replace it"
         )
     try:
         held = json.loads((folder / GRID).read_text("utf-8"))

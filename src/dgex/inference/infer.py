@@ -171,7 +171,7 @@ def _plan(model: Estimator, data: Any, units: str, extra: str, missing: str) -> 
     if found.missing and missing == "error":
         raise GeneError(
             f"{len(found.missing):,} of {total:,} landmark genes are missing from the input: {first(found.missing)}; "
-            "missing='impute' (--missing impute) takes the training mean for them"
+            "missing='impute' takes the training mean for them"
         )
     if found.found < total * LEAST:
         raise GeneError(
@@ -193,7 +193,7 @@ def _plan(model: Estimator, data: Any, units: str, extra: str, missing: str) -> 
         carried = np.array([i for i in range(len(data.var)) if i not in used | measured], dtype=np.int64)
     left = len(data.var) - len(used) - len(carried) - len(measured)
     if left:
-        note(f"{left:,} further genes of the input are dropped; extra='carry' (--extra carry) keeps them")
+        note(f"{left:,} further genes of the input are dropped; extra='carry' keeps them")
     if measured:
         note(f"{len(measured):,} target genes were measured in the input; the result holds inferred values for them")
     names = data.var.index[carried].astype(str)
@@ -215,7 +215,7 @@ def _own_statistics(plan: _Plan, data: Any, block: int) -> tuple[np.ndarray, np.
         square += ((values - values.mean(0)) ** 2).sum(0) + delta**2 * count * len(values) / total
         mean, count = mean + delta * len(values) / total, total
     if count < 2:
-        raise DataError("one profile has no statistics of its own; standardize='model' (--standardize model) works")
+        raise DataError("one profile has no statistics of its own; standardize='model' works")
     return mean.astype(np.float32), (np.sqrt(square / count) + 1e-3).astype(np.float32)
 
 
@@ -272,7 +272,7 @@ def _logged(plan: _Plan, values: np.ndarray) -> np.ndarray:
     elif normalization.quantile == "none":  # ranks do not depend on the scale
         raise DataError(
             f"the input looks linear (up to {values.max():.4g}) and the model is of log2 expression; "
-            "log2='auto' (--log2 auto) takes log2(x + 1)"
+            "log2='auto' takes log2(x + 1)"
         )
     return values
 
@@ -310,7 +310,7 @@ def _tell_distance(x: np.ndarray) -> None:
         return
     warn(
         f"the input lies far from the training data: the median landmark gene is {distance:.1f} training standard "
-        "deviations off; another scale or platform? standardize='own' (--standardize own) uses its own statistics"
+        "deviations off; another scale or platform? standardize='own' uses its own statistics"
     )
 
 

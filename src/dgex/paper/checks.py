@@ -108,5 +108,5 @@ def check_same(found: Described) -> None:
     if now != found.facts["fingerprint"]:
         raise DataError(
             f"{found.path} is not the dataset that this study began with: its fingerprint is {now[:16]}, it was "
-            f"{found.facts['fingerprint'][:16]}; overwrite=True (--overwrite) begins anew"
+            f"{found.facts['fingerprint'][:16]}; overwrite=True begins anew"
         )

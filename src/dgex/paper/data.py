@@ -168,7 +168,7 @@ def raw_folder(plan: Plan) -> Path:
     """The folder of the raw files of a source that needs one."""
     if not plan.raw:
         brings = "; dgex download gse92743 DIR brings them" if plan.data == "gse92743" else ""
-        raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR (--raw DIR){brings}")
+        raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR{brings}")
     if not Path(plan.raw).is_dir():
         raise FileError(f"no folder at {plan.raw}; accepted: the folder that holds the files of {plan.data}")
     return Path(plan.raw)
@@ -216,7 +216,7 @@ def platforms_of(path: Path, plan: Plan) -> list[Platform]:
         raise DataError(
             f"{path} has no set {first(absent) if absent else 'to select on and to test on'}; found "
             f"{first(present)}; accepted: validation and test, pairs NAME-va and NAME-te, or "
-            "platforms=[(name, validation, test)] (--platform NAME=VALIDATION,TEST)"
+            "platforms=[(name, validation, test)]"
         )
     return wanted
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dgex.atomic import PARTIAL, alone, check_output, clear_partial, holds_other, json_dump
+from dgex.atomic import PARTIAL, check_output, clear_partial, holds_other, json_dump
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.paper.checks import check_source
 from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
@@ -19,6 +19,7 @@ from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, read_json, run_stages
 from dgex.progress import note
+from dgex.work import alone
 
 __all__ = ["reproduce"]
 
@@ -124,7 +125,7 @@ def _claim(study: Study, overwrite: bool) -> None:
         elif differ:
             raise ModelError(
                 f"{study.folder} holds a study with other settings ({'; '.join(differ)}); give another folder, the "
-                "same settings, or overwrite=True (--overwrite) to begin anew"
+                "same settings, or overwrite=True to begin anew"
             )
         else:
             note(f"going on with the study in {study.folder}")
@@ -166,7 +167,7 @@ def _held(marker: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(marker.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{marker} is damaged ({error}); overwrite=True (--overwrite) begins anew") from None
+        raise ModelError(f"{marker} is damaged ({error}); overwrite=True begins anew") from None
 
 
 def _empty(folder: Path) -> None:

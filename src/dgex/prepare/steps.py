@@ -174,10 +174,7 @@ def treat_constant(work: Work, options: Options) -> None:
         what = " and ".join(
             f"{int((roles == role).sum()):,} {role} genes" for role in ("landmark", "target") if (roles == role).any()
         )
-        raise DataError(
-            f"{what} constant over the training samples: {first(names)}; "
-            "constant='drop' (--constant drop) leaves them out"
-        )
+        raise DataError(f"{what} constant over the training samples: {first(names)}; constant='drop' leaves them out")
 
 
 def normalize_quantiles(work: Work, options: Options) -> None:

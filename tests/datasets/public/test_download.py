@@ -18,13 +18,13 @@ import pytest
 from web import Site, Step
 
 import dgex
-from dgex.atomic import alone
 from dgex.cli.app import run
 from dgex.datasets.public import download as room
 from dgex.datasets.public.download import download, files
 from dgex.datasets.public.fetch import Patience, fetch
 from dgex.datasets.public.sources import sources
 from dgex.errors import DataError, DgexError, FileError
+from dgex.work import alone
 
 GENES = "GSE92743_Broad_GTEx_gene_info.txt"
 

@@ -293,9 +293,7 @@ def refuse_existing(folder: Path) -> None:
         Says how to go on with it.
     """
     if (folder / DESCRIPTION).exists() or (folder / PARTITION).exists():
-        raise OutputExistsError(
-            f"{folder} holds a checkpoint; give another folder, or resume=True (--resume) to continue it"
-        )
+        raise OutputExistsError(f"{folder} holds a checkpoint; give another folder, or resume=True to continue it")
 
 
 def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:

@@ -174,7 +174,7 @@ def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, file
     """Train this rank's parts, and take the others' when all are done."""
     if files.checkpoint_dir is None:
         raise SettingsError("target_parts over several processes need checkpoint_dir, a folder that all of them see")
-    advice = f"finished epochs of every part are in {files.checkpoint_dir}; resume=True (--resume) goes on from there"
+    advice = f"finished epochs of every part are in {files.checkpoint_dir}; resume=True goes on from there"
     group = group.patient(f"while parts of the targets were trained; {advice}")
     facts = {"target_parts": recipe.parts, "partition": recipe.partition, "epochs": recipe.settings.epochs}
     group.agree({"the data": data_digest(X, Y, sets)[:12], **recipe.identity, **facts, "resume": files.resume})
