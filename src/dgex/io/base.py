@@ -24,7 +24,7 @@ Selection: TypeAlias = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.I
 
 
 class ExpressionFile(ABC):
-    """A matrix of profiles x genes on disk; a context manager.
+    """A matrix of profiles x genes, on disk or in memory; a context manager.
 
     Attributes
     ----------
@@ -66,6 +66,11 @@ class ExpressionFile(ABC):
 
     def close(self) -> None:  # noqa: B027 (most formats hold nothing)
         """Give back what the file holds open."""
+
+    @property
+    def name(self) -> str:
+        """What messages and records call it."""
+        return self.path.name
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dgex import progress
 from dgex.atomic import check_output
-from dgex.errors import FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection, Turned
 from dgex.io.orientation import ORIENTATIONS, check_not_turned
 from dgex.io.registry import find, recognise
@@ -27,7 +27,7 @@ _PathLike = str | os.PathLike[str]
 
 
 def open(
-    path: _PathLike, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
+    path: _PathLike | AnnData, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
 ) -> ExpressionFile:
     """Open an expression file lazily: metadata at once, values block by block.
 
@@ -35,8 +35,8 @@ def open(
 
     Parameters
     ----------
-    path : path
-        The suffix says the format; see `dgex.io.formats()`.
+    path : path or AnnData
+        The suffix says the format; see `dgex.io.formats()`. An AnnData in memory is read the same way.
     orientation : {"auto", "genes-in-rows", "genes-in-columns"}
         How the genes lie in the file. `"auto"` follows the format where it has a rule (GCT, GCTX and AnnData), and else
         looks at ids, column names and size, and says what it found in `notes["orientation"]`.
@@ -57,6 +57,8 @@ def open(
     DataError
         Duplicate or no ids, text where numbers belong, a matrix turned the wrong way.
     """
+    if not isinstance(path, str | os.PathLike):
+        return _open_memory(path, allow_missing)
     source = Path(path)
     if orientation not in ORIENTATIONS:
         raise SettingsError(f"orientation {orientation!r} is unknown; accepted: {', '.join(ORIENTATIONS)}")
@@ -74,6 +76,22 @@ def open(
             except BaseException:
                 handle.close()
                 raise
+    handle.allow_missing = allow_missing
+    return handle
+
+
+def _open_memory(adata: AnnData, allow_missing: bool) -> ExpressionFile:
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        raise DataError(
+            "this is no matrix with names of profiles and genes",
+            found=type(adata).__name__,
+            accepted="the path of an expression file, or an AnnData",
+        )
+    from dgex.io.memory import MemoryFile
+
+    handle = MemoryFile(adata)
     handle.allow_missing = allow_missing
     return handle
 
