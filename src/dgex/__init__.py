@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dgex.interpretation.interpret import interpret
     from dgex.interpretation.interpretation import Interpretation
     from dgex.io import convert, create, describe, open, read, write
+    from dgex.models.base import Estimator
     from dgex.models.folder import load
     from dgex.models.linear.lasso import Lasso
     from dgex.models.linear.regression import OLS, Ridge
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "DGEX": "dgex.models.network.dgex",
     "DgexError": "dgex.errors",
+    "Estimator": "dgex.models.base",
     "Evaluation": "dgex.evaluation.result",
     "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
@@ -71,6 +73,7 @@ __all__ = [
     "KNNGE",
     "OLS",
     "DgexError",
+    "Estimator",
     "Evaluation",
     "Interpretation",
     "Lasso",

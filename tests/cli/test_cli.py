@@ -171,7 +171,7 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("train", dataset_file, folder / "m", "--config", folder / "odd.toml"), "does not take colour"),
         (("train", dataset_file, folder / "m", "--config", folder / "clash.toml"), "does not take method"),
         (("train", dataset_file, folder / "m", "--config", folder / "type.toml"), "accepted a whole number"),
-        (("train", dataset_file, folder / "odd.toml", "--overwrite"), "no model folder"),
+        (("train", dataset_file, folder / "odd.toml", "--overwrite"), "not a model folder"),
         (("train", dataset_file, folder / "m", "--method", "ols", "--alpha", "1"), "accepted: no settings"),
         (("train", dataset_file, folder / "m", "--learning-rate", "1e9", "--hidden", "8"), "diverged"),
         (("train", dataset_file, folder / "m", "--precision", "half"), "precision: found 'half'"),

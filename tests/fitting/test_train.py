@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 import dgex
-from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError
+from dgex.dataset.roles import landmarks
+from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
 from dgex.fitting.splits import read_splits
-from dgex.fitting.train import accepted_settings, train
-from dgex.models.folder import registry
+from dgex.fitting.train import train
+from dgex.models.catalogue import METHODS, defaults
+from dgex.work import alone
 
 
-@pytest.mark.parametrize("method", sorted(registry()))
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_file_and_memory_give_the_same_model(method: str, dataset: ad.AnnData, dataset_file: Path) -> None:
     settings = {"hidden": (8,), "epochs": 2} if method == "dgex" else {}
     model = train(dataset_file, method, dataset_file.parent / "model", **settings)
@@ -161,7 +163,7 @@ def test_profiles_that_memory_does_not_hold_are_worked_on_from_disk(
     assert {p.name for p in dataset_file.parent.iterdir()} == {"data.h5ad", "m"}
 
 
-@pytest.mark.parametrize("method", sorted(registry()))
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_other_methods_take_rows_from_a_temporary_folder(
     method: str, dataset: ad.AnnData, dataset_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,23 +264,20 @@ def test_what_was_read_once_serves_several_models(dataset: ad.AnnData) -> None:
         assert model.metrics_["sets"] == again.metrics_["sets"]
 
 
-def test_accepted_settings_are_those_of_the_estimator() -> None:
-    assert accepted_settings("ridge")["alpha"] is None
-    assert {"hidden", "dropout", "epochs", "batch_size"} <= set(accepted_settings("dgex"))
+def test_defaults_are_those_of_the_estimator() -> None:
+    assert defaults("ridge")["alpha"] is None
+    assert {"hidden", "dropout", "epochs", "batch_size"} <= set(defaults("dgex"))
 
 
-def test_a_removal_cut_short_leaves_no_checkpoint(dataset_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgex.fitting import train as fitting
-
+def test_what_the_user_keeps_beside_checkpoints_stays(dataset_file: Path) -> None:
     output = dataset_file.parent / "m"
-    settings: dict[str, Any] = {"hidden": (8,), "epochs": 2}
-    with monkeypatch.context() as killed:
-        killed.setattr(fitting.shutil, "rmtree", lambda *args, **options: None)
-        first = train(dataset_file, "dgex", output, **settings)
-    assert fitting.checkpoint_folder(output).exists()
-    assert not fitting.holds_checkpoint(output)
-    again = train(dataset_file, "dgex", output, resume=True, **settings)
-    assert again.history_.equals(first.history_)
+    notes = dataset_file.parent / "m.checkpoint" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    train(dataset_file, "dgex", output, hidden=(8,), epochs=2)
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+    train(dataset_file, "dgex", output, hidden=(8,), epochs=2, overwrite=True)
+    assert notes.read_text() == "mine"
 
 
 def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(
@@ -300,3 +299,94 @@ def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(
     assert len(train(dataset_file, "dgex", output, **settings).history_) == 2
     monkeypatch.undo()
     assert len(train(dataset_file, "dgex", output, resume=True, **settings).history_) == 5
+
+
+NETWORK: dict[str, Any] = {"hidden": (8,), "epochs": 2, "batch_size": 20, "learning_rate": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "validation", "differs"),
+    [
+        ("ridge", {"alpha": 1.0}, ["validation"], "method: there ols, now ridge"),
+        ("ridge", {"alpha": 1.0}, ["validation"], "method: there dgex, now ridge"),
+        ("dgex", {**NETWORK, "hidden": (9,)}, ["validation"], "hidden: there"),
+        ("dgex", {**NETWORK, "epochs": 1}, ["validation"], "epochs: there 2, now 1"),
+        ("dgex", {**NETWORK, "seed": 1}, ["validation"], "seed: there 0, now 1"),
+        ("dgex", NETWORK, ["test"], "validation: there"),
+        ("ridge", {"alpha": 2.0}, ["validation"], "alpha: there 1.0, now 2.0"),
+    ],
+)
+def test_a_finished_model_of_something_else_is_not_gone_on_with(
+    dataset_file: Path, method: str, settings: dict[str, Any], validation: list[str], differs: str
+) -> None:
+    output = dataset_file.parent / "m"
+    before = "ols" if "ols" in differs else "ridge" if "alpha" in differs else "dgex"
+    train(dataset_file, before, output, **{"ols": {}, "ridge": {"alpha": 1.0}, "dgex": NETWORK}[before])
+    held = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    with pytest.raises(ModelError, match=differs):
+        train(dataset_file, method, output, validation=validation, resume=True, **settings)
+    assert held == {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("change", ["value", "name of a profile", "name of a gene"])
+@pytest.mark.parametrize("method", ["ols", "dgex"])
+def test_other_data_are_not_gone_on_with(dataset_file: Path, method: str, change: str) -> None:
+    output, settings = dataset_file.parent / "m", NETWORK if method == "dgex" else {}
+    train(dataset_file, method, output, **settings)
+    data = dgex.read(dataset_file)
+    row = int(np.flatnonzero(data.obs["split"] == "validation")[0])
+    if change == "value":
+        data.X[row, -1] += 1e-3
+    elif change == "name of a profile":
+        data.obs_names = [name if at != row else "another" for at, name in enumerate(data.obs_names)]
+    else:
+        data.var_names = [*data.var_names[:-1], "ANOTHER"]
+    dgex.write(data, dataset_file, overwrite=True)
+    with pytest.raises(ModelError, match="data: there"):
+        train(dataset_file, method, output, resume=True, **settings)
+
+
+def test_the_same_again_does_nothing(dataset_file: Path) -> None:
+    output = dataset_file.parent / "m"
+    first = train(dataset_file, "ridge", output, alpha=1.0)
+    written = (output / "model.json").stat().st_mtime_ns
+    again = train(dataset_file, "ridge", output, alpha=1.0, resume=True)
+    np.testing.assert_array_equal(again.coef_, first.coef_)
+    assert (output / "model.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_finished_network_is_trained_on(dataset_file: Path, keep: bool, parts: int) -> None:
+    folder, settings = dataset_file.parent, {**NETWORK, "target_parts": parts}
+    whole = train(dataset_file, "dgex", folder / "whole", **settings | {"epochs": 4})
+    train(dataset_file, "dgex", folder / "m", keep_checkpoint=keep, **settings)
+    assert (folder / "m" / "checkpoint").exists() == keep
+    longer = train(dataset_file, "dgex", folder / "m", resume=True, **settings | {"epochs": 4})
+    assert len(longer.history_) == 4 * parts
+    for part, other in zip(longer.parts_, whole.parts_):
+        assert part.weights.keys() == other.weights.keys()
+        for epoch, weights in part.weights.items():
+            for name, values in weights.items():
+                np.testing.assert_array_equal(values, other.weights[epoch][name])
+    assert not (folder / "m.checkpoint").exists()
+
+
+def test_a_second_process_on_the_same_output_is_refused(dataset_file: Path) -> None:
+    output = dataset_file.parent / "m"
+    with alone(output, "dgex train"), pytest.raises(FileError, match="another dgex train is at work"):
+        train(dataset_file, "ols", output)
+    train(dataset_file, "ols", output)
+    assert [path.name for path in dataset_file.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_model_that_knows_its_units_refuses_measured_values(dataset_file: Path) -> None:
+    data = dgex.read(dataset_file)
+    model = train(dataset_file, "ols")
+    measured = data.copy()
+    for name in ("mean", "std"):
+        del measured.varm[name]
+    del measured.uns["dgex"]
+    with pytest.raises(DataError, match="as they were measured"):
+        model.predict(measured)
+    np.testing.assert_array_equal(model.predict(data[:5]), model.predict(data.X[:5][:, landmarks(data)]))

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 import dgex
 from dgex.errors import DataError, GeneError, ModelError, OutputExistsError
-from dgex.models.folder import registry
+from dgex.models.catalogue import METHODS, method
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "ols": {},
@@ -40,16 +40,16 @@ def frames(X: np.ndarray, Y: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def fitted(kind: str, X: Any, Y: Any) -> Any:
-    return registry()[kind](**SETTINGS[kind]).fit(X, Y)
+    return method(kind).load()(**SETTINGS[kind]).fit(X, Y)
 
 
 def test_every_kind_is_covered() -> None:
-    assert set(registry()) == set(SETTINGS)
+    assert set(METHODS) == set(SETTINGS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_clone_and_parameters(kind: str) -> None:
-    model = registry()[kind](**SETTINGS[kind])
+    model = method(kind).load()(**SETTINGS[kind])
     copy = clone(model)
     assert copy is not model
     assert copy.get_params() == model.get_params()
@@ -208,6 +208,6 @@ def test_no_model_at_all(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_model_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelError, match="no model folder"):
+    with pytest.raises(OutputExistsError, match="is not a model folder"):
         fitted("ols", *problem()).save(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").exists()

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, models
-from dgex.cli import study as whole
+from dgex.cli import data, download, models, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
 
 __all__ = ["app", "run"]
@@ -56,13 +55,13 @@ app.command("convert")(data.convert)
 app.command("simulate")(data.simulate)
 app.command("download")(download.download)
 app.command("prepare", cls=GeneTables)(data.prepare)
-app.command("train", cls=GridAxes)(models.train)
+app.command("train", cls=GridAxes)(train.train)
 app.command("convert-weights")(models.convert_weights)
 app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
 app.command("interpret")(models.interpret)
-app.command("demo")(whole.demo)
-app.command("reproduce")(whole.reproduce)
+app.command("demo")(study.demo)
+app.command("reproduce")(study.reproduce)
 
 
 def run() -> None:

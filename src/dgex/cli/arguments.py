@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["GeneTables", "GridAxes", "axes", "floats", "fractions", "merge_settings", "numbers", "words"]
+__all__ = ["GeneTables", "GridAxes", "assignments", "axes", "floats", "fractions", "merge_settings", "numbers", "words"]
 
 
 class GeneTables(TyperCommand):
@@ -49,21 +50,43 @@ class GridAxes(TyperCommand):
 
 def axes(texts: list[str]) -> dict[str, list[Any]]:
     """Read the axes of a grid, `NAME=VALUE,VALUE` each; values of settings that are words stay words."""
-    from dgex.fitting.train import accepted_settings
+    from dgex.models.catalogue import defaults
 
-    defaults = accepted_settings("dgex")
-    found: dict[str, list[Any]] = {}
+    usual = defaults("dgex")
+    read: dict[str, list[Any]] = {}
     for text in texts:
-        name, equals, values = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals or not words(values):
-            raise typer.BadParameter(
-                f"found {text!r}, accepted NAME=VALUE,VALUE such as layers=1,2", param_hint="--grid"
-            )
-        if name in found:
+        name, values = _named(text, "--grid", "NAME=VALUE,VALUE such as layers=1,2")
+        if name in read:
             raise typer.BadParameter(f"found the axis {name} twice, accepted once", param_hint="--grid")
-        found[name] = [word if isinstance(defaults.get(name), str) else _number(word, text) for word in words(values)]
-    return found
+        read[name] = [word if isinstance(usual.get(name), str) else _number(word, text) for word in words(values)]
+    return read
+
+
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """Read settings given as `NAME=VALUE`: numbers, True, False and None, lists at commas; all else is text."""
+    read: dict[str, Any] = {}
+    for text in texts:
+        name, value = _named(text, "--set", "NAME=VALUE such as tol=1e-5")
+        parts = [_value(word) for word in words(value)]
+        read[name] = parts[0] if len(parts) == 1 and not value.rstrip().endswith(",") else tuple(parts)
+    return read
+
+
+def _named(text: str, option: str, accepted: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not words(value):
+        raise typer.BadParameter(f"found {text!r}, accepted {accepted}", param_hint=option)
+    return name.strip().replace("-", "_"), value
+
+
+def _value(word: str) -> Any:
+    constants = {"true": True, "false": False, "none": None}
+    if word.lower() in constants:
+        return constants[word.lower()]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(word)
+    return word
 
 
 def _number(word: str, text: str) -> int | float:
@@ -130,7 +153,7 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         settings |= content.get(method, {})
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if settings:
-        from dgex.fitting.train import check_settings
+        from dgex.models.catalogue import check_settings
 
         check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
     return settings | {key: value for key, value in flags.items() if value is not None}

@@ -1,172 +1,17 @@
-"""Commands about models: train, convert-weights, evaluate, infer, interpret."""
+"""Commands about models: convert-weights, evaluate, infer, interpret."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from dgex.cli.arguments import axes, merge_settings, numbers, words
+from dgex.cli.arguments import words
 from dgex.cli.data import Overwrite
-from dgex.progress import speaks
 
-__all__ = ["convert_weights", "evaluate", "infer", "interpret", "train"]
-
-NETWORK, PENALTY, NEIGHBOURS = "Network (dgex)", "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
-GRID = "Grid of networks (dgex)"
-
-
-def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model folder to write.")],
-    method: Annotated[
-        Literal["dgex", "ols", "ridge", "lasso", "knn-ge", "knn"], typer.Option(help="What to train.")
-    ] = "dgex",
-    validation: Annotated[
-        str, typer.Option(help="Sets to watch, comma separated; the first chooses penalties and the best epoch.")
-    ] = "validation",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings; flags win over it.")] = None,
-    hidden: Annotated[
-        str | None, typer.Option(help="Units of each hidden layer: 9000,9000,9000.", rich_help_panel=NETWORK)
-    ] = None,
-    dropout: Annotated[
-        float | None, typer.Option(help="Share of hidden units dropped.", rich_help_panel=NETWORK)
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the profiles.", rich_help_panel=NETWORK)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Profiles a step.", rich_help_panel=NETWORK)] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="First learning rate; the paper's rule unless told.", rich_help_panel=NETWORK)
-    ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Momentum.", rich_help_panel=NETWORK)] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(help="Stop after so many epochs without a better validation error.", rich_help_panel=NETWORK),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the weights and batches.", rich_help_panel=NETWORK)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=NETWORK)] = None,
-    shard: Annotated[
-        bool | None,
-        typer.Option(
-            "--shard/--no-shard",
-            help="Under torchrun: divide the layers, not the batches; by what fits unless told.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    placement: Annotated[
-        str | None,
-        typer.Option(help="Where the profiles are: device, memory, disk or auto.", rich_help_panel=NETWORK),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Matrix products: float32, tf32, bf16 or auto.", rich_help_panel=NETWORK),
-    ] = None,
-    target_parts: Annotated[
-        int | None,
-        typer.Option(help="Networks that share the target genes; 1 for all jointly.", rich_help_panel=NETWORK),
-    ] = None,
-    partition: Annotated[
-        Literal["random", "cluster"] | None,
-        typer.Option(help="Parts drawn at random, or of similar genes.", rich_help_panel=NETWORK),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from MODEL.checkpoint.", rich_help_panel=NETWORK)
-    ] = False,
-    checkpoint_every: Annotated[
-        int, typer.Option(help="Epochs between two checkpoints.", min=1, rich_help_panel=NETWORK)
-    ] = 1,
-    tensorboard: Annotated[
-        Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=NETWORK)
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=V,V…",
-            help="Train every combination into the folder MODEL: hidden, layers, any setting; several may follow.",
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            help="Networks trained at once; on a GPU as many small ones as fit unless told.",
-            min=1,
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="The penalty; chosen on validation unless told.", rich_help_panel=PENALTY)
-    ] = None,
-    n_neighbors: Annotated[
-        int | None,
-        typer.Option(help="Number of neighbours; chosen on validation unless told.", rich_help_panel=NEIGHBOURS),
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Train one model on the training profiles of a dataset.
-
-    Examples: `dgex train data.h5ad models/ridge --method ridge` and
-    `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
-
-    The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`
-
-    On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
-    """
-    flags = {
-        "hidden": numbers(hidden, "--hidden") if hidden is not None else None,
-        "dropout": dropout,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "momentum": momentum,
-        "patience": patience,
-        "seed": seed,
-        "device": device,
-        "shard": shard,
-        "placement": placement,
-        "precision": precision,
-        "target_parts": target_parts,
-        "partition": partition,
-        "alpha": alpha,
-        "n_neighbors": n_neighbors,
-    }
-    settings = merge_settings(config, method, flags)
-    options: dict[str, Any] = {
-        "validation": words(validation),
-        "overwrite": overwrite,
-        "resume": resume,
-        "checkpoint_every": checkpoint_every,
-        "tensorboard": tensorboard,
-    }
-    if method != "dgex":
-        _alone(method)
-    if grid is None and jobs is None:
-        from dgex.fitting.train import train as run
-
-        run(data, method, model, **options, **settings)
-        found: object = model
-    else:
-        if grid is None:
-            raise typer.BadParameter("is for a --grid", param_hint="--jobs")
-        if method != "dgex":
-            raise typer.BadParameter(f"is for networks, found {method}", param_hint="--grid")
-        from dgex.fitting.grid import train_grid
-
-        found = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
-    if speaks():
-        print(found)
-
-
-def _alone(method: str) -> None:
-    """Refuse several processes for a method that would do the same work in each."""
-    from dgex.errors import SettingsError
-    from dgex.training.processes.group import processes
-
-    if processes() > 1:
-        raise SettingsError(
-            f"{method} does not spread over processes: found {processes()}, accepted 1 (dgex train without torchrun)"
-        )
+__all__ = ["convert_weights", "evaluate", "infer", "interpret"]
 
 
 def convert_weights(

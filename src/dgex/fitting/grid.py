@@ -20,8 +20,10 @@ from dgex.atomic import check_output, holds_other
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
 from dgex.fitting.grid_plan import Member, deal, plan
 from dgex.fitting.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
+from dgex.fitting.output import checkpoint_folder, clear_checkpoint
 from dgex.fitting.splits import Splits, read_splits
-from dgex.fitting.train import check_settings, checkpoint_folder, train
+from dgex.fitting.train import train
+from dgex.models.catalogue import check_settings
 from dgex.models.network.dgex import DGEX
 from dgex.progress import Together, bar, note
 from dgex.training.batches.shared import one_copy
@@ -107,7 +109,7 @@ def train_grid(
     >>> grid = dgex.train_grid("data.h5ad", "grid", axes, epochs=200)  # doctest: +SKIP
     >>> dgex.load(grid.folder / grid.best["validation"])  # doctest: +SKIP
     """
-    check_settings("dgex", settings)
+    check_settings(DGEX.kind, settings)
     if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs < 1):
         raise SettingsError(f"jobs: found {jobs}, accepted a whole number, 1 or more")
     members = plan(axes, settings)
@@ -189,7 +191,7 @@ def _remove(folder: Path, names: Sequence[str]) -> None:
     (folder / GRID).unlink()
     for name in names:
         shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.rmtree(checkpoint_folder(folder / name), ignore_errors=True)
+        clear_checkpoint(checkpoint_folder(folder / name))
         diverged_file(folder, name).unlink(missing_ok=True)
 
 
@@ -316,15 +318,16 @@ class _Job:
             try:
                 train(
                     self.read,
-                    "dgex",
+                    DGEX.kind,
                     output,
                     resume=resume,
+                    keep_checkpoint=False,
                     group=ALONE,
                     **self.options,
                     **member.settings,
                 )
             except DivergedError as error:
-                shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
+                clear_checkpoint(checkpoint_folder(output))
                 diverged_file(self.folder, member.name).write_text(f"{error}\n", "utf-8")
 
     def _tell(self, member: Member) -> None:

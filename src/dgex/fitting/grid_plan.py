@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dgex.errors import SettingsError, first
-from dgex.fitting.train import accepted_settings
+from dgex.models.catalogue import defaults
 from dgex.models.network.dgex import DGEX
 
 __all__ = ["Member", "deal", "plan"]
@@ -74,7 +74,7 @@ def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list
     SettingsError
         Says which axis or value is not accepted.
     """
-    known = [name for name in accepted_settings("dgex") if name not in _NO_AXES]
+    known = [name for name in defaults(DGEX.kind) if name not in _NO_AXES]
     if not axes:
         raise SettingsError(f"a grid needs an axis; accepted: layers, {', '.join(known)}")
     for name, values in axes.items():
@@ -104,7 +104,7 @@ def _member(axes: dict[str, Any], settings: Mapping[str, Any]) -> Member:
         words.insert(0, f"{width}x{layers}")
     member = Member("-".join(words), axes, own)
     try:
-        member.model()._check_settings()
+        member.model().check_settings()
     except TypeError as error:
         raise SettingsError(f"{member.name}: found a value of a wrong kind ({error}), see dgex.DGEX") from error
     return member

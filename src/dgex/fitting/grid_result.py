@@ -15,7 +15,7 @@ import pandas as pd
 from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
 from dgex.fitting.grid_plan import Member
-from dgex.fitting.train import checkpoint_folder, holds_checkpoint
+from dgex.fitting.output import checkpoint_folder, holds_checkpoint
 
 __all__ = ["DONE", "GRID", "Grid", "diverged_file", "open_grid", "status_of"]
 

@@ -2,67 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import os
-import shutil
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
-from dgex.atomic import check_output
-from dgex.errors import DataError, SettingsError, first
+from dgex.digests import of_matrices, of_names
+from dgex.errors import DataError, FileError, SettingsError
+from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
 from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
-from dgex.models.folder import check_replaceable, load, registry
+from dgex.models.catalogue import new
+from dgex.models.folder import load
+from dgex.models.record import TrainingRecord
 from dgex.progress import note
-from dgex.training.processes.group import ALONE, Group, join
-from dgex.training.run.checkpoint import DESCRIPTION, refuse_existing
-from dgex.training.run.tensorboard import check_tensorboard
 
-__all__ = ["accepted_settings", "check_settings", "checkpoint_folder", "train"]
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from dgex.training.processes.group import Group
+
+__all__ = ["train"]
 
 BLOCK = 4096
-
-
-def accepted_settings(method: str) -> dict[str, Any]:
-    """Names and defaults of the settings that a method takes.
-
-    Raises
-    ------
-    SettingsError
-        There is no such method.
-    """
-    if method not in registry():
-        raise SettingsError(f"unknown method {method!r}; accepted: {', '.join(registry())}")
-    signature = inspect.signature(registry()[method].__init__)
-    named = {name: p for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
-    return {name: p.default for name, p in named.items() if name != "self"}
-
-
-def check_settings(method: str, settings: Iterable[str]) -> None:
-    """Refuse settings that a method does not take.
-
-    Raises
-    ------
-    SettingsError
-        Names the settings that are unknown and those that are accepted.
-    """
-    known = accepted_settings(method)
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        raise SettingsError(f"{method} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}")
+T = TypeVar("T")
 
 
 def train(
-    data: str | os.PathLike[str] | ad.AnnData | Splits,
+    data: str | os.PathLike[str] | AnnData | Splits,
     method: str = "dgex",
     output: str | os.PathLike[str] | None = None,
     *,
@@ -70,6 +43,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
+    keep_checkpoint: bool = True,
     tensorboard: str | os.PathLike[str] | None = None,
     group: Group | None = None,
     **settings: Any,
@@ -84,7 +58,8 @@ def train(
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
         What `read_splits` has read already serves for several models.
     method : str
-        `dgex`, `ols`, `ridge`, `lasso`, `knn-ge` or `knn`.
+        A name of `dgex.models.catalogue.methods()`: `dgex`, `ols`, `ridge`, `lasso`, `knn-ge`, `knn`, or what another
+        package brings.
     output : path, optional
         The model folder to write; while a network trains, `OUTPUT.checkpoint` beside it holds what is needed to
         go on after an interruption.
@@ -94,16 +69,20 @@ def train(
     overwrite : bool
         Replace an output that exists.
     resume : bool
-        Go on from `OUTPUT.checkpoint`; a finished model of the same kind is loaded and returned as it is.
+        Go on from `OUTPUT.checkpoint`. A finished model of the same method, settings and data is loaded and returned as
+        it is, or trained on where more epochs are asked for; one of anything else is refused.
     checkpoint_every : int
         Epochs between two checkpoints of a network.
+    keep_checkpoint : bool
+        Leave the last checkpoint of a finished network in the folder `checkpoint` of the model, so that it can be
+        trained on; three to four times the size of the model. It may be deleted.
     tensorboard : path, optional
         Folder of a network's learning curve as TensorBoard scalars: in a folder of it that is named after `output`,
         so that runs lie side by side.
     group : Group, optional
         The processes that train a network together; None asks torchrun.
     **settings
-        Settings of the estimator, see `accepted_settings`.
+        Settings of the estimator.
 
     Returns
     -------
@@ -115,126 +94,147 @@ def train(
     ------
     SettingsError
         An unknown method or setting, or a validation set that the dataset does not hold.
+    ModelError
+        `resume`, and what is in `output` was made by another method, with other settings or of other data.
+    FileError
+        The data are not there, or another process trains into `output`.
     DataError, GeneError
         The dataset has no roles, no split, too few training profiles or values that are not finite.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> raw = dgex.simulate(samples=200, landmarks=20, targets=30, seed=0)
+    >>> data = dgex.prepare(raw, group="study", seed=0)
+    >>> model = dgex.train(data, "ridge")
+    >>> model.n_features_in_, model.n_targets_
+    (20, 30)
     """
-    check_settings(method, settings)
-    model = registry()[method](**settings)
-    joined = join(settings.get("device", "auto")) if group is None and method == "dgex" else nullcontext(group or ALONE)
-    with joined as together:
-        going_on = output is not None and resume and together.from_first(lambda: _interrupted(output))
-        overwrite = overwrite or going_on  # what it left is the best so far of the same run
-        if output is not None and together.from_first(lambda: _finished(output, data, overwrite, resume, going_on)):
-            note(f"{output} is finished already; nothing to do")
-            return load(output) if together.first else model
-        return _train(model, data, output, validation, overwrite, resume, checkpoint_every, tensorboard, together)
-
-
-def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
-    """Where a network that is trained into `output` keeps what is needed to go on."""
-    return Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
-
-
-def _interrupted(output: str | os.PathLike[str]) -> bool:
-    """Whether a model is the best so far of a run that was stopped: one that reached its end leaves no checkpoint."""
-    described = Path(output) / "model.json"
-    if not described.exists():
-        return False
-    try:
-        stopped = json.loads(described.read_text("utf-8"))["state"].get("stopped")
-    except (OSError, ValueError, KeyError, AttributeError):  # damaged: loading it says so
-        stopped = None
-    return stopped == "interrupted" or holds_checkpoint(output)
-
-
-def holds_checkpoint(output: str | os.PathLike[str]) -> bool:
-    """Whether there is something to go on from, also while another thread removes the folder."""
-    try:
-        return any(checkpoint_folder(output).rglob(DESCRIPTION))
-    except FileNotFoundError:
-        return False
-
-
-def _finished(output: str | os.PathLike[str], data: Any, overwrite: bool, resume: bool, going_on: bool) -> bool:
-    """Whether the model was trained already; where it was not, make sure that it may be written."""
-    if resume and not going_on and (Path(output) / "model.json").exists():
-        return True
-    check_output(output, overwrite, inputs=[] if isinstance(data, ad.AnnData | Splits) else [data])
-    check_replaceable(output)
-    return False
+    model = new(method, settings)
+    inputs = _inputs(data)
+    if tensorboard is not None and not model.trains_in_epochs:
+        raise SettingsError(f"tensorboard: {method} has no learning curve; accepted for methods that train in epochs")
+    place = None if output is None else Output(output, model, list(validation), checkpoint_every, overwrite, resume)
+    with _together(model, group) as together, ExitStack() as stack:
+        if place is not None:
+            _first(together, lambda: place.claim(stack, inputs))
+        try:
+            return _train(model, data, validation, place, keep_checkpoint, tensorboard, together, stack)
+        except BaseException as error:
+            if place is not None and _leads(together):
+                place.abandon(error)
+            raise
 
 
 def _train(
     model: Estimator,
-    data: str | os.PathLike[str] | ad.AnnData | Splits,
-    output: str | os.PathLike[str] | None,
+    data: str | os.PathLike[str] | AnnData | Splits,
     validation: Sequence[str],
-    overwrite: bool,
-    resume: bool,
-    checkpoint_every: int,
+    place: Output | None,
+    keep_checkpoint: bool,
     tensorboard: str | os.PathLike[str] | None,
-    group: Group,
+    together: Group | None,
+    stack: ExitStack,
 ) -> Estimator:
     """Train `model`; of several processes rank 0 alone measures and saves the result."""
-    started, method = time.perf_counter(), model.kind
-    model._check_settings()
-    options: dict[str, Any] = {"group": group} if method == "dgex" else {}
-    if method == "dgex" and output is not None:
-        folder = checkpoint_folder(output)
-        if overwrite and not resume and group.first:
-            shutil.rmtree(folder, ignore_errors=True)
-        options |= {"checkpoint_dir": folder, "resume": resume, "checkpoint_every": checkpoint_every}
-        options["history_path"] = folder / "history.jsonl"
-        if not resume:
-            group.from_first(lambda: refuse_existing(folder))
-    elif resume:
-        note(f"{method} is fitted in one pass: nothing to resume, starting anew")
+    options: dict[str, Any] = {} if place is None else place.fit_options()
+    if together is not None:
+        options["group"] = together
     if tensorboard is not None:
-        if method != "dgex":
-            raise SettingsError(f"tensorboard: {method} has no learning curve; accepted for dgex only")
+        from dgex.training.run.tensorboard import check_tensorboard
+
         check_tensorboard()
-        options["tensorboard_dir"] = Path(tensorboard) / (Path(output).name if output is not None else "")
-    checkpoint: Path | None = options.get("checkpoint_dir")
-    new = checkpoint is not None and not checkpoint.exists() and group.first
-    with ExitStack() as stack:
-        try:
-            placement = getattr(model, "placement", "auto")
-            spool_folder = checkpoint / "rows" if checkpoint is not None and group.first else None
-            read = data
-            if not isinstance(read, Splits):
-                read = read_splits(read, validation, stack, placement, spool_folder)
-            splits, obs, normalization, name = dict(read.matrices), read.obs, read.normalization, read.name
-            x, y = splits.pop("train")
-            note(f"{method}: {len(x.X):,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
-            model.fit(x, y, eval_sets=splits, **options)
-        except BaseException as error:
-            # What this run alone made and nobody can go on from: no whole epoch, or numbers that diverged.
-            lost = isinstance(error, DataError) or checkpoint is None or not any(checkpoint.rglob(DESCRIPTION))
-            if checkpoint is not None and new and lost:
-                shutil.rmtree(checkpoint, ignore_errors=True)
-            raise
-        if not group.first:
-            return model
-        model.normalization_ = normalization
-        model.metrics_ |= {
-            "data": {
-                "name": name,
-                "training_profiles": len(x.X),
-                "validation_sets": ", ".join(splits) or "none",
-                **_counted(obs),
-            },
-            "sets": {label: _errors(model, *pair) for label, pair in splits.items()},
-            "seconds": round(time.perf_counter() - started, 3),
-        }
-    for label, values in model.metrics_["sets"].items():
-        note(f"{method}: overall error {values['overall']:.4f} ± {values['sd']:.4f} on {label}")
-    if output is not None:
-        model.save(output, overwrite=overwrite)
-        _clear(checkpoint, model)
+        options["tensorboard_dir"] = Path(tensorboard) / (place.path.name if place is not None else "")
+    if isinstance(data, Splits):
+        read = data
+    else:
+        spool = place.spool if place is not None and _leads(together) else None
+        read = read_splits(data, validation, stack, getattr(model, "placement", "auto"), spool)
+    record = _record(read) if place is not None and _leads(together) else None
+    if place is not None and _first(together, lambda: record is not None and place.finished(record)):
+        note(f"{place.path} is finished already; nothing to do")
+        return load(place.path) if _leads(together) else model
+    _fit(model, read, options)
+    if not _leads(together):
+        return model
+    model.training_ = record
+    _measure(model, read)
+    if place is not None:
+        place.save(model, keep_checkpoint)
     return model
 
 
-def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:
+def _inputs(data: Any) -> list[str | os.PathLike[str]]:
+    """The files that are read; what is no dataset is refused before anything heavy is imported or made."""
+    if isinstance(data, str | os.PathLike):
+        if not Path(data).exists():
+            raise FileError(f"{os.fspath(data)} does not exist")
+        note(f"reading {os.fspath(data)}")
+        return [data]
+    if not isinstance(data, Splits) and not hasattr(data, "obs_names"):
+        raise DataError("data", found=type(data).__name__, accepted="the path of a dataset, or an AnnData")
+    return []
+
+
+def _together(model: Estimator, group: Group | None) -> AbstractContextManager[Group | None]:
+    """The processes that train together; None for a method that does not spread."""
+    if not model.spreads or group is not None:
+        return nullcontext(group if model.spreads else None)
+    from dgex.training.processes.group import join
+
+    return join(getattr(model, "device", "auto"))
+
+
+def _first(together: Group | None, make: Callable[[], T]) -> T:
+    """Let rank 0 alone do it, for all."""
+    return make() if together is None else together.from_first(make)
+
+
+def _leads(together: Group | None) -> bool:
+    return together is None or together.first
+
+
+def _record(read: Splits) -> TrainingRecord:
+    """What the model is trained on, to be compared when it is gone on with."""
+    x, y = read.matrices["train"]
+    parts = [of_names(x.var_names, y.var_names)]
+    for name, (x, y) in read.matrices.items():
+        parts += [of_names([name], x.obs_names), of_matrices({"landmarks": x.X, "targets": y.X})]
+    return TrainingRecord(
+        of_names(parts), [name for name in read.matrices if name != "train"], getattr(read, "signatures", {})
+    )
+
+
+def _fit(model: Estimator, read: Splits, options: dict[str, Any]) -> None:
+    """Fit `model`, which then remembers how profiles became what it was fitted on."""
+    sets = dict(read.matrices)
+    x, y = sets.pop("train")
+    note(f"{model.kind}: {x.n_obs:,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+    started = time.perf_counter()
+    model.fit(x, y, eval_sets=sets, **options)
+    model.metrics_["seconds"] = round(time.perf_counter() - started, 3)
+
+
+def _measure(model: Estimator, read: Splits) -> None:
+    """Tell what the model was trained on and how well it does on the sets that were watched."""
+    model.normalization_ = read.normalization
+    sets = {name: pair for name, pair in read.matrices.items() if name != "train"}
+    seconds = model.metrics_.pop("seconds")
+    model.metrics_ |= {
+        "data": {
+            "name": read.name,
+            "training_profiles": read.matrices["train"][0].n_obs,
+            "validation_sets": ", ".join(sets) or "none",
+            **_counted(read.obs),
+        },
+        "sets": {name: _errors(model, *pair) for name, pair in sets.items()},
+        "seconds": seconds,
+    }
+    for name, errors in model.metrics_["sets"].items():
+        note(f"{model.kind}: overall error {errors['overall']:.4f} ± {errors['sd']:.4f} on {name}")
+
+
+def _errors(model: Estimator, x: AnnData, y: AnnData) -> dict[str, Any]:
     """Overall error on one set, in blocks."""
     values, truth = np.asarray(x.X), np.asarray(y.X)
     if not len(values):
@@ -249,17 +249,3 @@ def _errors(model: Estimator, x: ad.AnnData, y: ad.AnnData) -> dict[str, Any]:
 def _counted(obs: pd.DataFrame) -> dict[str, Any]:
     counts = obs["split"].astype(str).value_counts()
     return {"profiles_by_split": ", ".join(f"{name} {count:,}" for name, count in counts.items())}
-
-
-def _clear(checkpoint: Path | None, model: Estimator) -> None:
-    """Remove the checkpoint of a run that reached its end; an interrupted one stays resumable."""
-    if checkpoint is None or not checkpoint.exists():
-        return
-    if getattr(model, "interrupted_", False):
-        descriptions = any(checkpoint.rglob(DESCRIPTION))
-        rest = f"{checkpoint} holds the run for --resume" if descriptions else "no checkpoint was due yet"
-        note(f"interrupted: the best epochs so far are saved; {rest}")
-        return
-    for path in list(checkpoint.rglob(DESCRIPTION)):  # first: what is left of a removal cut short is no checkpoint
-        path.unlink(missing_ok=True)
-    shutil.rmtree(checkpoint, ignore_errors=True)

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
-import anndata as ad
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 
-from dgex.arrays.maps import release
-from dgex.errors import DataError, GeneError, ModelError, SettingsError, first
+from dgex.errors import DataError, DgexError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align
+from dgex.models.matrices import Matrix, check_same_profiles, dense, fingerprint, is_annotated, role_matrix
+from dgex.models.parameters import Parameters
 from dgex.progress import note
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from dgex.dataset.normalization import Normalization
+    from dgex.models.record import TrainingRecord
 
-__all__ = ["Estimator", "Matrix", "fingerprint"]
+__all__ = ["Arrays", "Estimator", "EvalSets", "Matrix", "Sets", "report_choice"]
 
-Matrix: TypeAlias = np.ndarray | pd.DataFrame | ad.AnnData
+Arrays: TypeAlias = dict[str, np.ndarray]
 EvalSets: TypeAlias = Mapping[str, tuple[Matrix, Matrix]]
+Sets: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> landmark and target values of its profiles
+T = TypeVar("T")
 
 
-class Estimator(BaseEstimator):
-    """Base of all models: landmark genes in, target genes out.
+class Estimator(Parameters):
+    """Base of all models: landmark genes in, target genes out. Methods of other packages subclass it too.
 
-    Subclasses store their settings in `__init__`, keep learned state in attributes that end in `_`, and
-    fill the hooks `_fit`, `_predict`, `_arrays`, `_state` and `_restore`.
+    A subclass says its `kind`, stores its settings in `__init__`, keeps learned state in attributes that end in `_`,
+    and fills the hooks `_fit`, `_predict`, `_arrays` and `_restore` (and `_state` where not all is arrays).
 
     Attributes
     ----------
@@ -44,32 +47,83 @@ class Estimator(BaseEstimator):
         What was measured while fitting (overall errors by named set, seconds).
     normalization_ : Normalization or None
         How raw profiles become what the model was fitted on; None when it was fitted on bare matrices.
+    training_ : TrainingRecord or None
+        What the model was trained on, where `dgex.train` did it.
     fingerprint_ : str
         SHA-256 over the shapes and a sample of the training values.
+    kind : str
+        Name of the method, as in `model.json` and on the command line; the same for all of a class, as what follows.
+    label : str
+        What tables call the method.
+    trains_in_epochs : bool
+        Keeps checkpoints to go on from, a learning curve (`history_`) and a best epoch for every set (`best_`).
+    spreads : bool
+        Several processes can fit one model together.
+    fit_options : tuple of str
+        What `fit` takes besides X, Y and `eval_sets`.
+    elsewhere : tuple of str
+        Settings that say where or how fast it is fitted, not what is learned.
+
+    Examples
+    --------
+    >>> class Mean(Estimator):
+    ...     kind = "mean"
+    ...
+    ...     def _fit(self, X, Y, eval_sets):
+    ...         self.mean_ = Y.mean(axis=0)
+    ...
+    ...     def _predict(self, X):
+    ...         return np.tile(self.mean_, (len(X), 1))
+    ...
+    ...     def _arrays(self):
+    ...         return {"mean": self.mean_}
+    ...
+    ...     def _restore(self, arrays, state):
+    ...         self.mean_ = arrays["mean"]
+    >>> Mean().fit([[0.0], [1.0]], [[1.0, 2.0], [3.0, 6.0]]).predict([[5.0]])
+    array([[2., 4.]], dtype=float32)
     """
 
     kind: ClassVar[str] = ""
     label: ClassVar[str] = ""
+    trains_in_epochs: ClassVar[bool] = False
+    spreads: ClassVar[bool] = False
+    fit_options: ClassVar[tuple[str, ...]] = ()
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+
+    normalization_: Normalization | None
+    training_: TrainingRecord | None
+    metrics_: dict[str, Any]
 
     # ---- to be filled by subclasses
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        """Learn from float32 matrices, profiles x landmarks and profiles x targets."""
         raise NotImplementedError
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
+        """Infer the targets, [profiles, targets], from float32 landmark values [profiles, landmarks]."""
         raise NotImplementedError
 
-    def _check_settings(self) -> None:
-        """Refuse settings that no data could make right; called before data are read."""
-
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> Arrays:
+        """What was learned, as named arrays for the model folder."""
         raise NotImplementedError
 
     def _state(self) -> dict[str, Any]:
+        """What else was learned, as JSON knows it."""
         return {}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
+        """Take back what `_arrays` and `_state` gave; settings and genes are there already."""
         raise NotImplementedError
+
+    def check_settings(self) -> None:
+        """Refuse settings that no data could make right; called before data are read.
+
+        Raises
+        ------
+        SettingsError
+        """
 
     # ---- the public face
 
@@ -93,20 +147,26 @@ class Estimator(BaseEstimator):
             NaN or infinity, shapes that do not fit, fewer than two profiles.
         GeneError
             Repeated gene names, or an evaluation set that lacks genes.
+        SettingsError
+            An option that this estimator does not take, or a setting outside what is accepted.
         """
-        x, x_genes = _matrix(X, "landmark", "X")
-        y, y_genes = _matrix(Y, "target", "Y")
+        unknown = [name for name in options if name not in self.fit_options]
+        if unknown:
+            takes = ", ".join(("X", "Y", "eval_sets", *self.fit_options))
+            raise SettingsError(f"{type(self).__name__}.fit does not take {first(unknown)}; accepted: {takes}")
+        self.check_settings()
+        x, x_genes = role_matrix(X, "landmark", "X")
+        y, y_genes = role_matrix(Y, "target", "Y")
         if len(x) != len(y):
             raise DataError(f"X and Y hold different numbers of profiles: found {len(x):,} and {len(y):,}")
-        _check_same_profiles(X, Y)
+        check_same_profiles(X, Y)
         if len(x) < 2:
             raise DataError(f"too few training profiles: found {len(x)}, at least 2 are needed")
         self._set_genes(x_genes, y_genes)
         sets = {name: self._evaluation(name, *pair) for name, pair in (eval_sets or {}).items()}
         self.fingerprint_ = fingerprint(x, y)
-        self.metrics_: dict[str, Any] = {}
-        self.normalization_: Normalization | None = None
-        self._fit(x, y, sets, **options)
+        self.metrics_, self.normalization_, self.training_ = {}, None, None
+        self._own("fit", lambda: self._fit(x, y, sets, **options))
         return self
 
     def predict(self, X: Matrix) -> np.ndarray:
@@ -129,11 +189,66 @@ class Estimator(BaseEstimator):
         GeneError
             A landmark gene is missing.
         DataError
-            NaN or infinity, or a wrong number of columns.
+            NaN or infinity, a wrong number of columns, or an AnnData of values as they were measured for a model that
+            works on normalised ones.
         """
+        self._check_fitted()
+        x = self._inputs(X)
+        return self._checked(self._own("predict", lambda: self._predict(x)), len(x))
+
+    def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
             raise ModelError(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
-        return self._predict(self._aligned(X, "landmark", "X"))
+
+    def _inputs(self, X: Matrix) -> np.ndarray:
+        """Landmark values in the model's order, refused where they are known to be of other units."""
+        if is_annotated(X):
+            self._check_units(X)
+        return self._aligned(X, "landmark", "X")
+
+    def _check_units(self, adata: AnnData) -> None:
+        """Refuse an AnnData that was not normalised, where the model was fitted on values that were."""
+        ours = self.normalization_
+        if ours is None or (ours.standardize == "none" and ours.quantile == "none"):
+            return
+        record = adata.uns.get("dgex", {})
+        standardized = "mean" in adata.varm and "std" in adata.varm
+        if (ours.standardize != "none" and not standardized) or (not record and ours.quantile != "none"):
+            raise DataError(
+                f"X holds values as they were measured, and this model was fitted on normalised ones (quantile: "
+                f"{ours.quantile}, standardize: {ours.standardize}); accepted: a dataset of dgex.prepare, or an array "
+                "in the model's units (adata.X); dgex.infer takes values as they were measured"
+            )
+
+    def _own(self, verb: str, call: Callable[[], T]) -> T:
+        """Call a hook; what a method of another package raises becomes one line under its name."""
+        if type(self).__module__.startswith("dgex."):
+            return call()
+        try:
+            return call()
+        except (DgexError, MemoryError):
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split())[:300]
+            raise ModelError(f"the method {self.kind} failed to {verb}: {type(error).__name__}: {text}") from error
+
+    def _checked(self, predicted: object, profiles: int) -> np.ndarray:
+        """Hold a method to its word: finite float32 values, profiles x targets."""
+        try:
+            values = np.asarray(predicted, dtype=np.float32)
+        except (TypeError, ValueError):
+            values = np.empty(0, dtype=np.float32)
+        if values.shape != (profiles, self.n_targets_):
+            raise ModelError(
+                f"the method {self.kind} predicted {type(predicted).__name__} of shape "
+                f"{getattr(predicted, 'shape', None)}, accepted: {profiles:,} profiles x {self.n_targets_:,} targets"
+            )
+        with np.errstate(all="ignore"):
+            finite = bool(np.isfinite(values.sum(dtype=np.float64)))
+        if not finite:
+            bad = int((~np.isfinite(values)).sum())
+            raise ModelError(f"the method {self.kind} predicted {bad:,} values that are NaN or infinite")
+        return values
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the model folder: `model.safetensors`, `model.json` and a model card; see `dgex.load`."""
@@ -168,97 +283,21 @@ class Estimator(BaseEstimator):
     def _aligned(self, matrix: Matrix, role: str, what: str) -> np.ndarray:
         """Bring `matrix` to float32 in the model's gene order."""
         wanted = self.landmark_genes() if role == "landmark" else self.target_genes()
-        if isinstance(matrix, pd.DataFrame | ad.AnnData):
-            frame = matrix.var if isinstance(matrix, ad.AnnData) else pd.DataFrame(index=matrix.columns)
-            found = align(wanted, frame)
-            if found.missing:
+        if isinstance(matrix, pd.DataFrame) or is_annotated(matrix):
+            frame = pd.DataFrame(index=matrix.columns) if isinstance(matrix, pd.DataFrame) else matrix.var
+            values: Any = matrix.to_numpy() if isinstance(matrix, pd.DataFrame) else matrix.X
+            genes = align(wanted, frame)
+            if genes.missing:
                 raise GeneError(
-                    f"{what}: {len(found.missing):,} of {len(wanted):,} {role} genes are missing: "
-                    f"{first(found.missing)}"
+                    f"{what}: {len(genes.missing):,} of {len(wanted):,} {role} genes are missing: "
+                    f"{first(genes.missing)}"
                 )
-            values = matrix.X if isinstance(matrix, ad.AnnData) else matrix.to_numpy()
-            if np.array_equal(found.index, np.arange(len(frame))):
-                return _dense(values, what)
-            return _dense(values[:, found.index], what)
-        values = _dense(matrix, what)
+            whole = np.array_equal(genes.index, np.arange(len(frame)))
+            return dense(values if whole else values[:, genes.index], what)
+        values = dense(matrix, what)
         if values.shape[1] != len(wanted):
             raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")
         return values
-
-
-def _matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Take the values and the genes of one role; the caller's matrix is never changed."""
-    if isinstance(matrix, ad.AnnData):
-        var = matrix.var
-        values: Any = matrix.X
-        if "role" in var:
-            mask = (var["role"] == role).to_numpy()
-            if not mask.any():
-                raise GeneError(f"{what} has no {role} genes among {len(var):,}; accepted: var['role'] == '{role}'")
-            if not mask.all():
-                var, values = var[mask], values[:, mask]
-        keep = [c for c in var.columns if c != "role" and var[c].map(lambda v: isinstance(v, str)).all()]
-        genes = var[keep].astype(str)
-    elif isinstance(matrix, pd.DataFrame):
-        genes, values = pd.DataFrame(index=matrix.columns.astype(str)), matrix.to_numpy()
-    else:
-        values = np.asarray(matrix)
-        prefix = "X" if role == "landmark" else "Y"
-        width = values.shape[1] if values.ndim == 2 else 0
-        genes = pd.DataFrame(index=pd.Index([f"{prefix}{i}" for i in range(width)], dtype=str))
-    if not genes.index.is_unique:
-        raise GeneError(f"{what}: gene names repeat: {first(genes.index[genes.index.duplicated()])}")
-    return _dense(values, what), genes
-
-
-def _check_same_profiles(X: Matrix, Y: Matrix) -> None:
-    """Refuse X and Y whose profiles have names that differ or stand in another order."""
-    names: list[Any] = [m.obs_names if isinstance(m, ad.AnnData) else getattr(m, "index", None) for m in (X, Y)]
-    if any(n is None or isinstance(n, pd.RangeIndex) for n in names):
-        return
-    one, other = (n.astype(str) for n in names)
-    unequal = np.flatnonzero(one != other)
-    if len(unequal):
-        at = unequal[0]
-        raise DataError(
-            f"X and Y do not hold the same profiles in the same order: row {at} is {one[at]} in X and {other[at]} in Y"
-        )
-
-
-def _dense(values: Any, what: str) -> np.ndarray:
-    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already, as a memory map may be."""
-    if hasattr(values, "toarray"):
-        values = values.toarray()
-    try:
-        array = np.ascontiguousarray(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what}: cannot be read as numbers ({error})") from error
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise DataError(f"{what}: found shape {array.shape}, accepted a matrix of profiles x genes")
-    for start in range(0, len(array), 4096):
-        block = array[start : start + 4096]
-        release(block)  # what was read of a memory map before
-        if not np.isfinite(block).all():
-            row, column = np.argwhere(~np.isfinite(block))[0]
-            raise DataError(
-                f"{what}: NaN or infinity at profile {start + row}, gene {column}; accepted: finite values only"
-            )
-    return array
-
-
-def fingerprint(X: np.ndarray, Y: np.ndarray) -> str:
-    """SHA-256 over the shapes and up to 64 rows spread evenly, enough to tell one training matrix from another."""
-    digest = hashlib.sha256(repr((X.shape, Y.shape)).encode())
-    for row in np.unique(np.linspace(0, len(X) - 1, 64).astype(int)):
-        digest.update(X[row].tobytes())
-        digest.update(Y[row].tobytes())
-    return digest.hexdigest()
-
-
-def no_options(options: Mapping[str, Any], kind: str) -> None:
-    """Refuse options that an estimator does not know."""
-    if options:
-        raise SettingsError(f"{kind} does not know {first(options)}")
 
 
 def report_choice(kind: str, name: str, value: object, error: float) -> None:

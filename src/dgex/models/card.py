@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["card"]
+from dgex.models.catalogue import methods
 
-_METHODS = {
-    "ols": "linear regression (ordinary least squares)",
-    "ridge": "ridge regression (L2 penalty)",
-    "lasso": "lasso regression (L1 penalty)",
-    "knn-ge": "gene-based nearest neighbours (KNN-GE)",
-    "knn": "nearest training profiles (sample-KNN)",
-    "dgex": "multi-task neural network (D-GEX)",
-}
+__all__ = ["card"]
 
 
 def card(description: dict[str, Any]) -> str:
@@ -22,8 +15,9 @@ def card(description: dict[str, Any]) -> str:
     names = description["genes"]["names"]
     landmarks, targets = roles.count("landmark"), roles.count("target")
     normalization = description["normalization"] or {}
+    entry = methods().get(description["kind"])
     lines = [
-        f"# {_METHODS.get(description['kind'], description['kind'])}",
+        f"# {entry.title if entry is not None else description['kind']}",
         "",
         f"Infers {targets:,} target genes from {landmarks:,} landmark genes. Made with dgex {description['dgex']}.",
         "",

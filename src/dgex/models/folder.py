@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,28 +16,46 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dgex._version import __version__
-from dgex.atomic import atomic_folder, holds_other, json_dump, plain, readable, writing
-from dgex.errors import ModelError, SettingsError
-from dgex.models.base import Estimator
+from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
+from dgex.errors import ModelError, SettingsError, first
 from dgex.models.card import card
+from dgex.models.catalogue import METHODS, methods
+from dgex.work import Work
 
-__all__ = ["load", "registry", "save"]
+if TYPE_CHECKING:
+    from dgex.models.base import Estimator
+
+__all__ = ["ATTACHMENTS", "describe", "load", "place", "save"]
 
 FORMAT = 1
 ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.md", "history.jsonl"
 
-
-def registry() -> dict[str, type[Estimator]]:
-    """Every kind of model by the name it has in `model.json` and on the command line."""
-    from dgex.models.linear.lasso import Lasso
-    from dgex.models.linear.regression import OLS, Ridge
-    from dgex.models.neighbours import KNNGE, SampleKNN
-    from dgex.models.network.dgex import DGEX
-
-    return {kind.kind: kind for kind in (OLS, Ridge, Lasso, KNNGE, SampleKNN, DGEX)}
+#: What else a model may carry, in the attribute of that name with a final underscore: where its class is.
+ATTACHMENTS = {
+    "normalization": "dgex.dataset.normalization:Normalization",
+    "training": "dgex.models.record:TrainingRecord",
+}
 
 
-def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+class Attachment(Protocol):
+    """What `save` asks of an attachment; its class has `restore(arrays, state)`. Names of arrays begin with its own."""
+
+    def arrays(self) -> dict[str, np.ndarray]: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+
+def place(path: str | os.PathLike[str]) -> Work:
+    """A model folder as a place that may be written to."""
+    return Work(path, DESCRIPTION, "a model folder")
+
+
+def save(
+    model: Estimator,
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    beside: Callable[[Path], None] | None = None,
+) -> None:
     """Write a fitted model as a folder that predicts alone.
 
     Parameters
@@ -46,22 +66,29 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
         The folder to make; appears only when complete.
     overwrite : bool
         Replace a folder that exists.
+    beside : function of the new folder, optional
+        Puts further files into it before it appears.
 
     Raises
     ------
     ModelError
-        The model is not fitted.
+        The model is not fitted, or its method gives something else than named arrays.
     OutputExistsError, FileError
-        The folder exists, or cannot be written.
+        The folder exists, is something else, or cannot be written.
     """
     if not hasattr(model, "n_features_in_"):
         raise ModelError(f"this {type(model).__name__} is not fitted; there is nothing to save")
-    check_replaceable(path)
-    arrays = {name: np.ascontiguousarray(array) for name, array in model._arrays().items()}
-    normalization = None
-    if model.normalization_ is not None:
-        arrays |= {name: np.ascontiguousarray(array) for name, array in model.normalization_.arrays().items()}
-        normalization = model.normalization_.state()
+    place(path).refuse_other()
+    arrays = _own_arrays(model)
+    attached: dict[str, Any] = {"normalization": None}
+    for name in ATTACHMENTS:
+        attachment: Attachment | None = getattr(model, f"{name}_", None)
+        if attachment is not None:
+            arrays |= {key: np.ascontiguousarray(array) for key, array in attachment.arrays().items()}
+            attached[name] = attachment.state()
+    entry = METHODS.get(model.kind) or methods().get(model.kind)
+    if entry is not None and entry.package:
+        attached["package"] = entry.package
     with atomic_folder(path, overwrite) as folder:
         with writing(path):
             save_file(arrays, folder / ARRAYS)
@@ -73,7 +100,7 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
             "settings": model.get_params(deep=False),
             "state": model._state(),
             "metrics": model.metrics_,
-            "normalization": normalization,
+            **attached,
             "fingerprint": model.fingerprint_,
             "sha256": _sha256(folder / ARRAYS),
             "genes": {
@@ -87,18 +114,21 @@ def save(model: Estimator, path: str | os.PathLike[str], overwrite: bool = False
         history = getattr(model, "history_", None)
         if history is not None:
             history.to_json(folder / HISTORY, orient="records", lines=True)
+        if beside is not None:
+            beside(folder)
 
 
-def check_replaceable(path: str | os.PathLike[str]) -> None:
-    """Refuse to replace anything but a model folder or an empty one.
-
-    Raises
-    ------
-    ModelError
-        `path` is a file, or a folder that holds something else.
-    """
-    if holds_other(path, DESCRIPTION):
-        raise ModelError(f"{path} is no model folder; it will not be overwritten")
+def _own_arrays(model: Estimator) -> dict[str, np.ndarray]:
+    """What a model has learned; a method that gives anything but named arrays is told so."""
+    arrays = model._own("give its arrays", model._arrays)
+    wrong = [
+        name
+        for name, array in (arrays.items() if isinstance(arrays, dict) else [("_arrays()", arrays)])
+        if not isinstance(array, np.ndarray) or array.dtype == object or str(name).split(".")[0] in ATTACHMENTS
+    ]
+    if wrong:
+        raise ModelError(f"the method {model.kind} gives {first(wrong)}, accepted: a dict of names to plain arrays")
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def load(path: str | os.PathLike[str]) -> Estimator:
@@ -111,22 +141,20 @@ def load(path: str | os.PathLike[str]) -> Estimator:
         version of dgex wrote it.
     """
     folder = Path(path)
-    description = _description(folder)
+    description = describe(folder)
+    entry = methods()[description["kind"]] if description["kind"] not in METHODS else METHODS[description["kind"]]
     try:
-        kind = registry()[description["kind"]]
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in description["settings"].items()}
-        model = kind(**settings)
+        model = entry.load()(**settings)
         genes = pd.DataFrame(description["genes"]).set_index("names")
         genes.index.name = None
         arrays = _arrays(folder, description["sha256"])
         model._set_genes(*(genes[genes["role"] == role].drop(columns="role") for role in ("landmark", "target")))
         model.metrics_, model.fingerprint_ = description["metrics"], description["fingerprint"]
-        model.normalization_ = None
-        if description["normalization"] is not None:
-            from dgex.dataset.normalization import Normalization
-
-            model.normalization_ = Normalization.restore(arrays, description["normalization"])
-        model._restore({k: a for k, a in arrays.items() if not k.startswith("normalization.")}, description["state"])
+        for name, home in ATTACHMENTS.items():
+            setattr(model, f"{name}_", _attachment(home, arrays, description.get(name)))
+        own = {key: array for key, array in arrays.items() if key.split(".")[0] not in ATTACHMENTS}
+        model._own("take back its arrays", lambda: model._restore(own, description["state"]))
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         if isinstance(error, ModelError):
             raise
@@ -135,7 +163,22 @@ def load(path: str | os.PathLike[str]) -> Estimator:
     return model
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _attachment(home: str, arrays: dict[str, np.ndarray], state: dict[str, Any] | None) -> Any:
+    if state is None:
+        return None
+    module, _, name = home.partition(":")
+    return getattr(importlib.import_module(module), name).restore(arrays, state)
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `model.json` of a model folder says, checked but for the arrays.
+
+    Raises
+    ------
+    ModelError
+        As `load`.
+    """
+    folder = Path(path)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise ModelError(f"no model at {folder}: it {what}; accepted: a folder made by dgex train or save")
@@ -153,10 +196,10 @@ def _description(folder: Path) -> dict[str, Any]:
             f"{folder} was written by dgex {description.get('dgex')} in format {description['format']}; this dgex "
             f"{__version__} reads up to format {FORMAT}; upgrade dgex"
         )
-    if description.get("kind") not in registry():
-        raise ModelError(
-            f"{folder} holds a model of unknown kind {description.get('kind')!r}; known: {', '.join(registry())}"
-        )
+    kind, package = description.get("kind"), description.get("package")
+    if kind not in METHODS and kind not in methods():
+        brings = f"; the package {package} brings it, and is not installed here" if package else ""
+        raise ModelError(f"{folder} holds a model of unknown kind {kind!r}{brings}; known: {', '.join(methods())}")
     if description.get("checksum") != _checksum(description):
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     return description

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.neighbors import NearestNeighbors
 
-from dgex.errors import DataError, SettingsError
-from dgex.models.base import Estimator, report_choice
+from dgex.errors import SettingsError
+from dgex.models.base import Arrays, Estimator, Sets, report_choice
 from dgex.models.linear.moments import Moments
-from dgex.models.linear.regression import bare_genes
 from dgex.models.selection import BLOCK, SCREEN, climb, held_out, mean_error, spread
 
 __all__ = ["KNNGE", "SampleKNN"]
 
 # Most neighbours tried where their number is chosen on held-out profiles.
 MOST = 100
-
-EvalSets = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 class KNNGE(Estimator):
@@ -58,33 +54,16 @@ class KNNGE(Estimator):
         self.n_neighbors = n_neighbors
         self.standardize = standardize
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: EvalSets) -> None:
-        _check(self, X.shape[1], "landmark genes", eval_sets)
+    def check_settings(self) -> None:
+        _check_count(self)
+        if not isinstance(self.standardize, bool | np.bool_):
+            raise SettingsError("knn-ge standardize", found=self.standardize, accepted="True or False")
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        _check_most(self, X.shape[1], "landmark genes", eval_sets)
         self._solve(Moments.of(X, Y), eval_sets)
 
-    def fit_moments(self, moments: Moments, eval_sets: EvalSets | None = None) -> Self:
-        """Fit from moments that were gathered elsewhere: block by block from disk, or in other processes.
-
-        Parameters
-        ----------
-        moments : Moments
-            Left as they are.
-        eval_sets : dict of name to (X, Y), optional
-            Float32 matrices in the genes' order; the first chooses the number of neighbours.
-
-        Raises
-        ------
-        DataError
-            Fewer than two profiles were gathered.
-        """
-        if moments.n < 2:
-            raise DataError(f"too few training profiles: found {moments.n}, at least 2 are needed")
-        bare_genes(self, moments)
-        _check(self, moments.n_landmarks, "landmark genes", eval_sets or {})
-        self._solve(moments, eval_sets or {})
-        return self
-
-    def _solve(self, moments: Moments, eval_sets: EvalSets) -> None:
+    def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         x_var, y_var = np.diag(moments.gram()) / moments.n, moments.y_squares() / moments.n
         usable = np.flatnonzero(x_var > 0) if self.standardize and (x_var > 0).any() else np.arange(len(x_var))
         wanted = min(self.n_neighbors or MOST, len(usable))
@@ -152,14 +131,14 @@ class KNNGE(Estimator):
             predicted[block] += self._intercept
         return predicted
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> Arrays:
         names = ("x_mean", "x_scale", "y_mean", "y_scale")
         return {"neighbors": self.neighbors_, **dict(zip(names, self._units))}
 
     def _state(self) -> dict[str, Any]:
         return {"n_neighbors": self.n_neighbors_, "path": self.path_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         self.neighbors_ = arrays["neighbors"]
         self._units = (arrays["x_mean"], arrays["x_scale"], arrays["y_mean"], arrays["y_scale"])
         self.n_neighbors_, self.path_ = int(state["n_neighbors"]), state["path"]
@@ -200,10 +179,13 @@ class SampleKNN(Estimator):
         self.n_neighbors = n_neighbors
         self.weights = weights
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: EvalSets) -> None:
-        _check(self, len(X), "training profiles", eval_sets)
+    def check_settings(self) -> None:
+        _check_count(self)
         if self.weights not in ("uniform", "distance"):
-            raise SettingsError(f"knn: found weights={self.weights!r}, accepted: 'uniform' or 'distance'")
+            raise SettingsError("knn weights", found=self.weights, accepted="'uniform' or 'distance'")
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        _check_most(self, len(X), "training profiles", eval_sets)
         self._index(X, Y)
         self.n_neighbors_ = self.n_neighbors or min(MOST, len(X))
         self.path_: list[dict[str, Any]] = []
@@ -212,6 +194,8 @@ class SampleKNN(Estimator):
 
     def _index(self, X: np.ndarray, Y: np.ndarray) -> None:
         self._X, self._Y = X, Y
+        from sklearn.neighbors import NearestNeighbors  # nobody else waits for it
+
         self._search = NearestNeighbors(algorithm="brute").fit(X)
 
     def _choose(self, X: np.ndarray, Y: np.ndarray) -> None:
@@ -256,23 +240,31 @@ class SampleKNN(Estimator):
             predicted[block] = mean @ self._Y
         return predicted
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> Arrays:
         return {"X": self._X, "Y": self._Y}
 
     def _state(self) -> dict[str, Any]:
         return {"n_neighbors": self.n_neighbors_, "path": self.path_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         self._index(arrays["X"], arrays["Y"])
         self.n_neighbors_, self.path_ = int(state["n_neighbors"]), state["path"]
 
 
-def _check(model: KNNGE | SampleKNN, most: int, what: str, eval_sets: EvalSets) -> None:
+def _check_count(model: KNNGE | SampleKNN) -> None:
+    count = model.n_neighbors
+    if count is None:
+        return
+    if not isinstance(count, int | float | np.number) or isinstance(count, bool) or count < 1 or count != int(count):
+        raise SettingsError(f"{model.kind} n_neighbors", found=count, accepted="a whole number, 1 or more")
+
+
+def _check_most(model: KNNGE | SampleKNN, most: int, what: str, eval_sets: Sets) -> None:
     if model.n_neighbors is None:
         held_out(eval_sets, model.kind, "n_neighbors")
-    elif not 1 <= model.n_neighbors <= most or model.n_neighbors != int(model.n_neighbors):
+    elif model.n_neighbors > most:
         raise SettingsError(
-            f"{model.kind}: found n_neighbors={model.n_neighbors}, accepted: 1 to {most:,}, the number of {what}"
+            f"{model.kind} n_neighbors", found=model.n_neighbors, accepted=f"1 to {most:,}, the number of {what}"
         )
 
 

@@ -16,9 +16,9 @@ from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, GeneError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import ID_COLUMNS, align, id_type, normalize_ids
-from dgex.models.base import fingerprint
-from dgex.models.folder import check_replaceable
+from dgex.models.folder import place
 from dgex.models.linear.regression import OLS
+from dgex.models.matrices import fingerprint
 from dgex.progress import note, warn
 
 __all__ = ["OFFSETS", "convert_weights"]
@@ -80,7 +80,7 @@ def convert_weights(
     """
     if output is not None:
         check_output(output, overwrite, inputs=[weights])
-        check_replaceable(output)
+        place(output).refuse_other()
     coef, intercept, landmarks, targets = _read(weights)
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
     names: set[str] = set()
@@ -92,7 +92,7 @@ def convert_weights(
     model = OLS()
     model._set_genes(landmarks, targets)
     model.coef_, model.intercept_ = np.ascontiguousarray(coef, np.float32), intercept.astype(np.float32)
-    model.rank_ = len(landmarks)
+    model.rank_ = None  # nobody computed it
     model.fingerprint_ = fingerprint(model.coef_, model.intercept_[:, None])
     model.normalization_ = Normalization(units="log2 expression")
     model.metrics_ = {"data": {"name": Path(weights).name, "origin": "published weights, not trained here"}}

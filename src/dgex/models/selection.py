@@ -38,17 +38,17 @@ def held_out(
     return next(iter(eval_sets.values()))
 
 
-def check_penalty(kind: str, alpha: Any, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]] | None) -> None:
-    """Refuse a penalty that is no number above 0, or none without held-out profiles to choose it on.
+def check_penalty(kind: str, alpha: Any) -> None:
+    """Refuse a penalty that is neither None nor a number above 0.
 
     Raises
     ------
     SettingsError
     """
     if alpha is None:
-        held_out(eval_sets, kind, "alpha")
-    elif not isinstance(alpha, int | float | np.number) or not 0 < alpha < np.inf:
-        raise SettingsError(f"{kind}: found alpha={alpha}, accepted: a number above 0 (OLS has no penalty)")
+        return
+    if not isinstance(alpha, int | float | np.number) or isinstance(alpha, bool) or not 0 < alpha < np.inf:
+        raise SettingsError(f"{kind} alpha", found=alpha, accepted="a number above 0 (OLS has no penalty)")
 
 
 def spread(n: int, most: int = SCREEN) -> np.ndarray:

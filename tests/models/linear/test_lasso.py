@@ -155,20 +155,11 @@ def test_takes_the_penalty_of_least_overall_error_on_its_path(tmp_path: Path) ->
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
 
 
-def test_streamed_moments_give_the_same_model() -> None:
-    X, Y = problem(400, 12, 5)
-    moments = Moments(12, 5)
-    for start in range(0, 400, 130):
-        moments.update(X[start : start + 130], Y[start : start + 130])
-    streamed = Lasso(alpha=0.05, tol=1e-7).fit_moments(moments)
-    np.testing.assert_allclose(streamed.coef_, Lasso(alpha=0.05, tol=1e-7).fit(X, Y).coef_, atol=1e-3)
-
-
 def test_settings_that_cannot_be_used() -> None:
     X, Y = problem(50, 5, 2)
     with pytest.raises(SettingsError, match="eval_sets"):
         Lasso().fit(X, Y)
-    with pytest.raises(SettingsError, match="alpha=-1"):
+    with pytest.raises(SettingsError, match="alpha: found -1"):
         Lasso(alpha=-1).fit(X, Y)
-    with pytest.raises(SettingsError, match="tol=0"):
+    with pytest.raises(SettingsError, match="tol: found 0"):
         Lasso(alpha=1.0, tol=0).fit(X, Y)

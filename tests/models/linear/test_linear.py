@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from dgex.errors import DataError, SettingsError
+from dgex.errors import SettingsError
 from dgex.metrics import GeneErrors
-from dgex.models.folder import load
 from dgex.models.linear.moments import Moments
 from dgex.models.linear.regression import OLS, Linear, Ridge, RidgePath
 
@@ -69,14 +68,15 @@ def test_float32_products_reach_float64_qr(raw: bool) -> None:
     x = X.astype(np.float64) - X.astype(np.float64).mean(axis=0)
     q, r = np.linalg.qr(x)
     true = np.linalg.solve(r, q.T @ (Y - Y.mean(axis=0, dtype=np.float64))).T
-    assert relative(OLS().fit_moments(moments).coef_, true) < 1e-4
+    assert relative(OLS().fit(X, Y).coef_, true) < 1e-4
 
 
 def test_nearly_collinear_landmarks_are_multiplied_in_float64() -> None:
     X, Y = problem(2000, 30, 4)
     X[:, 0] = X[:, 1] + 1e-3 * X[:, 0]
     assert relative(OLS().fit(X, Y).coef_, reference(X, Y)) < 1e-4
-    assert relative(OLS().fit_moments(Moments.of(X, Y, double=False)).coef_, reference(X, Y)) > 1e-4
+    coarse = Moments.of(X, Y, double=False)  # what float32 alone would give
+    assert relative(np.linalg.solve(coarse.gram(), coarse.cross()).T, reference(X, Y)) > 1e-4
 
 
 def test_repeated_and_constant_landmarks_share_their_weight() -> None:
@@ -155,26 +155,8 @@ def test_ridge_without_penalty_needs_an_evaluation_set() -> None:
     X, Y = problem(50, 5, 2)
     with pytest.raises(SettingsError, match="eval_sets"):
         Ridge().fit(X, Y)
-    with pytest.raises(SettingsError, match="accepted: a number above 0"):
+    with pytest.raises(SettingsError, match=r"alpha: found 0\.0, accepted a number above 0"):
         Ridge(alpha=0.0).fit(X, Y)
-
-
-@pytest.mark.parametrize("model", [OLS(), Ridge(alpha=2.0)])
-def test_streamed_moments_give_the_same_model(model: Linear, tmp_path: Path) -> None:
-    X, Y = problem(400, 12, 5)
-    whole = model.fit(X, Y).coef_
-    moments = Moments(12, 5, double=True)
-    for start in range(0, 400, 130):
-        moments.update(X[start : start + 130], Y[start : start + 130])
-    streamed = type(model)(**model.get_params()).fit_moments(moments)
-    np.testing.assert_allclose(streamed.coef_, whole, atol=1e-5)
-    streamed.save(tmp_path / "model")
-    np.testing.assert_array_equal(load(tmp_path / "model").predict(X), streamed.predict(X))
-
-
-def test_moments_of_nothing_are_refused() -> None:
-    with pytest.raises(DataError, match="too few"):
-        OLS().fit_moments(Moments(3, 2))
 
 
 @pytest.mark.real

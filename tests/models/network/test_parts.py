@@ -185,7 +185,7 @@ def test_parts_that_cannot_be() -> None:
         fit(1.5)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="partition: found 'halves'"):
         fit(2, "halves")
-    with pytest.raises(SettingsError, match=r"DGEX\.fit does not take folder; accepted: checkpoint_dir"):
+    with pytest.raises(SettingsError, match=r"DGEX\.fit does not take folder; accepted: X, Y, eval_sets, check"):
         fit(2, options={"folder": "x"})
 
 

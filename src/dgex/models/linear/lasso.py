@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dgex.errors import SettingsError
-from dgex.models.base import report_choice
+from dgex.models.base import Arrays, Sets, report_choice
 from dgex.models.linear.lasso_solver import LassoSolver
 from dgex.models.linear.moments import Moments
 from dgex.models.linear.regression import Linear
@@ -66,17 +66,17 @@ class Lasso(Linear):
         self.alpha = alpha
         self.tol = tol
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self._check(eval_sets)  # before the pass over the data, not after
+    def check_settings(self) -> None:
+        if not isinstance(self.tol, int | float | np.number) or not 0 < self.tol < 1:
+            raise SettingsError("lasso tol", found=self.tol, accepted="a number between 0 and 1")
+        check_penalty(self.kind, self.alpha)
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        if self.alpha is None:
+            held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
         super()._fit(X, Y, eval_sets)
 
-    def _check(self, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        if not 0 < self.tol < 1:
-            raise SettingsError(f"lasso: found tol={self.tol}, accepted: a number between 0 and 1")
-        check_penalty(self.kind, self.alpha, eval_sets)
-
-    def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self._check(eval_sets)
+    def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         solver = LassoSolver(moments.gram() / moments.n)
         squares = moments.y_squares() / moments.n
         self.path_: list[dict[str, Any]] = []
@@ -130,6 +130,6 @@ class Lasso(Linear):
     def _state(self) -> dict[str, Any]:
         return {"alpha": self.alpha_, "path": self.path_, "gap": self.gap_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         super()._restore(arrays, state)
         self.alpha_, self.path_, self.gap_ = float(state["alpha"]), state["path"], float(state["gap"])

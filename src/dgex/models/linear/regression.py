@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import linalg
 
-from dgex.errors import DataError
-from dgex.models.base import Estimator, report_choice
+from dgex.models.base import Arrays, Estimator, Sets, report_choice
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note
 
-__all__ = ["OLS", "Linear", "Ridge", "RidgePath", "bare_genes"]
+__all__ = ["OLS", "Linear", "Ridge", "RidgePath"]
 
 # Float32 products cost about 1e-9 of the coefficients for each unit of the Gram matrix's condition number;
 # beyond this one the moments are gathered again in float64. LAPACK's 1-norm estimate reads a few times higher.
@@ -38,34 +37,13 @@ class Linear(Estimator):
     coef_: np.ndarray
     intercept_: np.ndarray
 
-    def fit_moments(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]] | None = None) -> Self:
-        """Fit from moments that were gathered elsewhere: block by block from disk, or in other processes.
-
-        Parameters
-        ----------
-        moments : Moments
-            Left as they are.
-        eval_sets : dict of name to (X, Y), optional
-            Float32 matrices in the genes' order; the first chooses the penalty.
-
-        Raises
-        ------
-        DataError
-            Fewer than two profiles were gathered.
-        """
-        if moments.n < 2:
-            raise DataError(f"too few training profiles: found {moments.n}, at least 2 are needed")
-        bare_genes(self, moments)
-        self._solve(moments, eval_sets or {})
-        return self
-
-    def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         raise NotImplementedError
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
         self._solve(Moments.of(X, Y), eval_sets)
 
-    def _store(self, moments: Moments, solve: Any) -> None:
+    def _store(self, moments: Moments, solve: Callable[[np.ndarray], np.ndarray]) -> None:
         """Fill coefficients chunk by chunk: `solve` takes X'Y of a slice of targets and may overwrite it."""
         self.coef_ = np.empty((moments.n_targets, moments.n_landmarks), np.float32)
         for part in moments.chunks():
@@ -84,10 +62,10 @@ class Linear(Estimator):
         predicted += self.intercept_
         return predicted
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> Arrays:
         return {"coef": self.coef_, "intercept": self.intercept_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
 
 
@@ -103,8 +81,8 @@ class OLS(Linear):
     ----------
     coef_ : ndarray of float32, shape (targets, landmarks)
     intercept_ : ndarray of float32, shape (targets,)
-    rank_ : int
-        Numerical rank of the centred landmark matrix.
+    rank_ : int or None
+        Numerical rank of the centred landmark matrix; None of weights that were not fitted here.
 
     Examples
     --------
@@ -116,8 +94,9 @@ class OLS(Linear):
 
     kind: ClassVar[str] = "ols"
     label: ClassVar[str] = "LR"
+    rank_: int | None
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
         moments = Moments.of(X, Y)
         factor = _cholesky(moments.gram())
         if not moments.double and (factor is None or factor[1] > ILL_CONDITIONED):
@@ -126,7 +105,7 @@ class OLS(Linear):
             moments = Moments.of(X, Y, double=True)
         self._solve(moments, eval_sets)
 
-    def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         gram = moments.gram()
         cut = SINGULAR[moments.double]
         factor = _cholesky(gram)
@@ -146,9 +125,9 @@ class OLS(Linear):
     def _state(self) -> dict[str, Any]:
         return {"rank": self.rank_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         super()._restore(arrays, state)
-        self.rank_ = int(state["rank"])
+        self.rank_ = None if state["rank"] is None else int(state["rank"])
 
 
 class Ridge(Linear):
@@ -186,15 +165,15 @@ class Ridge(Linear):
     def __init__(self, alpha: float | None = None) -> None:
         self.alpha = alpha
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self._check(eval_sets)  # before the pass over the data, not after
+    def check_settings(self) -> None:
+        check_penalty(self.kind, self.alpha)
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        if self.alpha is None:
+            held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
         super()._fit(X, Y, eval_sets)
 
-    def _check(self, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        check_penalty(self.kind, self.alpha, eval_sets)
-
-    def _solve(self, moments: Moments, eval_sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self._check(eval_sets)
+    def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         self.path_: list[dict[str, Any]] = []
         gram = moments.gram()
         if self.alpha is not None:
@@ -210,7 +189,7 @@ class Ridge(Linear):
     def _state(self) -> dict[str, Any]:
         return {"alpha": self.alpha_, "path": self.path_}
 
-    def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         super()._restore(arrays, state)
         self.alpha_, self.path_ = float(state["alpha"]), state["path"]
 
@@ -282,18 +261,6 @@ class RidgePath:
             errors.insert(end, screen(alphas[end]))
             note(f"ridge: the best penalty lay at the end of the path; trying {alphas[end]:.3g} as well")
         return climb(alphas, errors, exact if len(X) > SCREEN else None, "alpha", len(few), len(X))
-
-
-def bare_genes(model: Estimator, moments: Moments) -> None:
-    """Name the genes of a model that is fitted from moments alone; names that were set already stay."""
-    if hasattr(model, "n_features_in_"):
-        return
-    frames = [
-        pd.DataFrame(index=pd.Index([f"{prefix}{i}" for i in range(width)], dtype=str))
-        for prefix, width in (("X", moments.n_landmarks), ("Y", moments.n_targets))
-    ]
-    model._set_genes(*frames)
-    model.metrics_, model.normalization_, model.fingerprint_ = {}, None, ""
 
 
 def _cholesky(gram: np.ndarray) -> tuple[np.ndarray, float] | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
 
-from dgex.errors import ModelError, SettingsError, first
+from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, Matrix
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.models.network.recipe import recipe_of
@@ -176,6 +175,17 @@ class DGEX(Estimator):
 
     kind: ClassVar[str] = "dgex"
     label: ClassVar[str] = "D-GEX"
+    trains_in_epochs: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
+    fit_options: ClassVar[tuple[str, ...]] = (
+        "checkpoint_dir",
+        "checkpoint_every",
+        "resume",
+        "history_path",
+        "tensorboard_dir",
+        "group",
+    )
+    elsewhere: ClassVar[tuple[str, ...]] = ("device", "shard", "placement")
 
     def __init__(
         self,
@@ -240,11 +250,10 @@ class DGEX(Estimator):
         """
         if best is None:
             return super().predict(X)
-        if not hasattr(self, "best_"):
-            raise ModelError(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
+        self._check_fitted()
         if best not in self.best_:
             raise SettingsError(f"best: found {best!r}, accepted {', '.join(self.best_)}")
-        return self._forward(self._aligned(X, "landmark", "X"), best)
+        return self._forward(self._inputs(X), best)
 
     # ---- the hooks of Estimator
 
@@ -286,7 +295,7 @@ class DGEX(Estimator):
 
     # ---- inside
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         recipe_of(self)
 
     def _keep(self, parts: list[Part]) -> None:
@@ -322,9 +331,6 @@ class DGEX(Estimator):
 
 
 def _files(options: dict[str, Any]) -> Files:
-    known = {field.name for field in fields(Files)}
-    if unknown := set(options) - known:
-        raise SettingsError(f"DGEX.fit does not take {first(sorted(unknown))}; accepted: {', '.join(sorted(known))}")
     if options.get("resume") and options.get("checkpoint_dir") is None:
         raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
     return Files(**options)

@@ -1,0 +1,250 @@
+"""The model folder that training writes: who may, going on with what is there, and what is kept to be trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from dgex.atomic import check_output
+from dgex.errors import DataError, ModelError, OutputExistsError
+from dgex.models.base import Estimator
+from dgex.models.folder import describe, place, save
+from dgex.models.record import TrainingRecord
+from dgex.progress import note
+from dgex.work import alone, as_json
+
+__all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "holds_checkpoint"]
+
+KEPT = "checkpoint"  # folder in a finished model, from which it can be trained on
+# What a run writes into its folder of checkpoints (`dgex.training.run`), parts of the targets in folders of their own.
+CHECKPOINT, PARTITION = "checkpoint.json", "partition.json"
+_OWN = (CHECKPOINT, PARTITION, "state-*.safetensors", "best-*.safetensors", "history*.jsonl", ".partial-*")
+_ROWS = ("rows.json", "*.f32", ".partial-*")
+# Settings that say when to stop: more may be asked for later.
+_LENGTH = ("epochs", "patience")
+_ADVICE = "give another name, or overwrite=True to begin anew"
+
+
+class Output:
+    """Where one model is trained into.
+
+    Parameters
+    ----------
+    path : path
+        The model folder to write.
+    model : Estimator
+        Not fitted yet; its settings are those that are asked for.
+    validation : list of str
+        Sets that are watched, in order.
+    checkpoint_every : int
+        Epochs between two checkpoints.
+    overwrite, resume : bool
+        Replace what is there, or go on with it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        model: Estimator,
+        validation: list[str],
+        checkpoint_every: int = 1,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        self.path, self.model, self.validation, self.every = Path(path), model, validation, checkpoint_every
+        self.checkpoint = checkpoint_folder(path) if model.trains_in_epochs else None
+        self._overwrite, self._resume = overwrite, resume
+        self._done = self._new = False
+        self._before: dict[str, Any] | None = None  # the model that is there and is gone on with
+
+    @property
+    def spool(self) -> Path | None:
+        """Where rows that memory does not hold may stay until the run ends."""
+        return None if self.checkpoint is None else self.checkpoint / "rows"
+
+    def claim(self, stack: ExitStack, inputs: Sequence[str | os.PathLike[str]]) -> None:
+        """Make sure that the output may be written, by this process alone, and find out what to go on with.
+
+        Raises
+        ------
+        OutputExistsError
+            Something is there already.
+        ModelError
+            What is there is no work of the same method and settings.
+        FileError
+            Another process trains there, or an input lies there.
+        """
+        check_output(self.path, self._overwrite or self._resume, inputs=inputs)
+        stack.enter_context(alone(self.path, "dgex train"))
+        place(self.path).refuse_other()
+        if self._resume:
+            self._go_on()
+        elif self.checkpoint is not None and self._overwrite:
+            clear_checkpoint(self.checkpoint)
+        elif holds_checkpoint(self.path):
+            raise OutputExistsError(
+                f"{self.checkpoint} holds a checkpoint; give another name, resume=True to continue it or "
+                "overwrite=True to begin anew"
+            )
+        self._new = self.checkpoint is not None and not self.checkpoint.exists()
+
+    def _go_on(self) -> None:
+        if not place(self.path).begun:
+            if self.checkpoint is None:
+                note(f"{self.model.kind} is fitted in one pass: nothing to resume, starting anew")
+            return
+        self._before = describe(self.path)
+        was, now = _compared(self._before), self._asked()
+        length = {name: (was.pop(name, None), now.pop(name, None)) for name in _LENGTH}
+        place(self.path).compare(was, now, _ADVICE)
+        self._overwrite = True  # what is there is the best so far of the same run
+        if self._before["state"].get("stopped") == "interrupted" or holds_checkpoint(self.path):
+            self._refuse_shorter()
+            return
+        if all(before == asked for before, asked in length.values()):
+            self._done = True
+            return
+        if not _longer(length):
+            place(self.path).compare(
+                {name: pair[0] for name, pair in length.items()}, {name: pair[1] for name, pair in length.items()}
+            )
+        self._take_out()
+
+    def _asked(self) -> dict[str, Any]:
+        settings = self.model.get_params(deep=False)
+        shaping = {name: value for name, value in settings.items() if name not in self.model.elsewhere}
+        return as_json({"method": self.model.kind, **shaping, "validation": self.validation})
+
+    def _refuse_shorter(self) -> None:
+        """Refuse fewer epochs than the run has gone through already."""
+        asked = getattr(self.model, "epochs", None)
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: whoever reads it next says so
+            epoch = json.loads((checkpoint_folder(self.path) / CHECKPOINT).read_text("utf-8"))["epoch"]
+            if asked is not None and epoch > asked:
+                raise ModelError(f"{self.path} has been trained for {epoch} epochs already: found epochs={asked}")
+
+    def _take_out(self) -> None:
+        """Lay the checkpoint that was kept in a finished model where a run goes on from."""
+        assert self.checkpoint is not None
+        if not (self.path / KEPT).is_dir():
+            note(f"{self.path} kept no checkpoint to be trained on from: training starts from the beginning")
+            return
+        _copied(self.path / KEPT, self.checkpoint)
+
+    def finished(self, record: TrainingRecord) -> bool:
+        """Whether there is nothing left to do; `record` is what would be trained on.
+
+        Raises
+        ------
+        ModelError
+            What is there was trained on other data.
+        """
+        if self._before is not None:
+            before = self._before.get("training") or {}
+            place(self.path).compare(
+                {"data": before.get("data")},
+                {"data": record.data},
+                "give another name, or overwrite=True to begin anew",
+            )
+        return self._done
+
+    def fit_options(self) -> dict[str, Any]:
+        """What `fit` is told of checkpoints and the learning curve."""
+        if self.checkpoint is None:
+            return {}
+        options = {
+            "checkpoint_dir": self.checkpoint,
+            "checkpoint_every": self.every,
+            "resume": self._resume,
+            "history_path": self.checkpoint / "history.jsonl",
+        }
+        return {name: value for name, value in options.items() if name in self.model.fit_options}
+
+    def abandon(self, error: BaseException) -> None:
+        """Remove what this run alone made and nobody can go on from: no whole epoch, or numbers that diverged."""
+        if self._new and (isinstance(error, DataError) or not holds_checkpoint(self.path)):
+            assert self.checkpoint is not None
+            clear_checkpoint(self.checkpoint)
+
+    def save(self, model: Estimator, keep: bool) -> None:
+        """Write the model; the checkpoint of a run that reached its end goes into it, where that is to be kept."""
+        ended = not getattr(model, "interrupted_", False)
+
+        def keep_checkpoint(folder: Path) -> None:
+            if keep and ended and self.checkpoint is not None and holds_checkpoint(self.path):
+                _copied(self.checkpoint, folder / KEPT)
+
+        save(model, self.path, overwrite=self._overwrite, beside=keep_checkpoint)
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        if ended:
+            clear_checkpoint(self.checkpoint)
+            return
+        there = holds_checkpoint(self.path)
+        rest = f"{self.checkpoint} holds the run for resume=True" if there else "no checkpoint was due yet"
+        note(f"interrupted: the best epochs so far are saved; {rest}")
+
+
+def _compared(description: dict[str, Any]) -> dict[str, Any]:
+    """What a model folder says of what shaped it, in the words of `Output._asked`."""
+    from dgex.models.catalogue import method
+
+    elsewhere = method(description["kind"]).load().elsewhere
+    settings = {name: value for name, value in description["settings"].items() if name not in elsewhere}
+    record = description.get("training") or {}
+    return as_json({"method": description["kind"], **settings, "validation": record.get("validation")})
+
+
+def _longer(length: dict[str, tuple[Any, Any]]) -> bool:
+    """Whether no limit is below what it was."""
+    return all(
+        asked is None or (before is not None and asked >= before)
+        for before, asked in length.values()
+        if before != asked
+    )
+
+
+def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
+    """Where a network that is trained into `output` keeps what is needed to go on."""
+    return Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
+
+
+def holds_checkpoint(output: str | os.PathLike[str]) -> bool:
+    """Whether there is something to go on from, also while another thread removes the folder."""
+    folder = checkpoint_folder(output)
+    try:
+        return (folder / CHECKPOINT).exists() or any(folder.glob(f"part-*/{CHECKPOINT}"))
+    except FileNotFoundError:
+        return False
+
+
+def clear_checkpoint(folder: Path) -> None:
+    """Remove what a run wrote into its folder of checkpoints, its description first; what else lies there stays."""
+    for inner in [folder, *folder.glob("part-*")]:
+        for pattern in _OWN:
+            for path in inner.glob(pattern):
+                path.unlink(missing_ok=True)
+    for pattern in _ROWS:
+        for path in (folder / "rows").glob(pattern):
+            path.unlink(missing_ok=True)
+    for inner in [folder / "rows", *folder.glob("part-*"), folder]:
+        with suppress(OSError):
+            inner.rmdir()
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Copy a folder of checkpoints, whose files are replaced and never changed: links to the same files do."""
+    ignored = shutil.ignore_patterns("rows", "history*", ".partial-*")  # a learning curve is written on
+    shutil.copytree(source, target, copy_function=_linked, ignore=ignored, dirs_exist_ok=True)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,93 @@
+"""What estimators are given: arrays, tables or AnnData, as float32 values and the genes they are of."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+import numpy as np
+import pandas as pd
+
+from dgex.arrays.maps import release
+from dgex.errors import DataError, GeneError, first
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix"]
+
+Matrix: TypeAlias = "np.ndarray | pd.DataFrame | AnnData"
+
+
+def is_annotated(matrix: object) -> TypeGuard[AnnData]:
+    """Whether it is an AnnData, told by its face: importing anndata takes longer than a linear model to predict."""
+    return hasattr(matrix, "obs_names") and hasattr(matrix, "var_names")
+
+
+def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Take the values and the genes of one role; the caller's matrix is never changed."""
+    if is_annotated(matrix):
+        var = matrix.var
+        values: Any = matrix.X
+        if "role" in var:
+            mask = (var["role"] == role).to_numpy()
+            if not mask.any():
+                raise GeneError(f"{what} has no {role} genes among {len(var):,}; accepted: var['role'] == '{role}'")
+            if not mask.all():
+                var, values = var[mask], values[:, mask]
+        keep = [c for c in var.columns if c != "role" and var[c].map(lambda v: isinstance(v, str)).all()]
+        genes = var[keep].astype(str)
+    elif isinstance(matrix, pd.DataFrame):
+        genes, values = pd.DataFrame(index=matrix.columns.astype(str)), matrix.to_numpy()
+    else:
+        values = np.asarray(matrix)
+        prefix = "X" if role == "landmark" else "Y"
+        width = values.shape[1] if values.ndim == 2 else 0
+        genes = pd.DataFrame(index=pd.Index([f"{prefix}{i}" for i in range(width)], dtype=str))
+    if not genes.index.is_unique:
+        raise GeneError(f"{what}: gene names repeat: {first(genes.index[genes.index.duplicated()])}")
+    return dense(values, what), genes
+
+
+def check_same_profiles(X: Matrix, Y: Matrix) -> None:
+    """Refuse X and Y whose profiles have names that differ or stand in another order."""
+    names: list[Any] = [m.obs_names if is_annotated(m) else getattr(m, "index", None) for m in (X, Y)]
+    if any(n is None or isinstance(n, pd.RangeIndex) for n in names):
+        return
+    one, other = (n.astype(str) for n in names)
+    unequal = np.flatnonzero(one != other)
+    if len(unequal):
+        at = unequal[0]
+        raise DataError(
+            f"X and Y do not hold the same profiles in the same order: row {at} is {one[at]} in X and {other[at]} in Y"
+        )
+
+
+def dense(values: Any, what: str) -> np.ndarray:
+    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already, as a memory map may be."""
+    if hasattr(values, "toarray"):
+        values = values.toarray()
+    try:
+        array = np.ascontiguousarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what}: cannot be read as numbers ({error})") from error
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(f"{what}: found shape {array.shape}, accepted a matrix of profiles x genes")
+    for start in range(0, len(array), 4096):
+        block = array[start : start + 4096]
+        release(block)  # what was read of a memory map before
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            raise DataError(
+                f"{what}: NaN or infinity at profile {start + row}, gene {column}; accepted: finite values only"
+            )
+    return array
+
+
+def fingerprint(X: np.ndarray, Y: np.ndarray) -> str:
+    """SHA-256 over the shapes and up to 64 rows spread evenly, enough to tell one training matrix from another."""
+    digest = hashlib.sha256(repr((X.shape, Y.shape)).encode())
+    for row in np.unique(np.linspace(0, len(X) - 1, 64).astype(int)):
+        digest.update(X[row].tobytes())
+        digest.update(Y[row].tobytes())
+    return digest.hexdigest()
