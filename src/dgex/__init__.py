@@ -14,7 +14,7 @@ from dgex._version import __version__
 if TYPE_CHECKING:
     from dgex.datasets.public.download import download
     from dgex.datasets.simulated.simulate import simulate
-    from dgex.errors import DgexError
+    from dgex.errors import DgexError, SettingsError
     from dgex.evaluation.evaluate import evaluate
     from dgex.evaluation.result import Evaluation
     from dgex.fitting.grid import train_grid
@@ -47,6 +47,7 @@ _HOME = {
     "OLS": "dgex.models.linear.regression",
     "Ridge": "dgex.models.linear.regression",
     "SampleKNN": "dgex.models.neighbours",
+    "SettingsError": "dgex.errors",
     "convert": "dgex.io",
     "convert_weights": "dgex.models.published",
     "create": "dgex.io",
@@ -79,6 +80,7 @@ __all__ = [
     "Lasso",
     "Ridge",
     "SampleKNN",
+    "SettingsError",
     "__version__",
     "convert",
     "convert_weights",
