@@ -17,6 +17,7 @@ import torch
 
 from dgex._version import __version__
 from dgex.atomic import check_output, holds_other
+from dgex.digests import of_sets
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
 from dgex.fitting.grid_plan import Member, deal, plan
 from dgex.fitting.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
@@ -29,7 +30,6 @@ from dgex.progress import Together, bar, note
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device
 from dgex.training.processes.group import ALONE, Group, join
-from dgex.training.run.checkpoint import data_digest
 from dgex.training.run.interrupt import StopRequest
 from dgex.training.run.tensorboard import check_tensorboard
 
@@ -221,7 +221,7 @@ class _Job:
         if self.device == torch.device("cuda"):  # threads start on the first GPU, whichever this process has taken
             self.device = torch.device("cuda", torch.cuda.current_device())
         held_out = {name: self.matrices[name] for name in self.sets}
-        digest = data_digest(*self.matrices["train"], held_out)
+        digest = of_sets({"": self.matrices["train"], **held_out})
         self.described = {
             "dgex": __version__,
             "data": {"name": read.name, "bytes": size, "digest": digest, "sets": self.sets},

@@ -134,9 +134,9 @@ def test_a_checkpointed_run_resumes_and_logs(tmp_path: Path) -> None:
     X = problem(10, seed=9)[0]
     np.testing.assert_array_equal(resumed.predict(X), whole.predict(X))
     assert pd.DataFrame(read_history(tmp_path / "h.jsonl")).equals(resumed.history_)
-    with pytest.raises(ModelError, match=r"precision: checkpoint auto, now bf16"):
+    with pytest.raises(ModelError, match=r"precision: there auto, now bf16"):
         DGEX(**SMALL, precision="bf16").fit(*problem(), sets(), **options, resume=True)
-    with pytest.raises(ModelError, match=r"dropout: checkpoint 0\.1, now 0\.2"):
+    with pytest.raises(ModelError, match=r"dropout: there 0\.1, now 0\.2"):
         DGEX(**SMALL, dropout=0.2).fit(*problem(), sets(), **options, resume=True)
 
 
@@ -169,7 +169,7 @@ def test_placement_changes_the_result_only_from_disk(fitted: DGEX, tmp_path: Pat
     from_disk, whole = (clone(fitted).set_params(placement=kind, epochs=2) for kind in ("disk", "memory"))
     losses = from_disk.fit(*large, sets(), **options).history_["loss"]
     assert (losses != whole.fit(*large, sets()).history_["loss"]).all()
-    with pytest.raises(ModelError, match=r"order: checkpoint blocks \(placement disk\), now whole"):
+    with pytest.raises(ModelError, match=r"order: there blocks \(placement disk\), now whole"):
         clone(whole).fit(*large, sets(), **options, resume=True)
 
 

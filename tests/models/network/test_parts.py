@@ -167,14 +167,14 @@ def test_a_checkpoint_of_other_parts_is_refused(tmp_path: Path) -> None:
         fit(2, options={"checkpoint_dir": tmp_path / "c"})
     with pytest.raises(OutputExistsError, match="resume"):
         fit(1, options={"checkpoint_dir": tmp_path / "c"})
-    with pytest.raises(ModelError, match="target_parts: checkpoint 2, now 3"):
+    with pytest.raises(ModelError, match="target_parts: there 2, now 3"):
         fit(3, options=options)
-    with pytest.raises(ModelError, match="partition: checkpoint random, now cluster"):
+    with pytest.raises(ModelError, match="partition: there random, now cluster"):
         fit(2, "cluster", options)
-    with pytest.raises(ModelError, match="target_parts: checkpoint several, now 1"):
+    with pytest.raises(ModelError, match="target_parts: there several, now 1"):
         fit(1, options=options)
     fit(1, options={"checkpoint_dir": tmp_path / "d"}, epochs=1)
-    with pytest.raises(ModelError, match="target_parts: checkpoint 1, now 2"):
+    with pytest.raises(ModelError, match="target_parts: there 1, now 2"):
         fit(2, options={"checkpoint_dir": tmp_path / "d", "resume": True})
 
 

@@ -16,12 +16,13 @@ import torch
 from together import Ended, together, values
 from torch import Tensor
 
+from dgex.digests import of_sets
 from dgex.errors import DataError, OutputExistsError, RankError
 from dgex.models.network.dgex import DGEX
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.sharded import ShardedStep
 from dgex.training.processes.group import ALONE, Group
-from dgex.training.run.checkpoint import Checkpoints, data_digest
+from dgex.training.run.checkpoint import Checkpoints
 from dgex.training.run.history import read_history
 from dgex.training.run.loop import Result, train
 from dgex.training.run.settings import TrainingSettings
@@ -79,7 +80,7 @@ def run(
     sets = {"a": problem(16, seed=1, dtype=dtype), "b": problem(1, seed=2, dtype=dtype)}
     checkpoints = None
     if folder is not None:
-        checkpoints = Checkpoints(folder, {}, data_digest(X, Y, sets), group=group)
+        checkpoints = Checkpoints(folder, {}, of_sets({"": (X, Y), **sets}), group=group)
     schedule = TrainingSettings(rate, epochs=epochs, batch_size=8, monitor_samples=20)
     files: dict[str, Any] = {"checkpoints": checkpoints, "resume": resume}
     return train(trained, X, Y, sets, schedule, group=group, **files)

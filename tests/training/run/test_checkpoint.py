@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from dgex.digests import of_sets
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.run import checkpoint
-from dgex.training.run.checkpoint import Checkpoints, data_digest
+from dgex.training.run.checkpoint import Checkpoints
 from dgex.training.run.history import read_history
 from dgex.training.run.loop import Result, train
 from dgex.training.run.settings import TrainingSettings
@@ -54,7 +55,7 @@ def run(
         learner.begin_epoch = killed  # type: ignore[method-assign]
     checkpoints = None
     if folder is not None:
-        checkpoints = Checkpoints(folder, settings or {"hidden": (8,)}, data_digest(X, Y, sets), every)
+        checkpoints = Checkpoints(folder, settings or {"hidden": (8,)}, of_sets({"": (X, Y), **sets}), every)
     schedule = TrainingSettings(0.02, epochs=epochs, batch_size=9)
     return train(learner, X, Y, sets, schedule, checkpoints=checkpoints, resume=resume, **options)
 
@@ -145,7 +146,7 @@ def test_a_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_other_settings_or_data_are_refused(tmp_path: Path) -> None:
     run(tmp_path / "c", epochs=1)
-    with pytest.raises(ModelError, match=r"other settings \(hidden: checkpoint \[8\], now \[9\]\)"):
+    with pytest.raises(ModelError, match=r"other settings \(hidden: there \[8\], now \[9\]\)"):
         run(tmp_path / "c", resume=True, settings={"hidden": (9,)})
     with pytest.raises(ModelError, match="other data"):
         run(tmp_path / "c", resume=True, profiles=41)
@@ -184,15 +185,15 @@ def test_the_digest_tells_values_shapes_and_names_apart() -> None:
     changed = X.copy()
     changed[3, 2] += 1
     digests = [
-        data_digest(X, Y, sets),
-        data_digest(changed, Y, sets),
-        data_digest(X[:-1], Y[:-1], sets),
-        data_digest(X.reshape(80, 2), Y, sets),
-        data_digest(X, Y, {"b": sets["a"]}),
-        data_digest(X, Y, {}),
+        of_sets({"": (X, Y), **sets}),
+        of_sets({"": (changed, Y), **sets}),
+        of_sets({"": (X[:-1], Y[:-1]), **sets}),
+        of_sets({"": (X.reshape(80, 2), Y), **sets}),
+        of_sets({"": (X, Y), "b": sets["a"]}),
+        of_sets({"": (X, Y)}),
     ]
     assert len(set(digests)) == len(digests)
-    assert data_digest(X.copy(), Y.copy(), dict(sets)) == digests[0]
+    assert of_sets({"": (X.copy(), Y.copy()), **sets}) == digests[0]
 
 
 def test_a_run_without_a_checkpoint_is_returned_as_it_is(tmp_path: Path) -> None:

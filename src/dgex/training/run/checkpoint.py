@@ -8,7 +8,6 @@ follow from the seed and the epoch (see `dgex.seeds`), so the seed is their whol
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,14 +15,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dgex._version import __version__
-from dgex.arrays.maps import RowReader
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
 from dgex.progress import note
@@ -31,13 +28,13 @@ from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.snapshots import Snapshots
 from dgex.training.run.state import Kept, Run
+from dgex.work import as_json, differences
 
-__all__ = ["Checkpoints", "data_digest", "refuse_existing"]
+__all__ = ["Checkpoints", "refuse_existing"]
 
 FORMAT = 1
 DESCRIPTION = "checkpoint.json"
 PARTITION = "partition.json"  # of a run in parts, each of which has a folder of its own
-_SAMPLE = 64 << 20  # bytes of a matrix that its digest covers
 
 
 class Checkpoints:
@@ -50,7 +47,7 @@ class Checkpoints:
     settings : dict
         What decides the weights: everything but the number of epochs, which may be raised on resuming.
     data : str
-        What `data_digest` says of the training and evaluation matrices.
+        What `dgex.digests.of_sets` says of the training and evaluation matrices.
     every : int
         Epochs from one checkpoint to the next.
     group : Group
@@ -79,7 +76,7 @@ class Checkpoints:
         if every < 1:
             raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
         self.folder, self.data, self.every, self.group = Path(folder), data, every, group
-        self.settings = json.loads(json.dumps(dict(settings)))  # as it will be read back: tuples are lists
+        self.settings = as_json(settings)
         self.arithmetic: dict[str, Any] = {}
         self._files: set[str] = set()
         self._writer: Thread | None = None
@@ -228,12 +225,7 @@ class Checkpoints:
         return described
 
     def _compare(self, described: Mapping[str, Any]) -> None:
-        before = described.get("settings", {})
-        differ = [
-            f"{name}: checkpoint {before.get(name)}, now {self.settings.get(name)}"
-            for name in {**before, **self.settings}
-            if before.get(name) != self.settings.get(name)
-        ]
+        differ = differences(described.get("settings", {}), self.settings)
         if differ:
             raise ModelError(f"the checkpoint in {self.folder} is of other settings ({'; '.join(differ)})")
         if described.get("data") != self.data:
@@ -294,18 +286,3 @@ def refuse_existing(folder: Path) -> None:
     """
     if (folder / DESCRIPTION).exists() or (folder / PARTITION).exists():
         raise OutputExistsError(f"{folder} holds a checkpoint; give another folder, or resume=True to continue it")
-
-
-def data_digest(X: np.ndarray, Y: np.ndarray, eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """SHA-256 over names, shapes and values; of a matrix above 64 MiB, over rows spread evenly through it."""
-    digest = hashlib.sha256()
-    for name, pair in [("", (X, Y)), *eval_sets.items()]:
-        for matrix in pair:
-            digest.update(repr((name, matrix.shape)).encode())
-            step = max(1, -(-matrix.nbytes // _SAMPLE))
-            row = np.empty((1, matrix.shape[1]), matrix.dtype)
-            with RowReader(matrix) as reader:  # scattered rows of a map would bring in most of its pages
-                for at in range(0, len(matrix), step):
-                    reader.read(at, row)
-                    digest.update(row.data)
-    return digest.hexdigest()

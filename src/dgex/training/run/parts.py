@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from dgex.atomic import json_dump
+from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
 from dgex.training.learners.learner import make_learner
@@ -22,10 +23,11 @@ from dgex.training.machine.device import on_device
 from dgex.training.machine.memory import Needs, choose_placement
 from dgex.training.machine.tuning import Arithmetic, using_threads
 from dgex.training.processes.group import ALONE, Group
-from dgex.training.run.checkpoint import DESCRIPTION, PARTITION, Checkpoints, data_digest, refuse_existing
+from dgex.training.run.checkpoint import DESCRIPTION, PARTITION, Checkpoints, refuse_existing
 from dgex.training.run.loop import Result, train
 from dgex.training.run.partition import split_targets
 from dgex.training.run.settings import TrainingSettings
+from dgex.work import differences
 
 __all__ = ["Files", "Part", "Recipe", "train_parts"]
 
@@ -177,7 +179,7 @@ def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, file
     advice = f"finished epochs of every part are in {files.checkpoint_dir}; resume=True goes on from there"
     group = group.patient(f"while parts of the targets were trained; {advice}")
     facts = {"target_parts": recipe.parts, "partition": recipe.partition, "epochs": recipe.settings.epochs}
-    group.agree({"the data": data_digest(X, Y, sets)[:12], **recipe.identity, **facts, "resume": files.resume})
+    group.agree({"the data": of_sets({"": (X, Y), **sets})[:12], **recipe.identity, **facts, "resume": files.resume})
     shares = group.from_first(lambda: _shares(recipe, Y, files))
     parts: dict[int, Part] = {}
     failed: str | None = None
@@ -214,7 +216,7 @@ def _train_one(
 ) -> Part:
     """Train one network: check that it fits, choose its arithmetic, and run the loop."""
     settings, identity = recipe.settings, dict(recipe.identity)
-    digest = data_digest(X, Y, sets) if files.checkpoint_dir is not None or group.size > 1 else ""
+    digest = of_sets({"": (X, Y), **sets}) if files.checkpoint_dir is not None or group.size > 1 else ""
     kept = {"checkpoints": files.checkpoint_dir is not None and files.checkpoint_every, "resume": files.resume}
     how = {"epochs": settings.epochs, "patience": settings.patience, "shard": recipe.shard, **kept}
     group.agree({"the data": digest[:12], **identity, **how})
@@ -268,9 +270,7 @@ def _refuse_other_kind(parts: int, files: Files) -> None:
         refuse_existing(folder)
     elif (folder / (PARTITION if parts == 1 else DESCRIPTION)).exists():
         before = "several" if parts == 1 else "1"
-        raise ModelError(
-            f"the checkpoint in {folder} is of other settings (target_parts: checkpoint {before}, now {parts})"
-        )
+        raise ModelError(f"the checkpoint in {folder} is of other settings (target_parts: there {before}, now {parts})")
 
 
 def _shares(recipe: Recipe, Y: np.ndarray, files: Files) -> list[np.ndarray]:
@@ -293,7 +293,7 @@ def _read_shares(path: Path, recipe: Recipe, genes: int) -> list[np.ndarray]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}, a part of the checkpoint, is damaged ({type(error).__name__}: {error})") from error
     now = {"target_parts": recipe.parts, "partition": recipe.partition}
-    differ = [f"{name}: checkpoint {before[name]}, now {now[name]}" for name in now if before[name] != now[name]]
+    differ = differences(before, now)
     if differ:
         raise ModelError(f"the checkpoint in {path.parent} is of other settings ({'; '.join(differ)})")
     if not np.array_equal(np.sort(np.concatenate(shares)), np.arange(genes)):
