@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 import dgex
-from dgex.errors import DataError, DgexError, GeneError, ModelError, OutputExistsError, SettingsError
+from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
 from dgex.fitting.train import train
-from dgex.inference import infer as inference
+from dgex.inference import blocks
+from dgex.work import alone
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_nan_is_refused_and_nothing_is_left(model: Any, panel: ad.AnnData, tmp_p
     values = np.asarray(panel.X).copy()
     values[20, 4] = np.nan
     panel.X = values
-    with pytest.raises(DataError, match=f"landmark gene {panel.var_names[4]} of profile {panel.obs_names[20]}"):
+    with pytest.raises(DataError, match=f"gene {panel.var_names[4]}, sample {panel.obs_names[20]}"):
         dgex.infer(panel, model, tmp_path / "full.gctx", block=8)
     assert list(tmp_path.iterdir()) == []
 
@@ -162,7 +163,7 @@ def test_work_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         dgex.infer(panel, model, output, block=5, resume=True)
     assert not output.exists()
-    with pytest.raises(ModelError, match="another input, model or block size"):
+    with pytest.raises(ModelError, match="block: there 5, now 6"):
         dgex.infer(panel, model, output, block=6, resume=True)
     dgex.infer(panel, model, output, block=5, resume=True)
     assert seen == [5, 5, 5, 5, 5, 5], "two blocks were kept, the third was done again"
@@ -173,7 +174,7 @@ def test_work_goes_on_where_it_stopped(
 
 def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(inference, "warn", said.append)
+    monkeypatch.setattr(blocks, "warn", said.append)
     dgex.infer(panel, model)
     assert not said
     panel.X = np.asarray(panel.X) + np.float32(10)
@@ -208,3 +209,93 @@ def test_the_input_is_never_overwritten(model: Any, panel: ad.AnnData, tmp_path:
     with pytest.raises(DgexError, match="is the file to read"):
         dgex.prepare(tmp_path / "panel.h5ad", tmp_path / "panel.h5ad", overwrite=True)
     assert (tmp_path / "panel.h5ad").read_bytes() == before
+
+
+def begun(model: Any, panel: ad.AnnData, output: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    """Infer two blocks of five, as a killed process leaves them."""
+    predict, calls = type(model).predict, []
+
+    def two(self: Any, X: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return np.asarray(predict(self, X))
+
+    with monkeypatch.context() as killed:
+        killed.setattr(type(model), "predict", two)
+        with pytest.raises(KeyboardInterrupt):
+            dgex.infer(panel, model, output, block=5, resume=True, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"units": "standardized"}, "units: there original, now standardized"),
+        ({"log2": "auto"}, "log2: there never, now auto"),
+        ({"standardize": "own"}, "standardize: there model, now own"),
+        ({"extra": "carry"}, "extra: there drop, now carry"),
+        ({"missing": "impute"}, "missing: there error, now impute"),
+    ],
+)
+def test_other_settings_are_not_gone_on_with(
+    model: Any,
+    panel: ad.AnnData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    differs: str,
+) -> None:
+    begun(model, panel, tmp_path / "full.h5ad", monkeypatch)
+    with pytest.raises(ModelError, match=differs):
+        dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True, **change)
+    assert not (tmp_path / "full.h5ad").exists()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_another_model_or_input_is_not_gone_on_with(
+    model: Any, dataset: ad.AnnData, panel: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    output, how = tmp_path / "full.h5ad", {"standardize": "own" if own else "model"}
+    begun(model, panel, output, monkeypatch, **how)
+    with pytest.raises(ModelError, match="model: there"):
+        dgex.infer(panel, train(dataset, "ridge", alpha=11.0), output, block=5, resume=True, **how)
+    renamed = panel.copy()
+    renamed.obs_names = ["another", *panel.obs_names[1:]]
+    with pytest.raises(ModelError, match="profiles: there"):
+        dgex.infer(renamed, model, output, block=5, resume=True, **how)
+    changed = panel.copy()
+    changed.X[7, 3] += np.float32(1e-3)
+    with pytest.raises(ModelError, match="own statistics: there" if own else "profiles 6 to 10 have other values now"):
+        dgex.infer(changed, model, output, block=5, resume=True, **how)
+    dgex.infer(panel, model, output, block=5, resume=True, **how)
+    np.testing.assert_array_equal(
+        np.asarray(dgex.read(output).X), np.asarray(dgex.infer(panel, model, block=5, **how).X)
+    )
+
+
+def test_notes_among_finished_blocks_stay(
+    model: Any, panel: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "full.h5ad.parts" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    begun(model, panel, tmp_path / "full.h5ad", monkeypatch)
+    dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True)
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+
+
+def test_a_second_process_on_the_same_output_is_refused(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    with alone(tmp_path / "full.h5ad", "dgex infer"), pytest.raises(FileError, match="another dgex infer is at work"):
+        dgex.infer(panel, model, tmp_path / "full.h5ad")
+
+
+def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    dgex.write(panel, tmp_path / "panel.h5ad")
+    expected = np.asarray(dgex.infer(panel, model).X)
+    for source, what in ((panel, model), (tmp_path / "panel.h5ad", tmp_path / "model")):
+        np.testing.assert_array_equal(np.asarray(dgex.infer(what, source).X), expected)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="found 'DataFrame', accepted the path of an expression file, or an AnnData"):
+        dgex.infer(panel.to_df(), model)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="found 'AnnData', accepted the path of a model folder"):
+        dgex.infer(panel, panel)  # type: ignore[arg-type]

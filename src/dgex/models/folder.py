@@ -25,7 +25,7 @@ from dgex.work import Work
 if TYPE_CHECKING:
     from dgex.models.base import Estimator
 
-__all__ = ["ATTACHMENTS", "describe", "load", "place", "save"]
+__all__ = ["ATTACHMENTS", "describe", "is_model", "load", "place", "save"]
 
 FORMAT = 1
 ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.md", "history.jsonl"
@@ -43,6 +43,13 @@ class Attachment(Protocol):
     def arrays(self) -> dict[str, np.ndarray]: ...
 
     def state(self) -> dict[str, Any]: ...
+
+
+def is_model(thing: object) -> bool:
+    """Whether it is a fitted estimator, or the path of a model folder."""
+    if isinstance(thing, str | os.PathLike):
+        return (Path(thing) / DESCRIPTION).is_file()
+    return hasattr(thing, "landmark_genes")
 
 
 def place(path: str | os.PathLike[str]) -> Work:
@@ -140,6 +147,8 @@ def load(path: str | os.PathLike[str]) -> Estimator:
         The folder is missing or no model, a file is missing or changed since it was saved, or a newer
         version of dgex wrote it.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ModelError("a model to load", found=type(path).__name__, accepted="the path of a model folder")
     folder = Path(path)
     description = describe(folder)
     entry = methods()[description["kind"]] if description["kind"] not in METHODS else METHODS[description["kind"]]
