@@ -47,7 +47,7 @@ def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monk
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="was not made by dgex demo"):
+        with pytest.raises(OutputExistsError, match="is not a demonstration"):
             dgex.demo(tmp_path, scale="tiny", overwrite=overwrite)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -21,7 +21,6 @@ __all__ = [
     "atomic_folder",
     "check_output",
     "clear_partial",
-    "holds_other",
     "json_dump",
     "os_error",
     "plain",
@@ -68,14 +67,6 @@ def check_output(
     except OSError as error:
         raise os_error(target, error) from error
     return target
-
-
-def holds_other(path: str | os.PathLike[str], marker: str) -> bool:
-    """Tell whether `path` is a file, or a folder with something in it but not the file `marker` of ours."""
-    folder = Path(path)
-    if not folder.exists() or (folder / marker).exists():
-        return False
-    return not folder.is_dir() or any(folder.iterdir())
 
 
 @contextmanager

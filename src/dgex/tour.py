@@ -14,22 +14,23 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
-from dgex.atomic import check_output, holds_other, json_dump
 from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import OutputExistsError, SettingsError
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import Evaluation
 from dgex.fitting.train import train
 from dgex.inference.infer import infer
+from dgex.models.catalogue import METHODS
 from dgex.models.folder import load
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
 from dgex.report.page.page import Page
+from dgex.work import Work, alone, differences
 
 __all__ = ["SCALES", "demo"]
 
-METHODS = ("ols", "ridge", "lasso", "knn-ge", "knn", "dgex")
 ARRAYS, RNASEQ = "arrays.h5ad", "rnaseq.h5ad"
+NETWORK = "dgex"  # the method that infers the panel
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,14 @@ def demo(
         raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")
     folder, sizes = Path(output), SCALES[scale]
     settings = {"scale": scale, "seed": seed}
-    _claim(folder, settings, overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder, "dgex demo"):
+        _claim(Work(folder, "demo.json", "a demonstration"), settings, overwrite)
+        return _run(folder, sizes, seed)
+
+
+def _run(folder: Path, sizes: Scale, seed: int) -> Evaluation:
+    """Every step whose result is not there yet, and the page."""
     seconds: dict[str, float] = {}
 
     def step(name: str, made: Path, work: Callable[[], Any]) -> None:
@@ -108,7 +116,7 @@ def demo(
     )
     network = {name: getattr(sizes, name) for name in ("hidden", "epochs", "batch_size", "learning_rate")}
     for method in METHODS:
-        extra: dict[str, Any] = {**network, "seed": seed, "resume": True} if method == "dgex" else {}
+        extra: dict[str, Any] = {**network, "seed": seed, "resume": True} if method == NETWORK else {}
         model = folder / "models" / method
         step(f"train {method}", model, partial(train, data, method, model, **extra))
     models = {method: folder / "models" / method for method in METHODS}
@@ -119,23 +127,18 @@ def demo(
     return result
 
 
-def _claim(folder: Path, settings: dict[str, Any], overwrite: bool) -> None:
+def _claim(work: Work, settings: dict[str, Any], overwrite: bool) -> None:
     """Make the folder ours: new, half-done with the same settings, or a finished one to be done again."""
-    marker = folder / "demo.json"
-    if holds_other(folder, marker.name) or (marker.exists() and not marker.read_text("utf-8").strip()):
-        raise OutputExistsError(f"{folder} exists and was not made by dgex demo; give another folder")
-    if marker.exists():
-        import json
-
-        same = json.loads(marker.read_text("utf-8")) == settings
-        finished = (folder / "report.html").exists()
-        if (finished or not same) and not overwrite:
-            what = "a finished demonstration" if finished else "a demonstration with other settings"
-            raise OutputExistsError(f"{folder} holds {what}; overwrite=True does it again")
-        if finished or not same:
-            _empty(folder)
-    check_output(folder / "demo.json", overwrite=True)
-    json_dump(settings, marker)
+    work.refuse_other()
+    if work.begun:
+        finished = (work.folder / "report.html").exists()
+        if finished and not overwrite:
+            raise OutputExistsError(f"{work.folder} holds a finished demonstration; overwrite=True does it again")
+        if not overwrite:
+            work.compare(work.read(), settings, "overwrite=True does it again")
+        elif finished or differences(work.read(), settings):
+            _empty(work.folder)
+    work.begin(settings)
 
 
 def _empty(folder: Path) -> None:
@@ -168,12 +171,12 @@ def _infer(folder: Path) -> None:
     with io.open(folder / "data.h5ad") as data, io.open(folder / ARRAYS) as raw:
         test = data.obs.index[data.obs["split"] == "test"]
         rows = raw.obs.index.get_indexer(test)
-        columns = raw.var.index.get_indexer(pd.Index(load(folder / "models" / "dgex").landmarks_))
+        columns = raw.var.index.get_indexer(pd.Index(load(folder / "models" / NETWORK).landmarks_))
         panel = raw.read(genes=columns, samples=rows)
         obs, var = raw.obs.iloc[rows], raw.var.iloc[columns][["role"]]
     with io.create(folder / "panel.gctx", obs, var, overwrite=True) as sink:
         sink.append(panel)
-    infer(folder / "panel.gctx", folder / "models" / "dgex", folder / "full.gctx")
+    infer(folder / "panel.gctx", folder / "models" / NETWORK, folder / "full.gctx")
 
 
 def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, float]) -> Page:

@@ -180,7 +180,7 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("infer", folder / "none", dataset_file, folder / "full.gctx"), "no model at"),
         (("simulate", folder / "s.h5ad", "--samples", "0"), "samples"),
         (("prepare", folder / "none.gctx", folder / "d.h5ad"), "does not exist"),
-        (("demo", folder), "was not made by dgex demo"),
+        (("demo", folder), "is not a demonstration"),
     ]:
         assert words in fails(capsys, *arguments), arguments
     assert sorted(p.name for p in folder.iterdir()) == [

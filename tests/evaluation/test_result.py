@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dgex.errors import OutputExistsError, SettingsError
+from dgex.errors import OutputExistsError
 from dgex.evaluation.evaluate import evaluate
 
 
@@ -40,7 +40,7 @@ def test_save_writes_everything_once(result, tmp_path):
 
 def test_a_folder_of_something_else_is_never_replaced(result, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(SettingsError, match="holds no evaluation"):
+    with pytest.raises(OutputExistsError, match="is not an evaluation"):
         result.save(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 

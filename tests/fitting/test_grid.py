@@ -179,7 +179,7 @@ def test_what_lies_in_the_folder(dataset: ad.AnnData, whole: Path, tmp_path: Pat
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     for flags in ({}, {"resume": True}, {"overwrite": True}):
-        with pytest.raises(ModelError, match="holds something else than a grid"):
+        with pytest.raises(OutputExistsError, match="is not a grid"):
             train_grid(dataset, tmp_path / "mine", AXES, **options, **flags)
 
 

@@ -9,7 +9,7 @@ import pytest
 from given import dataset, drawn, network
 
 import dgex
-from dgex.errors import OutputExistsError, SettingsError
+from dgex.errors import OutputExistsError
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def test_save_writes_everything_once(result, tmp_path):
 
 def test_a_folder_of_something_else_is_never_replaced(result, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(SettingsError, match="holds no interpretation"):
+    with pytest.raises(OutputExistsError, match="is not an interpretation"):
         result.save(tmp_path, overwrite=True)
-    with pytest.raises(SettingsError, match="holds no interpretation"):
+    with pytest.raises(OutputExistsError, match="is not an interpretation"):
         dgex.interpret("no model", "no data", tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 

@@ -256,7 +256,7 @@ def test_what_is_refused(study: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(OutputExistsError, match="was not made by dgex reproduce"):
+        with pytest.raises(OutputExistsError, match="is not a study"):
             dgex.reproduce(tmp_path / "mine", overwrite=overwrite)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -133,16 +134,23 @@ class SpooledRows:
         self.complete = True
 
 
-def identity_of(source: Path, obs: pd.DataFrame, var: pd.DataFrame, parts: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Tell a file and what is read of it from any other: name, size and time of the file, names and positions."""
+def identity_of(
+    source: Path | None, obs: pd.DataFrame, var: pd.DataFrame, parts: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Tell a file and what is read of it from any other: name, size and time of the file, names and positions.
+
+    Values in memory (None) are never the same: whoever goes on compares the rows themselves.
+    """
+    if source is None:
+        return {"source": None, "changed": time.time_ns()}
     files = [path for path in source.rglob("*") if path.is_file()] if source.is_dir() else [source]
     stats = [path.stat() for path in files]
-    digest = hashlib.sha256("\0".join([*obs.index, "", *var.index]).encode())
+    selection = hashlib.sha256("\0".join([*obs.index, "", *var.index]).encode())
     for name, index in parts.items():
-        digest.update(repr((name, len(index))).encode() + np.asarray(index, np.int64).tobytes())
+        selection.update(repr((name, len(index))).encode() + np.asarray(index, np.int64).tobytes())
     return {
         "source": str(source.resolve()),
         "bytes": sum(stat.st_size for stat in stats),
         "changed": max(stat.st_mtime_ns for stat in stats),
-        "selection": digest.hexdigest(),
+        "selection": selection.hexdigest(),
     }

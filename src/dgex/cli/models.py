@@ -34,8 +34,9 @@ def convert_weights(
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="MODEL... DATA", help="Model folders, then a dataset made by dgex prepare.")
+    ],
     split: Annotated[str, typer.Option(help="Splits or named sets, comma separated.")] = "test",
     out: Annotated[Path | None, typer.Option(help="Folder for tables, figures and the HTML page.")] = None,
     baseline: Annotated[
@@ -47,16 +48,21 @@ def evaluate(
 ) -> None:
     """Measure models on held-out profiles: overall error, relative improvement, correlations, figures.
 
-    Example: `dgex evaluate data.h5ad models/* --split test --out eval`
+    Example: `dgex evaluate models/* data.h5ad --split test --out eval`
     """
     from dgex.atomic import check_output
     from dgex.evaluation.evaluate import evaluate as run
-    from dgex.evaluation.result import check_replaceable
+    from dgex.evaluation.result import place
+    from dgex.models.folder import is_model
     from dgex.progress import warn
 
     if out is not None:
         check_output(out, overwrite)
-        check_replaceable(out)
+        place(out).refuse_other()
+    if len(paths) < 2:
+        raise typer.BadParameter(f"found only {paths[0]}; accepted: one or more models, then the dataset")
+    first = is_model(paths[-1]) and not is_model(paths[0])  # the dataset, told first
+    data, models = (paths[0], paths[1:]) if first else (paths[-1], paths[:-1])
     finished = [model for model in models if model.suffix != ".checkpoint"]
     if len(finished) < len(models):
         warn("left out what is still being trained: " + ", ".join(m.name for m in models if m not in finished))
@@ -71,8 +77,8 @@ def evaluate(
 
 
 def infer(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
     source: Annotated[Path, typer.Argument(metavar="IN", help="Profiles with the landmark genes, any format.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Whole profiles, any format by suffix.")],
     units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
     extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
@@ -93,7 +99,7 @@ def infer(
 ) -> None:
     """Infer the target genes of profiles that measured the landmark genes.
 
-    Example: `dgex infer models/dgex plate.gctx full.gctx`
+    Example: `dgex infer plate.gctx models/dgex full.gctx`
     """
     from dgex.inference.infer import infer as run
 

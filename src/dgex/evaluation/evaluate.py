@@ -7,9 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -17,25 +16,30 @@ from dgex import io
 from dgex._version import __version__
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, rows, set_statistics, targets
+from dgex.dataset.signatures import known, signatures
 from dgex.errors import GeneError, SettingsError, first
-from dgex.evaluation.measuring import Found, Predictor, blocks, measure, same_units, training_mean
+from dgex.evaluation.measuring import Measurement, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
 from dgex.evaluation.result import TRIVIAL, Evaluation
 from dgex.genes import align
+from dgex.io.base import ExpressionFile
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.base import Estimator
-from dgex.models.folder import load
+from dgex.models.folder import is_model, load
 from dgex.progress import bar, warn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 __all__ = ["evaluate"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
-Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[PathLike]
+Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[Estimator | PathLike]
 
 
 def evaluate(
-    models: Models,
-    data: PathLike | ad.AnnData,
+    models: Models | Estimator | PathLike,
+    data: PathLike | AnnData,
     split: str | Sequence[str] = "test",
     baseline: str | None = None,
     block: int = 4096,
@@ -46,8 +50,8 @@ def evaluate(
 
     Parameters
     ----------
-    models : dict of name to Estimator or path, or sequence of paths
-        Fitted models or model folders; paths without names go by the name of their folder.
+    models : dict of name to Estimator or path, sequence of these, or one
+        Fitted models or model folders; paths without names go by the name of their folder, models by their method.
     data : path or AnnData
         A dataset made by `dgex.prepare`, in the units the models were fitted on. Models that were fitted on values
         that were not standardised are judged on a standardised dataset in its units, see `InDatasetUnits`.
@@ -80,18 +84,24 @@ def evaluate(
     row of the table is about the same genes. The first row is the trivial predictor, each gene's mean over the
     dataset's training profiles; it is left out where the dataset has none.
 
+    A model that was trained by `dgex.train` knows its training profiles again, under any id and in another split: where
+    some are measured on, that is said, and `settings["models"][name]["trained_on"]` counts them.
+
     At any time memory holds one block and per-gene sums, and for Spearman correlations two float32 matrices of the
     split's profiles x compared genes (truth and one model), each in a temporary file when above 256 MiB. Every
     split is read once a model.
     """
+    if is_model(data) and not is_model(models):
+        models, data = data, models  # type: ignore[assignment]
     if block < 1:
-        raise SettingsError(f"block must be at least 1 profile, found {block}")
+        raise SettingsError("block", found=block, accepted="1 profile or more")
     loaded = _loaded(models)
     names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
     with ExitStack() as stack:
-        source = data if isinstance(data, ad.AnnData) else stack.enter_context(io.open(data))
+        source = stack.enter_context(io.open(data))
         check_dataset(source, minimum_train=0)
         where = {name: _rows(source, name) for name in dict.fromkeys(names)}
+        seen = _trained_on(loaded, source, where)
         predictors, genes = _aligned(loaded, source)
         mean = training_mean(source, genes, block)
         if mean is None:
@@ -106,9 +116,9 @@ def evaluate(
         total = sum(map(len, where.values())) * len(predictors)
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
-                found = measure(predictors, source, index, genes, block, spearman, progress)
-                overall.append(_overall(name, predictors, found, base))
-                per_gene += [_per_gene(name, p, f, gene_names) for p, f in zip(predictors, found)]
+                measured = measure(predictors, source, index, genes, block, spearman, progress)
+                overall.append(_overall(name, predictors, measured, base))
+                per_gene += [_per_gene(name, p, m, gene_names) for p, m in zip(predictors, measured)]
         settings = {
             "dgex": __version__,
             "splits": list(where),
@@ -116,11 +126,11 @@ def evaluate(
             "genes": len(genes),
             "unit": "standard deviations" if "std" in source.varm else "",
             "data": {
-                "name": "in memory" if isinstance(data, ad.AnnData) else Path(data).name,
+                "name": source.name,
                 "profiles": {name: len(index) for name, index in where.items()},
                 "fingerprint": _fingerprint(source, np.concatenate(list(where.values())), genes),
             },
-            "models": {p.name: _record(p) for p in predictors},
+            "models": {p.name: _record(p) | {"trained_on": seen.get(p.name, {})} for p in predictors},
         }
     histories = {name: model.history_.copy() for name, model in loaded.items() if hasattr(model, "history_")}
     return Evaluation(
@@ -128,18 +138,19 @@ def evaluate(
     )
 
 
-def _loaded(models: Models) -> dict[str, Estimator]:
-    if isinstance(models, str | os.PathLike):
-        models = [models]
+def _loaded(models: Models | Estimator | PathLike) -> dict[str, Estimator]:
+    named: dict[str, Estimator | PathLike]
     if isinstance(models, Mapping):
         named = {str(name): model for name, model in models.items()}
     else:
-        paths = [Path(path) for path in models]
-        short = [path.resolve().name for path in paths]
-        clash = {name for name in short if short.count(name) > 1}
-        named = {str(path) if name in clash else name: path for name, path in zip(short, paths)}
-        if len(named) < len(paths):
-            raise SettingsError(f"a model is named twice: {first(sorted(clash))}")
+        listed = [models] if isinstance(models, str | os.PathLike | Estimator) else list(models)
+        named = {}
+        short = [m.kind if isinstance(m, Estimator) else Path(m).resolve().name for m in listed]
+        for name, model in zip(short, listed):
+            name = str(model) if short.count(name) > 1 else name
+            if name in named:
+                raise SettingsError(f"a model is named twice: {name}")
+            named[name] = model
     if not named:
         raise SettingsError("no models to evaluate; at least one is needed")
     if TRIVIAL in named:
@@ -147,14 +158,37 @@ def _loaded(models: Models) -> dict[str, Estimator]:
     return {name: model if isinstance(model, Estimator) else load(model) for name, model in named.items()}
 
 
-def _rows(source: Any, name: str) -> np.ndarray:
+def _trained_on(
+    models: Mapping[str, Estimator], source: ExpressionFile, where: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, int]]:
+    """How many profiles of each set a model was trained on; says so, for its error there is no honest one."""
+    seen: dict[str, dict[str, int]] = {}
+    for name, model in models.items():
+        if model.training_ is None or not model.training_.signatures:
+            continue
+        genes = align(model.landmark_genes(), source.var)
+        if genes.missing:
+            continue  # refused by name a little later
+        for label, samples in where.items():
+            theirs = signatures(source, samples, genes.index, model.landmarks_)
+            count = int(known(model.training_.signatures, theirs).sum())
+            if count:
+                seen.setdefault(name, {})[label] = count
+                warn(
+                    f"{count:,} of {len(samples):,} profiles of {label} were training profiles of {name}: its error "
+                    "there is better than on profiles it never saw"
+                )
+    return seen
+
+
+def _rows(source: ExpressionFile, name: str) -> np.ndarray:
     present = source.obs["split"].astype(str)
     if not (present == name).any():
         raise SettingsError(f"no split named {name!r} in the dataset; accepted: {', '.join(sorted(present.unique()))}")
     return np.asarray(rows(source, name))
 
 
-def _aligned(models: Mapping[str, Estimator], source: Any) -> tuple[list[Predictor], np.ndarray]:
+def _aligned(models: Mapping[str, Estimator], source: ExpressionFile) -> tuple[list[Predictor], np.ndarray]:
     """Find each model's genes in the data, and the target genes that all have in common (positions in the data)."""
     role = np.asarray(targets(source))
     is_target = role if role.dtype == bool else np.isin(np.arange(len(source.var)), role)
@@ -169,9 +203,9 @@ def _aligned(models: Mapping[str, Estimator], source: Any) -> tuple[list[Predict
         inputs[name] = landmarks.index
         index = align(model.target_genes(), source.var).index
         positions[name] = {int(at): place for place, at in enumerate(index) if at >= 0 and is_target[at]}
-    common = set.intersection(*(set(found) for found in positions.values()))
+    common = set.intersection(*(set(index) for index in positions.values()))
     if not common:
-        counts = ", ".join(f"{name} {len(found):,}" for name, found in positions.items())
+        counts = ", ".join(f"{name} {len(index):,}" for name, index in positions.items())
         raise GeneError(
             f"no target gene is common to the data ({int(is_target.sum()):,} target genes) and all models; "
             f"target genes found in the data: {counts}"
@@ -182,11 +216,11 @@ def _aligned(models: Mapping[str, Estimator], source: Any) -> tuple[list[Predict
             warn(f"{name}: compared on {len(genes):,} of its {model.n_targets_:,} target genes")
     if len(genes) < is_target.sum():
         warn(f"{len(genes):,} of the dataset's {int(is_target.sum()):,} target genes are inferred by every model")
-    found = [
+    predictors = [
         Predictor(name, model, inputs[name], np.array([positions[name][int(at)] for at in genes]))
         for name, model in models.items()
     ]
-    return found, genes
+    return predictors, genes
 
 
 def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
@@ -199,11 +233,11 @@ def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
     return (linear or names)[0]
 
 
-def _in_units(predictors: Sequence[Predictor], source: Any, genes: np.ndarray) -> list[Predictor]:
+def _in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray) -> list[Predictor]:
     """Bring models of original units to the dataset's; warn of models of values that were normalised otherwise."""
     ours = Normalization.from_dataset(source)
     statistics = set_statistics(source, ours.set_name)
-    found = []
+    brought = []
     for predictor in predictors:
         theirs = getattr(predictor.model, "normalization_", None)
         if theirs is not None and theirs.standardize == "none" and statistics is not None:
@@ -216,14 +250,16 @@ def _in_units(predictors: Sequence[Predictor], source: Any, genes: np.ndarray) -
                 f"{predictor.name} was trained on values normalised otherwise than this dataset's: its errors may be "
                 "those of the units; evaluate on the dataset it was trained on, or train it anew"
             )
-        found.append(predictor)
-    return found
+        brought.append(predictor)
+    return brought
 
 
-def _overall(split: str, predictors: Sequence[Predictor], found: Sequence[Found], baseline: str) -> pd.DataFrame:
-    base = next(f.errors for p, f in zip(predictors, found) if p.name == baseline)
+def _overall(
+    split: str, predictors: Sequence[Predictor], measured: Sequence[Measurement], baseline: str
+) -> pd.DataFrame:
+    base = next(f.errors for p, f in zip(predictors, measured) if p.name == baseline)
     records = []
-    for predictor, result in zip(predictors, found):
+    for predictor, result in zip(predictors, measured):
         errors, pearson = result.errors, result.errors.pearson
         records.append(
             {
@@ -253,21 +289,21 @@ def _over_genes(summary: Any, values: np.ndarray) -> float:
     return float(summary(known)) if len(known) else float("nan")
 
 
-def _per_gene(split: str, predictor: Predictor, found: Found, genes: pd.Index) -> pd.DataFrame:
+def _per_gene(split: str, predictor: Predictor, measured: Measurement, genes: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "gene": genes.to_numpy(dtype=object),
             "model": predictor.name,
             "split": split,
-            "mae": found.errors.mae,
-            "rmse": found.errors.rmse,
-            "pearson": found.errors.pearson,
-            "spearman": found.spearman,
+            "mae": measured.errors.mae,
+            "rmse": measured.errors.rmse,
+            "pearson": measured.errors.pearson,
+            "spearman": measured.spearman,
         }
     )
 
 
-def _fingerprint(source: Any, samples: np.ndarray, genes: np.ndarray) -> str:
+def _fingerprint(source: ExpressionFile, samples: np.ndarray, genes: np.ndarray) -> str:
     """SHA-256 over the names of profiles and genes and the values of up to 64 profiles spread evenly."""
     names = [*source.obs.index[samples].astype(str), "", *source.var.index[genes].astype(str)]
     digest = hashlib.sha256("\n".join(names).encode())

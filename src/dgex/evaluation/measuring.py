@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import anndata as ad
 import numpy as np
 
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
+from dgex.io.base import ExpressionFile
 from dgex.metrics import GeneErrors, GeneRanks
 from dgex.models.base import Estimator
 from dgex.progress import Bar
 
-__all__ = ["Found", "Predictor", "blocks", "measure", "same_units", "training_mean"]
+__all__ = ["Measurement", "Predictor", "blocks", "measure", "same_units", "training_mean"]
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,14 @@ class Predictor:
 
 
 def blocks(
-    source: Any, samples: np.ndarray, inputs: np.ndarray, genes: np.ndarray, size: int
+    source: ExpressionFile, samples: np.ndarray, inputs: np.ndarray, genes: np.ndarray, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Landmark and target values of some profiles, block by block."""
-    columns = np.concatenate([inputs, genes])
-    if not isinstance(source, ad.AnnData):
-        for _, values in source.iter_blocks(size, genes=columns, samples=samples):
-            yield values[:, : len(inputs)], values[:, len(inputs) :]
-        return
-    for start in range(0, len(samples), size):
-        part: Any = source.X[samples[start : start + size]]  # type: ignore[index]
-        part = part.toarray() if hasattr(part, "toarray") else part
-        values = np.asarray(part[:, columns], dtype=np.float32)
+    for _, values in source.iter_blocks(size, genes=np.concatenate([inputs, genes]), samples=samples):
         yield values[:, : len(inputs)], values[:, len(inputs) :]
 
 
-def training_mean(source: Any, genes: np.ndarray, size: int) -> np.ndarray | None:
+def training_mean(source: ExpressionFile, genes: np.ndarray, size: int) -> np.ndarray | None:
     """Each gene's mean over the training profiles, in the units of the dataset."""
     samples = np.flatnonzero((source.obs["split"].astype(str) == "train").to_numpy())
     if not len(samples):
@@ -70,7 +61,7 @@ def training_mean(source: Any, genes: np.ndarray, size: int) -> np.ndarray | Non
     return (total / len(samples)).astype(np.float32)
 
 
-def same_units(model: Estimator | None, inputs: np.ndarray, source: Any) -> bool:
+def same_units(model: Estimator | None, inputs: np.ndarray, source: ExpressionFile) -> bool:
     """Whether a model was fitted on values normalised as the dataset's are, as far as the model knows.
 
     `inputs` are the positions of its landmark genes in the data.
@@ -87,7 +78,7 @@ def same_units(model: Estimator | None, inputs: np.ndarray, source: Any) -> bool
 
 
 @dataclass(frozen=True)
-class Found:
+class Measurement:
     """What one predictor reached on one split: errors, Spearman correlations a gene, seconds of inferring."""
 
     errors: GeneErrors
@@ -97,16 +88,16 @@ class Found:
 
 def measure(
     predictors: Sequence[Predictor],
-    source: Any,
+    source: ExpressionFile,
     samples: np.ndarray,
     genes: np.ndarray,
     size: int,
     spearman: bool,
     progress: Bar,
-) -> list[Found]:
+) -> list[Measurement]:
     """Run every predictor over the same profiles."""
     truth: GeneRanks | None = None
-    found = []
+    measurements = []
     for predictor in predictors:
         errors = GeneErrors(len(genes))
         ranked = spearman and predictor.model is not None
@@ -128,5 +119,5 @@ def measure(
         correlation = np.full(len(genes), np.nan)
         if inferred is not None and truth is not None:
             correlation = truth.spearman(inferred.rank())
-        found.append(Found(errors, correlation, seconds))
-    return found
+        measurements.append(Measurement(errors, correlation, seconds))
+    return measurements

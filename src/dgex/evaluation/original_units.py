@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from dgex.dataset.roles import set_statistics
 from dgex.dataset.standardize import unstandardize
 from dgex.evaluation.measuring import Predictor
+from dgex.io.base import ExpressionFile
 
 __all__ = ["InDatasetUnits"]
 
@@ -28,7 +29,7 @@ class InDatasetUnits(Predictor):
     targets: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @classmethod
-    def of(cls, predictor: Predictor, source: Any, genes: np.ndarray) -> Self:
+    def of(cls, predictor: Predictor, source: ExpressionFile, genes: np.ndarray) -> Self:
         """Wrap a predictor of the target genes at positions `genes` of the dataset `source`."""
         obs = source.obs
         names = obs["set"].astype(str).to_numpy() if "set" in obs else np.full(len(obs), "train")

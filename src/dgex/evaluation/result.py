@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from dgex.atomic import atomic_file, atomic_folder, check_output, holds_other, json_dump
-from dgex.errors import SettingsError
+from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
+from dgex.work import Work
 
-__all__ = ["TRIVIAL", "Evaluation"]
+__all__ = ["TRIVIAL", "Evaluation", "place"]
 
 TRIVIAL = "training mean"
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -100,14 +100,12 @@ class Evaluation:
         Raises
         ------
         OutputExistsError
-            The folder exists and `overwrite` is False.
-        SettingsError
-            The folder is to be overwritten and holds something else than an evaluation.
+            The folder exists and `overwrite` is False, or holds something else than an evaluation.
         FileError
             It cannot be written.
         """
         target = Path(folder)
-        check_replaceable(target)
+        place(target).refuse_other()
         with atomic_folder(target, overwrite) as temporary:
             comparison = self.comparison()
             drawn = comparison.figures()
@@ -117,10 +115,9 @@ class Evaluation:
             self.to_json(temporary / "evaluation.json")
 
 
-def check_replaceable(folder: PathLike) -> None:
-    """Refuse to replace a file, or a folder that holds something else than an evaluation."""
-    if holds_other(folder, "evaluation.json"):
-        raise SettingsError(f"{folder} holds no evaluation; it will not be overwritten")
+def place(folder: PathLike) -> Work:
+    """A folder of an evaluation as a place that may be written to."""
+    return Work(folder, "evaluation.json", "an evaluation")
 
 
 def _described(model: Mapping[str, Any]) -> str:

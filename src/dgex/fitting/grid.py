@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from dgex._version import __version__
-from dgex.atomic import check_output, holds_other
-from dgex.digests import of_sets
+from dgex.atomic import check_output
+from dgex.digests import of_file, of_sets
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
 from dgex.fitting.grid_plan import Member, deal, plan
 from dgex.fitting.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
@@ -32,6 +32,7 @@ from dgex.training.machine.device import own_stream, pick_device
 from dgex.training.processes.group import ALONE, Group, join
 from dgex.training.run.interrupt import StopRequest
 from dgex.training.run.tensorboard import check_tensorboard
+from dgex.work import Work, alone, differences
 
 __all__ = ["train_grid"]
 
@@ -119,13 +120,13 @@ def train_grid(
         check_tensorboard()
     with join(settings.get("device", "auto")) as joined, ExitStack() as stack:
         group = joined.patient(f"while the grid was trained; {_ADVICE.format(folder=folder)}")
-        before = group.from_first(lambda: _opened(folder, data, described, overwrite, resume))
-        if before is not None and before["finished"] and before["bytes"] and before["bytes"] == _bytes(data):
+        before = group.from_first(lambda: _claimed(stack, folder, data, described, overwrite, resume))
+        if before is not None and before["finished"] and before["file"] and before["file"] == _file_digest(data):
             note(f"{folder} is finished already; nothing to do")
             return open_grid(folder, members, before["sets"])
         read = read_splits(data, validation, stack, settings.get("placement", "auto"))
         options = {"validation": list(validation), "checkpoint_every": checkpoint_every, "tensorboard": tensorboard}
-        return _Job(folder, members, described, read, _bytes(data), jobs, options, group).run(before)
+        return _Job(folder, members, described, read, _file_digest(data), jobs, options, group).run(before)
 
 
 _ADVICE = "finished networks and checkpoints are in {folder}; resume=True goes on from there"
@@ -144,18 +145,22 @@ def _described(
     return json.loads(json.dumps(described, default=lambda value: value.item()))  # as it will be read back
 
 
-def _bytes(data: Any) -> list[Any] | None:
-    """Name and size of a file, enough to spare a finished grid the reading of it; None of data in memory."""
-    path = None if isinstance(data, ad.AnnData) else Path(data)
-    return [path.name, path.stat().st_size] if path is not None and path.is_file() else None
+def _file_digest(data: str | os.PathLike[str] | ad.AnnData) -> str | None:
+    """Digest of a file, which spares a finished grid the reading of it; None of data in memory."""
+    return None if isinstance(data, ad.AnnData) else of_file(data)
+
+
+def _claimed(stack: ExitStack, folder: Path, *asked: Any) -> dict[str, Any] | None:
+    """Keep other processes out of the grid, then look at what is there."""
+    stack.enter_context(alone(folder, "dgex train"))
+    return _opened(folder, *asked)
 
 
 def _opened(
     folder: Path, data: Any, described: Mapping[str, Any], overwrite: bool, resume: bool
 ) -> dict[str, Any] | None:
     """What is known of the grid in `folder`: None where it is to be begun."""
-    if holds_other(folder, GRID):
-        raise ModelError(f"{folder} holds something else than a grid; give another folder")
+    Work(folder, GRID, "a grid").refuse_other()
     check_output(folder, overwrite=True, inputs=[] if isinstance(data, ad.AnnData) else [data])
     if not (folder / GRID).exists():
         if resume:
@@ -168,7 +173,7 @@ def _opened(
     try:
         held = json.loads((folder / GRID).read_text("utf-8"))
         names = [row["name"] for row in held["members"]]
-        known = {name: held["data"][name] for name in ("name", "bytes", "digest", "sets")}
+        known = {name: held["data"].get(name) for name in ("name", "file", "digest", "sets")}
         before = {**held["axes"], **held["settings"], "validation": held["validation"]}
         axes = held["axes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -177,11 +182,9 @@ def _opened(
         _remove(folder, names)
         return None
     now = {**described["axes"], **described["settings"], "validation": described["validation"]}
-    differ = [
-        f"{name}: there {before.get(name)}, now {now.get(name)}"
-        for name in {**before, **now}
-        if before.get(name) != now.get(name) or (name in axes) != (name in described["axes"])
-    ]
+    differ = differences(
+        before, now, lambda name, there, here: there == here and (name in axes) == (name in described["axes"])
+    )
     if differ:
         raise ModelError(f"{folder} holds a grid of other axes or settings ({'; '.join(differ)})")
     return known | {"finished": all(status_of(folder, name) in DONE for name in names)}
@@ -204,7 +207,7 @@ class _Job:
         members: list[Member],
         described: dict[str, Any],
         read: Splits,
-        size: list[Any] | None,
+        file: str | None,
         jobs: int | None,
         options: dict[str, Any],
         group: Group,
@@ -224,7 +227,7 @@ class _Job:
         digest = of_sets({"": self.matrices["train"], **held_out})
         self.described = {
             "dgex": __version__,
-            "data": {"name": read.name, "bytes": size, "digest": digest, "sets": self.sets},
+            "data": {"name": read.name, "file": file, "digest": digest, "sets": self.sets},
             **described,
         }
 

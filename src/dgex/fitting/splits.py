@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -17,6 +17,7 @@ from dgex.arrays.maps import release
 from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
+from dgex.dataset.signatures import signatures
 from dgex.errors import SettingsError, first
 from dgex.progress import bar, note, warn
 from dgex.training.machine.memory import fits_host
@@ -40,12 +41,15 @@ class Splits(NamedTuple):
         How raw profiles become what is trained on.
     name : str
         What the dataset is called.
+    signatures : dict of str to ndarray
+        By which the training profiles are known again, see `dgex.dataset.signatures`.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
     obs: pd.DataFrame
     normalization: Normalization
     name: str
+    signatures: dict[str, np.ndarray]
 
 
 def read_splits(
@@ -65,10 +69,6 @@ def read_splits(
     SettingsError, DataError, GeneError
         As `dgex.train`.
     """
-    if isinstance(data, ad.AnnData):
-        check_dataset(data)
-        splits = {s: _from_memory(data, rows(data, s)) for s in ("train", *_known(data.obs, validation))}
-        return Splits(splits, data.obs, Normalization.from_dataset(data), "in memory")
     with io.open(data) as source:
         check_dataset(source)
         parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
@@ -76,14 +76,17 @@ def read_splits(
         size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
         spool = None
         if placement == "disk" or (placement != "memory" and not fits_host(size)):
-            identity = identity_of(Path(data), source.obs, source.var, parts | dict(zip(ROLES, masks)))
+            where = source.path if not isinstance(data, ad.AnnData) else None
+            identity = identity_of(where, source.obs, source.var, parts | dict(zip(ROLES, masks)))
             spool = stack.enter_context(SpooledRows(spool_folder, identity, size))
-            said = "are there already" if spool.complete else "are written"
-            note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {said} in {spool.folder}")
-        splits = {s: _from_file(source, index, s, masks, spool) for s, index in parts.items()}
+            state = "are there already" if spool.complete else "are written"
+            note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {state} in {spool.folder}")
+        splits = {s: _read(source, index, s, masks, spool) for s, index in parts.items()}
         if spool is not None:
             spool.finish()
-        return Splits(splits, source.obs, Normalization.from_dataset(source), Path(data).name)
+        x = splits["train"][0]
+        known_again = signatures(source, parts["train"], masks[0], x.var_names.tolist(), np.asarray(x.X))
+        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again)
 
 
 def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
@@ -98,16 +101,8 @@ def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
     return [name for name in validation if name in present]
 
 
-def _from_memory(data: ad.AnnData, index: np.ndarray) -> tuple[ad.AnnData, ad.AnnData]:
-    parts = []
-    for mask in (landmarks(data), targets(data)):
-        values = np.ascontiguousarray(data.X[index][:, mask], dtype=np.float32)
-        parts.append(ad.AnnData(values, obs=data.obs.iloc[index][[]], var=data.var[mask]))
-    return parts[0], parts[1]
-
-
-def _from_file(
-    source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], spool: SpooledRows | None
+def _read(
+    source: io.ExpressionFile, index: np.ndarray, label: str, masks: list[np.ndarray], spool: SpooledRows | None
 ) -> tuple[ad.AnnData, ad.AnnData]:
     shapes = [(len(index), len(mask)) for mask in masks]
     if spool is None:
@@ -121,7 +116,9 @@ def _from_file(
     return x, y
 
 
-def _fill(source: Any, index: np.ndarray, label: str, masks: list[np.ndarray], matrices: list[np.ndarray]) -> None:
+def _fill(
+    source: io.ExpressionFile, index: np.ndarray, label: str, masks: list[np.ndarray], matrices: list[np.ndarray]
+) -> None:
     at = 0
     with bar(len(index), f"reading {label}") as progress:
         for _, block in source.iter_blocks(BLOCK, samples=index):

@@ -150,7 +150,7 @@ def _train(
     else:
         spool = place.spool if place is not None and _leads(together) else None
         read = read_splits(data, validation, stack, getattr(model, "placement", "auto"), spool)
-    record = _record(read) if place is not None and _leads(together) else None
+    record = _record(read, compared=place is not None) if _leads(together) else None
     if place is not None and _first(together, lambda: record is not None and place.finished(record)):
         note(f"{place.path} is finished already; nothing to do")
         return load(place.path) if _leads(together) else model
@@ -194,15 +194,16 @@ def _leads(together: Group | None) -> bool:
     return together is None or together.first
 
 
-def _record(read: Splits) -> TrainingRecord:
-    """What the model is trained on, to be compared when it is gone on with."""
+def _record(read: Splits, compared: bool) -> TrainingRecord:
+    """What the model is trained on; its digest, where it is to be compared when it is gone on with."""
+    sets = [name for name in read.matrices if name != "train"]
+    if not compared:
+        return TrainingRecord("", sets, read.signatures)
     x, y = read.matrices["train"]
     parts = [of_names(x.var_names, y.var_names)]
     for name, (x, y) in read.matrices.items():
         parts += [of_names([name], x.obs_names), of_matrices({"landmarks": x.X, "targets": y.X})]
-    return TrainingRecord(
-        of_names(parts), [name for name in read.matrices if name != "train"], getattr(read, "signatures", {})
-    )
+    return TrainingRecord(of_names(parts), [name for name in read.matrices if name != "train"], read.signatures)
 
 
 def _fit(model: Estimator, read: Splits, options: dict[str, Any]) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
@@ -22,7 +21,7 @@ from dgex.errors import GeneError, SettingsError, first
 from dgex.evaluation.measuring import blocks, same_units, training_mean
 from dgex.genes import align
 from dgex.interpretation.attribution import Gap, attribute
-from dgex.interpretation.interpretation import Interpretation, check_replaceable
+from dgex.interpretation.interpretation import Interpretation, place
 from dgex.interpretation.layers import Layers, layers_of
 from dgex.interpretation.variance import explained
 from dgex.interpretation.weights import gene_sets, hub_units, major_weights
@@ -34,6 +33,9 @@ from dgex.progress import Bar, bar, warn
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 __all__ = ["interpret"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -43,7 +45,7 @@ _GAP = 0.01  # of what attributions should add up to, at most, without a warning
 
 def interpret(
     model: Estimator | PathLike,
-    data: PathLike | ad.AnnData,
+    data: PathLike | AnnData,
     output: PathLike | None = None,
     *,
     best: str | None = None,
@@ -134,7 +136,7 @@ def interpret(
             raise SettingsError(f"{name} must be above 0 standard deviations, found {threshold}")
     if output is not None:
         check_output(output, overwrite)
-        check_replaceable(output)
+        place(output).refuse_other()
     fitted = model if isinstance(model, Estimator) else load(model)
     where = pick_device(device or str(getattr(fitted, "device", "cpu")))
     with ExitStack() as stack:
@@ -142,7 +144,7 @@ def interpret(
         stack.enter_context(torch.inference_mode())
         networks = layers_of(fitted, best, where)
         chosen = _chosen(fitted, genes)
-        source = data if isinstance(data, ad.AnnData) else stack.enter_context(io.open(data))
+        source = stack.enter_context(io.open(data))
         view = _View.of(source, fitted, block)
         major = major_weights(networks, fitted.landmarks_, fitted.targets_, input_threshold, output_threshold)
         found = hub_units(major, hubs)
@@ -162,7 +164,7 @@ def interpret(
             "fingerprint": fitted.fingerprint_,
         },
         "data": {
-            "name": "in memory" if isinstance(data, ad.AnnData) else Path(data).name,
+            "name": source.name,
             "profiles": len(view.samples),
         },
         "major_weights": {
@@ -187,14 +189,14 @@ def interpret(
 class _View:
     """The training profiles of a dataset, as a model sees them."""
 
-    source: Any
+    source: io.ExpressionFile
     samples: np.ndarray  # positions of the training profiles
     inputs: np.ndarray  # positions of the model's landmark genes in the data
     targets: np.ndarray  # positions of the model's target genes in the data, -1 where one is missing
     block: int
 
     @classmethod
-    def of(cls, source: Any, model: Estimator, block: int) -> _View:
+    def of(cls, source: io.ExpressionFile, model: Estimator, block: int) -> _View:
         check_dataset(source)
         landmarks, targets = align(model.landmark_genes(), source.var), align(model.target_genes(), source.var)
         if landmarks.missing:

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dgex.atomic import atomic_file, atomic_folder, holds_other, json_dump
-from dgex.errors import FileError, SettingsError
+from dgex.atomic import atomic_file, atomic_folder, json_dump
+from dgex.errors import FileError
 from dgex.report.figures.evaluation import save_all, to_svg
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
 from dgex.report.tables import EMPTY, share_text, text_table
+from dgex.work import Work
 
-__all__ = ["Interpretation", "check_replaceable"]
+__all__ = ["Interpretation", "place"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _NAMED = 6  # genes of a hub that its row on the page names
@@ -170,7 +171,7 @@ class Interpretation:
         if any(self.summary["model"]["hidden"]) and not len(self.major_weights):
             page.add_text(
                 "No weight lies beyond these thresholds, so there is no map and no hub: a network of few units, or one "
-                "trained for a short time, may have none. Lower thresholds (--input-threshold, --output-threshold) "
+                "trained for a short time, may have none. Lower thresholds (input_threshold, output_threshold) "
                 "show its largest weights, which then are a choice of what to draw and no finding."
             )
         if len(self.hubs):
@@ -197,7 +198,7 @@ class Interpretation:
             It cannot be written.
         """
         target = Path(folder)
-        check_replaceable(target)
+        place(target).refuse_other()
         names = ["attributions"]
         if any(self.summary["model"]["hidden"]):
             names += ["hubs", "gene_sets", "major_weights", "adjusted_r2"]
@@ -342,7 +343,6 @@ class Interpretation:
         )
 
 
-def check_replaceable(folder: PathLike) -> None:
-    """Refuse to replace a file, or a folder that holds something else than an interpretation."""
-    if holds_other(folder, "interpretation.json"):
-        raise SettingsError(f"{folder} holds no interpretation; it will not be overwritten")
+def place(folder: PathLike) -> Work:
+    """A folder of an interpretation as a place that may be written to."""
+    return Work(folder, "interpretation.json", "an interpretation")

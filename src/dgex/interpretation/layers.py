@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.errors import ModelError, SettingsError
+from dgex.errors import ModelError
 from dgex.models.base import Estimator
-from dgex.models.linear.regression import Linear
-from dgex.models.network.dgex import DGEX
 from dgex.training.batches.loader import as_tensor
 
 __all__ = ["Layers", "layers_of"]
@@ -45,11 +43,11 @@ class Layers:
 
     def units(self, x: Tensor) -> list[Tensor]:
         """Activations of each hidden layer [profiles, units], without dropout."""
-        found = []
+        activations = []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
             x = torch.addmm(bias, x, weight.T).tanh_()
-            found.append(x)
-        return found
+            activations.append(x)
+        return activations
 
     def forward(self, x: Tensor) -> Tensor:
         """Targets [profiles, targets]."""
@@ -82,30 +80,16 @@ def layers_of(model: Estimator, best: str | None, device: torch.device) -> list[
     """
     if not hasattr(model, "n_features_in_"):
         raise ModelError(f"this {type(model).__name__} is not fitted; call fit or load a model folder")
-    if isinstance(model, Linear):
-        if best is not None:
-            raise SettingsError(f"best: found {best!r} for {model.kind}, accepted for networks only")
-        tensors = _tensors([model.coef_, model.intercept_], device)
-        return [Layers([tensors[0]], [tensors[1]], np.arange(model.n_targets_))]
-    if not isinstance(model, DGEX):
-        found = model.kind or type(model).__name__
+    stacks = model.layer_stacks(best)
+    if not stacks:
         raise ModelError(
-            f"a model of kind {found} has no weights to interpret; accepted: a network (dgex) or a linear model "
-            "(ols, ridge, lasso)"
+            f"a model of kind {model.kind or type(model).__name__} has no weights to interpret; accepted: a network "
+            "(dgex) or a linear model (ols, ridge, lasso)"
         )
-    name = next(iter(model.best_)) if best is None else best
-    if name not in model.best_:
-        raise SettingsError(f"best: found {name!r}, accepted {', '.join(model.best_)}")
-    networks = []
-    for part in model.parts_:
-        epoch = part.best[name]["epoch"]
-        arrays = part.weights[epoch]
-        if not arrays:
-            raise ModelError("this process took part in training, but rank 0 holds the model: interpret it there")
-        depths = range(len(arrays) // 2)
-        weights, biases = ([arrays[f"layers.{d}.{kind}"] for d in depths] for kind in ("weight", "bias"))
-        networks.append(Layers(_tensors(weights, device), _tensors(biases, device), part.targets, epoch))
-    return networks
+    return [
+        Layers(_tensors(stack.weights, device), _tensors(stack.biases, device), stack.targets, stack.epoch)
+        for stack in stacks
+    ]
 
 
 def _tensors(arrays: Sequence[np.ndarray], device: torch.device) -> list[Tensor]:

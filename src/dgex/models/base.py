@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from dgex.dataset.normalization import Normalization
     from dgex.models.record import TrainingRecord
 
-__all__ = ["Arrays", "Estimator", "EvalSets", "Matrix", "Sets", "report_choice"]
+__all__ = ["Arrays", "Estimator", "EvalSets", "LayerStack", "Matrix", "Sets", "report_choice"]
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 EvalSets: TypeAlias = Mapping[str, tuple[Matrix, Matrix]]
 Sets: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> landmark and target values of its profiles
 T = TypeVar("T")
+
+
+class LayerStack(NamedTuple):
+    """A network, or a linear model as one without hidden layers: tanh follows all layers but the last.
+
+    `weights` are [outputs, inputs] of each layer, `biases` [outputs], `targets` the positions of its outputs among the
+    model's target genes, `epoch` the one that was kept (None of what is not trained in epochs).
+    """
+
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+    targets: np.ndarray
+    epoch: int | None = None
 
 
 class Estimator(Parameters):
@@ -91,8 +104,8 @@ class Estimator(Parameters):
     fit_options: ClassVar[tuple[str, ...]] = ()
     elsewhere: ClassVar[tuple[str, ...]] = ()
 
-    normalization_: Normalization | None
-    training_: TrainingRecord | None
+    normalization_: Normalization | None = None
+    training_: TrainingRecord | None = None
     metrics_: dict[str, Any]
 
     # ---- to be filled by subclasses
@@ -116,6 +129,16 @@ class Estimator(Parameters):
     def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         """Take back what `_arrays` and `_state` gave; settings and genes are there already."""
         raise NotImplementedError
+
+    def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
+        """The layers, for interpretation, of the weights kept for the evaluation set `best`; none where there are none.
+
+        Raises
+        ------
+        SettingsError
+            Nothing was kept under that name.
+        """
+        return []
 
     def check_settings(self) -> None:
         """Refuse settings that no data could make right; called before data are read.

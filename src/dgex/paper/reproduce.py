@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dgex.atomic import PARTIAL, check_output, clear_partial, holds_other, json_dump
-from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.atomic import PARTIAL, check_output, clear_partial, json_dump
+from dgex.digests import of_file, of_names
+from dgex.errors import ModelError, SettingsError
 from dgex.paper.checks import check_source
 from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
@@ -19,12 +19,11 @@ from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, read_json, run_stages
 from dgex.progress import note
-from dgex.work import alone
+from dgex.work import Work, alone, differences
 
 __all__ = ["reproduce"]
 
 PLAN, INPUTS = "study.json", "inputs.json"
-PIECE = 1 << 16
 
 
 def reproduce(
@@ -89,8 +88,8 @@ def reproduce(
     if not (study.folder / DESCRIPTION).exists() or overwrite:
         check_source(plan)
     begun = study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir())
-    if holds_other(study.folder, PLAN) and not begun:  # where a run was killed before it had said what it was
-        raise OutputExistsError(f"{study.folder} exists and was not made by dgex reproduce; give another folder")
+    if not begun:  # where a run was killed before it had said what it was
+        Work(study.folder, PLAN, "a study of dgex reproduce").refuse_other()
     check_output(study.folder / PLAN, overwrite=True)
     with alone(study.folder, "dgex reproduce"):
         clear_partial(study.folder)
@@ -115,11 +114,7 @@ def _claim(study: Study, overwrite: bool) -> None:
     if marker.exists():
         held, now = _held(marker), study.plan.state()
         differ = _other_inputs(study) if (study.folder / INPUTS).exists() else []
-        differ += [
-            f"{name}: there {held.get(name)}, now {now.get(name)}"
-            for name in {**held, **now}
-            if _same(name, held.get(name)) != _same(name, now.get(name))
-        ]
+        differ += differences(held, now, lambda name, one, other: _same(name, one) == _same(name, other))
         if differ and not (study.folder / DESCRIPTION).exists():  # nothing was made yet
             _empty(study.folder)
         elif differ:
@@ -135,21 +130,15 @@ def _claim(study: Study, overwrite: bool) -> None:
 
 
 def _digests(study: Study) -> dict[str, str]:
-    """What tells whether an input is still the same: size and 64 pieces of a file, names and sizes of a folder."""
-    found = {}
+    """What tells whether an input is still the same: all of a file, names and sizes of a folder of raw files."""
+    digests = {}
     for name, path in study.plan.paths().items():
-        if path.is_file():
-            with path.open("rb") as handle:
-                size = path.stat().st_size
-                digest = hashlib.sha256(str(size).encode())
-                for at in range(64):
-                    handle.seek(at * max(0, size - PIECE) // 63)
-                    digest.update(handle.read(PIECE))
-            found[name] = digest.hexdigest()
+        if path.is_file() or path.suffix == ".zarr":
+            digests[name] = of_file(path)
         elif path.is_dir():
             listed = sorted((str(p.relative_to(path)), p.stat().st_size) for p in path.rglob("*") if p.is_file())
-            found[name] = hashlib.sha256(repr(listed).encode()).hexdigest()
-    return found
+            digests[name] = of_names(listed)
+    return digests
 
 
 def _other_inputs(study: Study) -> list[str]:

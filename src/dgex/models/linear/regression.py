@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import linalg
 
-from dgex.models.base import Arrays, Estimator, Sets, report_choice
+from dgex.errors import SettingsError
+from dgex.models.base import Arrays, Estimator, LayerStack, Sets, report_choice
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note
@@ -61,6 +62,11 @@ class Linear(Estimator):
         predicted = X @ self.coef_.T
         predicted += self.intercept_
         return predicted
+
+    def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
+        if best is not None:
+            raise SettingsError(f"best: found {best!r} for {self.kind}, accepted for networks only")
+        return [LayerStack([self.coef_], [self.intercept_], np.arange(self.n_targets_))]
 
     def _arrays(self) -> Arrays:
         return {"coef": self.coef_, "intercept": self.intercept_}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dgex.errors import ModelError, SettingsError
-from dgex.models.base import Estimator, Matrix
+from dgex.models.base import Estimator, LayerStack, Matrix
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.models.network.recipe import recipe_of
 from dgex.training.learners.prediction import Predictor
@@ -251,9 +251,18 @@ class DGEX(Estimator):
         if best is None:
             return super().predict(X)
         self._check_fitted()
-        if best not in self.best_:
-            raise SettingsError(f"best: found {best!r}, accepted {', '.join(self.best_)}")
-        return self._forward(self._inputs(X), best)
+        return self._forward(self._inputs(X), self._kept(best))
+
+    def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
+        name = self._kept(best)
+        stacks = []
+        for part in self.parts_:
+            epoch = part.best[name]["epoch"]
+            arrays = self._weights_of(part, epoch)
+            depths = range(len(arrays) // 2)
+            weights, biases = ([arrays[f"layers.{d}.{kind}"] for d in depths] for kind in ("weight", "bias"))
+            stacks.append(LayerStack(weights, biases, part.targets, epoch))
+        return stacks
 
     # ---- the hooks of Estimator
 
@@ -307,6 +316,17 @@ class DGEX(Estimator):
         self.interrupted_ = self.stopped_ == "interrupted"
         self.best_, self.history_ = best_of(parts), history_of(parts)
 
+    def _kept(self, best: str | None) -> str:
+        """The evaluation set whose best epoch is meant: the first unless told."""
+        if best is not None and best not in self.best_:
+            raise SettingsError("best", found=best, accepted=list(self.best_))
+        return next(iter(self.best_)) if best is None else best
+
+    def _weights_of(self, part: Part, epoch: int) -> dict[str, np.ndarray]:
+        if not part.weights[epoch]:
+            raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
+        return part.weights[epoch]
+
     def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
         with predicting(pick_device(self.device)):
             if len(self.parts_) == 1:
@@ -322,9 +342,7 @@ class DGEX(Estimator):
         key = (epoch, str(device), self.precision)
         held = self._predictors.get(at)
         if held is None or held[0] != key:
-            weights = self.parts_[at].weights[epoch]
-            if not weights:
-                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
+            weights = self._weights_of(self.parts_[at], epoch)
             self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
             held = self._predictors[at] = (key, Predictor(weights, device, self.precision))
         return held[1]
