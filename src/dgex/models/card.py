@@ -22,7 +22,7 @@ def card(description: dict[str, Any]) -> str:
         f"Infers {targets:,} target genes from {landmarks:,} landmark genes. Made with dgex {description['dgex']}.",
         "",
         "```",
-        "dgex infer THIS_FOLDER panel.gctx full.gctx",
+        "dgex infer panel.gctx THIS_FOLDER full.gctx",
         "```",
         "",
         "## What it was given",

@@ -51,7 +51,7 @@ def download(
     only : iterable of str, optional
         Files by key or name; all of them by default.
     manifest : path, optional
-        TOML of the layout of `dgex/datasets/sources.toml`, with further sources.
+        TOML of the layout of `dgex/datasets/public/sources.toml`, with further sources.
     base : str, optional
         Address to take the files from instead, a mirror for example; before `$DGEX_BASE_NAME`, which is before the
         manifest.
