@@ -49,7 +49,7 @@ def test_a_lost_rank_ends_the_run_and_resuming_finishes_it(dataset_file: Path) -
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said
     assert "another rank of the 2 was lost" in errors[0]
-    assert f"the checkpoint in {model}.checkpoint is whole: --resume" in errors[0]
+    assert f"the checkpoint in {model}.checkpoint is whole: resume=True (--resume)" in errors[0]
     assert os.sep + os.path.join("dgex", "training") not in said  # no traceback of ours
     assert not model.exists()
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dgex.models.network.dgex import DGEX
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.sharded import ShardedStep
 from dgex.training.processes.group import ALONE, Group
+from dgex.training.processes.watch import PeerWatch
 from dgex.training.run.checkpoint import Checkpoints
 from dgex.training.run.history import read_history
 from dgex.training.run.loop import Result, train
@@ -183,7 +185,7 @@ def test_a_killed_rank_ends_the_others_with_one_line_and_a_checkpoint(
         assert isinstance(other.error, RankError)
         words = str(other.error)
         assert words.startswith(f"another rank of the {size} was lost in epoch 3; the checkpoint in ")
-        assert "--resume" in words
+        assert "resume=True" in words
         assert "\n" not in words
     if device == "cpu":
         check_same(run(ALONE, folder=tmp_path, resume=True), run(ALONE), 1e-10)
@@ -285,8 +287,8 @@ def test_a_process_that_cannot_raise_ends_on_sigterm_all_the_same() -> None:
     program = (
         "import signal\nfrom dgex.training.processes import termination as ending\n"
         "from dgex.training.processes.group import Group\n"
-        "ending.GRACE, group = 0, Group(0, 2)\ngroup.ending = True\n"
-        "with ending.Ending(group):\n    signal.raise_signal(signal.SIGTERM)\n    while True: signal.pause()\n"
+        "ending.GRACE, group = 0, Group(0, 2)\ngroup.fate.ending = True\n"
+        "with ending.Termination(group):\n    signal.raise_signal(signal.SIGTERM)\n    while True: signal.pause()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
@@ -315,3 +317,30 @@ def refuses(group: Group) -> Result:
     if group.rank == 1:
         raise DataError("a file of this host alone is damaged")
     return fitted(group)
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_rank_that_waits_for_its_device_notices_the_end_of_another(killed: int) -> None:
+    ended = together(3, wait_in_the_dark, killed)
+    assert ended[killed].exitcode == -signal.SIGKILL
+    assert [one.value for rank, one in enumerate(ended) if rank != killed] == [True, True]
+
+
+def wait_in_the_dark(group: Group, killed: int) -> bool:
+    """Exchange nothing, as a process does that waits inside the queue of its device."""
+    aborted = threading.Event()
+    with PeerWatch(group, aborted.set):
+        if group.rank == killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return aborted.wait(30) and group.fate.missing
+
+
+def test_processes_that_leave_in_turn_lose_nobody() -> None:
+    assert values(3, leave_in_turn) == [False, False, False]
+
+
+def leave_in_turn(group: Group) -> bool:
+    with PeerWatch(group, lambda: None):
+        for _ in range(group.rank):  # one leaves after the other
+            torch.linalg.svd(torch.ones(300, 300))
+    return group.fate.missing

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +21,8 @@ from torch import Tensor
 
 from dgex.errors import DgexError, RankError, SettingsError, first
 from dgex.training.machine.device import pick_device
-from dgex.training.processes.termination import Ending
+from dgex.training.processes.termination import Termination
+from dgex.training.processes.watch import PeerWatch
 
 __all__ = ["ALONE", "Group", "Handle", "join", "processes"]
 
@@ -48,6 +50,25 @@ class Handle:
             self._group._guarded(self._work.wait)
 
 
+@dataclass
+class Fate:
+    """How a run of several processes stands.
+
+    Attributes
+    ----------
+    moment : str
+        Where it is and how to go on, for the message when a rank is lost.
+    ending : bool
+        An error ends this rank already: a SIGTERM that follows tells nothing new.
+    missing : bool
+        Another rank is gone: nothing can be exchanged any more.
+    """
+
+    moment: str = "before the first epoch"
+    ending: bool = False
+    missing: bool = False
+
+
 class Group:
     """The processes of one run, as one of them sees them.
 
@@ -67,8 +88,8 @@ class Group:
 
     Attributes
     ----------
-    moment : str
-        Where the run stands and how to go on, for the message when a rank is lost.
+    fate : Fate
+        How the run stands, shared with every group that was made of this one.
     """
 
     def __init__(
@@ -78,10 +99,10 @@ class Group:
         device: torch.device | None = None,
         divides: Divides = "profiles",
         channel: Any = None,
+        fate: Fate | None = None,
     ) -> None:
         self.rank, self.size, self.device, self.divides, self.channel = rank, size, device, divides, channel
-        self.moment = "before the first epoch"
-        self.ending = False  # an error ends this rank already: a SIGTERM that follows tells nothing new
+        self.fate = Fate() if fate is None else fate
 
     @property
     def first(self) -> bool:
@@ -100,19 +121,22 @@ class Group:
 
     def dividing(self, divides: Divides) -> Group:
         """The same processes with another division of the work."""
-        return Group(self.rank, self.size, self.device, divides, self.channel) if divides != self.divides else self
+        return (
+            Group(self.rank, self.size, self.device, divides, self.channel, self.fate)
+            if divides != self.divides
+            else self
+        )
 
     def patient(self, moment: str) -> Group:
         """The same processes on a channel that waits for the slowest however long, while each works by itself.
 
         A process that dies is noticed at once all the same. `moment` is told when one is lost.
         """
-        self.moment = moment
+        self.fate.moment = moment
         if self.size == 1:
             return self
         channel = self._guarded(dist.new_group, backend="gloo", timeout=PATIENCE)
-        group = Group(self.rank, self.size, self.device, self.divides, channel)
-        group.moment = moment
+        group = Group(self.rank, self.size, self.device, self.divides, channel, self.fate)
         group.gather(None)  # connects them: from now on the end of one is seen
         return group
 
@@ -204,7 +228,7 @@ class Group:
         self._guarded(dist.broadcast_object_list, outcome, src=0, group=self.channel)
         value, refused = outcome
         if refused is not None:
-            self.ending = True
+            self.fate.ending = True
             raise refused
         return value
 
@@ -226,7 +250,7 @@ class Group:
         for name in facts:
             other = [rank for rank, known in enumerate(found) if known.get(name) != found[0].get(name)]
             if other:
-                self.ending = True
+                self.fate.ending = True
                 raise RankError(
                     f"the processes of this run disagree on {name}: rank {first(other)} of {self.size} "
                     f"{'differs' if len(other) == 1 else 'differ'} from rank 0 "
@@ -246,21 +270,23 @@ class Group:
         """
         for rank, reason in enumerate(self.gather(failed)):
             if reason:
-                self.ending = True
+                self.fate.ending = True
                 raise RankError(f"rank {rank} of {self.size} failed: {reason}; {advice}")
 
     def lost(self, reason: object) -> RankError:
         """The error that ends this rank because another one no longer answers."""
-        self.ending = True
+        self.fate.ending = True
         line = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
-        return RankError(f"another rank of the {self.size} was lost {self.moment} [rank {self.rank}: {line}]")
+        return RankError(f"another rank of the {self.size} was lost {self.fate.moment} [rank {self.rank}: {line}]")
 
     def told_to_stop(self) -> RankError:
         """The error that ends this rank on SIGTERM, which torchrun sends when another rank has failed."""
-        self.ending = True
-        return RankError(f"another rank of the {self.size} was lost, or the run was told to stop, {self.moment}")
+        self.fate.ending = True
+        return RankError(f"another rank of the {self.size} was lost, or the run was told to stop, {self.fate.moment}")
 
     def _guarded(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if self.fate.missing:
+            raise self.lost("its connection was closed")
         try:
             return call(*args, **options)
         except (RuntimeError, ValueError) as error:
@@ -302,13 +328,23 @@ def join(device: str) -> Iterator[Group]:
         return
     own = _own_device(device)
     group = Group(int(os.environ["RANK"]), processes(), own)
-    with Ending(group):
+    with Termination(group):
         group._guarded(dist.init_process_group, _backends(own), timeout=TIMEOUT)
         try:
-            yield group
+            with PeerWatch(group, _abort) if group.backend == "nccl" else nullcontext():
+                yield group
+        except (RuntimeError, ValueError) as error:
+            if group.fate.missing:  # what a product that was aborted left behind
+                raise group.lost(error) from error
+            raise
         finally:
             with suppress(Exception):  # of a broken group; threads of a group not destroyed would abort the process
-                dist.destroy_process_group()
+                _abort() if group.fate.missing else dist.destroy_process_group()
+
+
+def _abort() -> None:
+    """End the products that wait for a process that is gone: kernels of NCCL look whether they are to."""
+    dist.distributed_c10d._abort_process_group()
 
 
 def _backends(device: torch.device) -> str:

@@ -7,22 +7,17 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-__all__ = ["Ending"]
+if TYPE_CHECKING:
+    from dgex.training.processes.group import Group
+
+__all__ = ["Termination"]
 
 GRACE = 10.0  # seconds; torchrun kills after 30
 
 
-class Told(Protocol):
-    """What ends: a `dgex.training.processes.group.Group`."""
-
-    ending: bool
-
-    def told_to_stop(self) -> Exception: ...
-
-
-class Ending:
+class Termination:
     """While active, SIGTERM raises `group.told_to_stop()` in the main thread.
 
     A main thread that waits for a lost rank inside a GPU's queue never comes to raise anything. So a second thread
@@ -30,7 +25,7 @@ class Ending:
     nothing is changed.
     """
 
-    def __init__(self, group: Told) -> None:
+    def __init__(self, group: Group) -> None:
         self._group = group
         self._main = threading.current_thread() is threading.main_thread()
         self._over = threading.Event()
@@ -41,7 +36,7 @@ class Ending:
             os.set_blocking(self._write, False)
             self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
             self._before: Any = signal.signal(signal.SIGTERM, self._handle)
-            threading.Thread(target=self._watch, daemon=True, name="dgex-ending").start()
+            threading.Thread(target=self._watch, daemon=True, name="dgex-termination").start()
         return self
 
     def __exit__(
@@ -56,7 +51,7 @@ class Ending:
         os.close(self._write)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._group.ending:
+        if not self._group.fate.ending:
             raise self._group.told_to_stop()
 
     def _watch(self) -> None:

@@ -150,7 +150,7 @@ def train(
         progress.advance(run.epoch)
         try:
             while run.epoch < settings.epochs and not _out_of_patience(run, sets, settings):
-                group.moment = _moment(run.epoch + 1, saved, checkpoints)
+                group.fate.moment = _moment(run.epoch + 1, saved, checkpoints)
                 row = _one_epoch(learner, data, monitor, sets, run, settings, floor, snapshots, stop, progress, group)
                 log.append(row)
                 board.append(row)
@@ -311,7 +311,7 @@ def _moment(epoch: int, saved: int, checkpoints: Checkpoints | None) -> str:
         return f"in epoch {epoch}; without checkpoints the run starts anew"
     if not saved:
         return f"in epoch {epoch}; no checkpoint was due yet: the run starts anew"
-    return f"in epoch {epoch}; the checkpoint in {checkpoints.folder} is whole: --resume (resume=True) goes on from it"
+    return f"in epoch {epoch}; the checkpoint in {checkpoints.folder} is whole: resume=True goes on from it"
 
 
 def _tell(stopped: str, run: Run, settings: TrainingSettings) -> None:
