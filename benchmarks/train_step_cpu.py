@@ -32,7 +32,7 @@ from torch import nn
 
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.prediction import Predictor
-from dgex.training.machine.tuning import pick_threads, resolve, using_threads
+from dgex.training.learners.tuning import pick_threads, resolve, using_threads
 
 CPU = torch.device("cpu")
 Side = Callable[[], object]

@@ -1,4 +1,4 @@
-"""The rooms of docs/architecture.md: imports point up the list, and nothing imports the command line."""
+"""The rooms of docs/architecture.md, sub-rooms included: imports point up the list, and in no circle."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,43 +14,75 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "dgex"
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 FREE = {"__init__", "__main__", "_version"}
+MODULES = {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in sorted(SOURCE.rglob("*.py"))}
 
 
 def listed_rooms() -> list[str]:
+    """Rooms from top to bottom; those inside a room are written with its name before a dot."""
     block = ARCHITECTURE.read_text("utf-8").split("```")[1]
-    return re.findall(r"^  (\w+)(?:\.py|/)", block, flags=re.MULTILINE)
+    rooms: list[str] = []
+    for indent, name in re.findall(r"^(  |    )(\w+)(?:\.py|/)", block, flags=re.MULTILINE):
+        outer = next((room for room in reversed(rooms) if "." not in room), "")
+        rooms.append(name if indent == "  " else f"{outer}.{name}")
+    return rooms
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def room_of(module: str) -> str:
+    """The innermost listed room that holds a module."""
+    parts = module.split(".")
+    inner = ".".join(parts[:2])
+    return inner if len(parts) > 1 and inner in listed_rooms() else parts[0]
 
 
-def imported_rooms(path: Path) -> set[str]:
+def runs(tree: ast.AST) -> Iterator[ast.AST]:
+    """All of a file but what is there for the type checker alone."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield node
+            yield from runs(node)
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of this package that a file imports when it runs, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "dgex":
-                found |= {alias.name for alias in node.names}
-            elif node.module.startswith("dgex."):
-                found.add(node.module.split(".")[1])
+    for node in runs(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "dgex":
+            base = (node.module or "").removeprefix("dgex").removeprefix(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".removeprefix(".")
+                found.add(inner if inner in MODULES or f"{inner}.__init__" in MODULES else base)
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("dgex.")}
-    return found - FREE
+            found |= {alias.name.removeprefix("dgex.") for alias in node.names if alias.name.startswith("dgex.")}
+    return {name for name in found if name and name not in FREE}
 
 
 def test_the_list_names_every_room_and_no_other() -> None:
-    rooms = {room_of(path) for path in SOURCE.rglob("*.py")} - FREE
-    assert set(listed_rooms()) == rooms
+    listed = listed_rooms()
+    assert {room.split(".")[0] for room in listed} == {module.split(".")[0] for module in MODULES} - FREE
+    inner = {".".join(module.split(".")[:2]) for module in MODULES if module.count(".") > 1}
+    assert {room for room in listed if "." in room and (SOURCE / room.replace(".", "/")).is_dir()} == inner
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_point_up_the_list(path: Path) -> None:
-    room = room_of(path)
-    if room in FREE:
-        return
-    order = listed_rooms()
-    below = {name for name in imported_rooms(path) - {room} if order.index(name) > order.index(room)}
-    assert not below, f"{path.name} of {room} imports {below}, which stand below it"
+@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] not in FREE])
+def test_imports_point_up_the_list(module: str) -> None:
+    order, room = listed_rooms(), room_of(module)
+    below = {
+        name
+        for name in imported(MODULES[module])
+        if room_of(name) != room
+        and order.index(room_of(name)) > order.index(room)
+        and not room.startswith(f"{room_of(name)}.")
+    }
+    assert not below, f"{module} imports {below}, which stand below it"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    left = {name: {other for other in imported(path) if other in MODULES} for name, path in MODULES.items()}
+    left = {name: others for name, others in left.items() if name.split(".")[0] not in FREE}
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"in circles, or below them: {sorted(left)}"
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import dgex"], ["-m", "dgex", "--help"]])

@@ -192,14 +192,14 @@ class GeneErrors:
         covariance, spread_true, spread_pred = self._moments()
         with np.errstate(invalid="ignore", divide="ignore"):
             r = covariance / np.sqrt(spread_true) / np.sqrt(spread_pred)
-        return np.clip(r, -1.0, 1.0)
+        return np.asarray(np.clip(r, -1.0, 1.0))
 
     @property
     def r2(self) -> np.ndarray:
         """Coefficient of determination of each gene over profiles; NaN where the truth is constant."""
         _, spread_true, _ = self._moments()
         with np.errstate(invalid="ignore", divide="ignore"):
-            return 1.0 - self._results(1)[0] / spread_true
+            return np.asarray(1.0 - self._results(1)[0] / spread_true)
 
     def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums of centred products (tp, tt, pp); NaN spread where a gene is constant."""

@@ -144,7 +144,7 @@ class Normalization:
             if len(X) < 2:
                 raise DataError("one profile has no statistics of its own; at least 2 are needed, or the model's own")
             X64 = X.astype(np.float64)
-            return ((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32)
+            return np.asarray(((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32))
         return _standardized(X, self.landmark_mean, self.landmark_std, "landmark")
 
     def standardize_targets(self, Y: np.ndarray) -> np.ndarray:
@@ -227,7 +227,7 @@ def _standardized(X: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None
         return np.array(X, dtype=np.float32)
     _check(X, mean, what)
     # As in `dgex.prepare`: differences of large values are taken in float64.
-    return ((X.astype(np.float64) - mean) / std).astype(np.float32)
+    return np.asarray(((X.astype(np.float64) - mean) / std).astype(np.float32))
 
 
 def _original(values: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, what: str) -> np.ndarray:

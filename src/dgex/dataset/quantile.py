@@ -277,4 +277,4 @@ def resample_reference(reference: np.ndarray, genes: int) -> np.ndarray:
     if genes == 1:
         return np.array([np.median(reference)])
     places = np.linspace(0, len(reference) - 1, genes)
-    return np.interp(places, np.arange(len(reference)), reference)
+    return np.asarray(np.interp(places, np.arange(len(reference)), reference))

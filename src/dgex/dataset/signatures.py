@@ -92,7 +92,7 @@ def known(trained: Mapping[str, np.ndarray], judged: Mapping[str, np.ndarray]) -
     there = np.flatnonzero(~np.isnan(places))
     apart = trained["projections"][places[there].astype(int)] - judged["projections"][there]
     same[there] |= np.linalg.norm(apart, axis=1) < SAME_ID * scale
-    return same
+    return np.asarray(same)
 
 
 def _blocks(values: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -128,4 +128,4 @@ def unstandardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarra
     """Values in the units before standardising: `X * std + mean`, as a new float32 array."""
     result = np.multiply(X, np.asarray(std, dtype=np.float32), dtype=np.float32)
     result += np.asarray(mean, dtype=np.float32)
-    return result
+    return np.asarray(result)

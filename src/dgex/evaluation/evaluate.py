@@ -92,7 +92,7 @@ def evaluate(
     split is read once a model.
     """
     if is_model(data) and not is_model(models):
-        models, data = data, models  # type: ignore[assignment]
+        models, data = data, models
     if block < 1:
         raise SettingsError("block", found=block, accepted="1 profile or more")
     loaded = _loaded(models)

@@ -142,7 +142,7 @@ def _described(
     if "layers" in axes and "hidden" not in axes:
         shared["hidden"] = members[0].settings["hidden"][0]
     described = {"axes": {k: list(v) for k, v in axes.items()}, "settings": shared, "validation": list(validation)}
-    return json.loads(json.dumps(described, default=lambda value: value.item()))  # as it will be read back
+    return dict(json.loads(json.dumps(described, default=lambda value: value.item())))  # as it will be read back
 
 
 def _file_digest(data: str | os.PathLike[str] | ad.AnnData) -> str | None:

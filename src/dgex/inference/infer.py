@@ -115,7 +115,7 @@ def infer(
     ((3, 50), {'inferred': 30, 'measured': 20})
     """
     if is_model(source) and not is_model(model):
-        source, model = model, source  # type: ignore[assignment]
+        source, model = model, source
     settings = {"units": units, "extra": extra, "missing": missing, "log2": log2, "standardize": standardize}
     for name, value in settings.items():
         if value not in CHOICES[name]:

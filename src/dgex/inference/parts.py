@@ -106,7 +106,7 @@ class Parts:
                 f"{path.parent} holds finished blocks of another input: profiles {at.start + 1:,} to {at.stop:,} have "
                 f"other values now; remove {path.parent} to begin anew"
             )
-        return values
+        return np.asarray(values)
 
     def clear(self) -> None:
         """Remove the finished blocks, and nothing else that lies in the folder."""

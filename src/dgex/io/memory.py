@@ -29,7 +29,7 @@ class MemoryFile(ExpressionFile):
         super().__init__(Path("in memory"), obs, var, notes=notes, uns=adata.uns, varm=dict(adata.varm))
 
     def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
-        part = self.adata.X[rows]  # type: ignore[index]
+        part = self.adata.X[rows]
         out[:] = (part.toarray() if hasattr(part, "toarray") else np.asarray(part))[:, genes]
 
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:

@@ -190,7 +190,7 @@ def _obs(stored: pq.ParquetFile, names: dict[str, str]) -> pd.DataFrame:
     index = schema.pandas_metadata["index_columns"][0]
     table = stored.read(columns=[index, *names])
     table = table.replace_schema_metadata({b"pandas": schema.metadata[b"pandas"]})
-    obs = table.to_pandas().rename(columns=names)
+    obs: pd.DataFrame = table.to_pandas().rename(columns=names)
     obs.index = pd.Index([str(name) for name in obs.index], dtype=object)
     return obs
 
@@ -198,7 +198,7 @@ def _obs(stored: pq.ParquetFile, names: dict[str, str]) -> pd.DataFrame:
 def _values(batch: pa.RecordBatch, genes: int) -> np.ndarray:
     """Rows of values of a batch, float32."""
     if batch.schema.names == [VALUES]:
-        return batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, genes)
+        return np.asarray(batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, genes))
     return np.ascontiguousarray(_columns(batch, slice(0, batch.num_rows)).T)
 
 
@@ -217,4 +217,4 @@ def _pick(names: list[str], index: Index) -> list[str]:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

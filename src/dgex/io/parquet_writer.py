@@ -125,6 +125,6 @@ def pack_table(table: pd.DataFrame) -> bytes:
 def unpack_table(text: bytes) -> pd.DataFrame:
     """Undo `pack_table`."""
     with pa.ipc.open_stream(base64.b64decode(text)) as stream:
-        table = stream.read_pandas()
+        table: pd.DataFrame = stream.read_pandas()
     table.index = pd.Index([str(name) for name in table.index], dtype=object)
     return table

@@ -32,12 +32,14 @@ class Format:
     @property
     def reader(self) -> type[ExpressionFile]:
         """The class that opens such files."""
-        return getattr(importlib.import_module(f"dgex.io.{self.module}"), self.reader_name)
+        reader: type[ExpressionFile] = getattr(importlib.import_module(f"dgex.io.{self.module}"), self.reader_name)
+        return reader
 
     @property
     def writer(self) -> type[Writer]:
         """The class that writes such files."""
-        return getattr(importlib.import_module(f"dgex.io.{self.module}"), self.writer_name)
+        writer: type[Writer] = getattr(importlib.import_module(f"dgex.io.{self.module}"), self.writer_name)
+        return writer
 
 
 _FORMATS = (

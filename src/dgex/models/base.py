@@ -320,7 +320,7 @@ class Estimator(Parameters):
         values = dense(matrix, what)
         if values.shape[1] != len(wanted):
             raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")
-        return values
+        return np.asarray(values)
 
 
 def report_choice(kind: str, name: str, value: object, error: float) -> None:

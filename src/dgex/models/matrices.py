@@ -51,7 +51,9 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
 
 def check_same_profiles(X: Matrix, Y: Matrix) -> None:
     """Refuse X and Y whose profiles have names that differ or stand in another order."""
-    names: list[Any] = [m.obs_names if is_annotated(m) else getattr(m, "index", None) for m in (X, Y)]
+    names: list[Any] = [
+        m.obs_names if is_annotated(m) else m.index if isinstance(m, pd.DataFrame) else None for m in (X, Y)
+    ]
     if any(n is None or isinstance(n, pd.RangeIndex) for n in names):
         return
     one, other = (n.astype(str) for n in names)

@@ -90,7 +90,7 @@ class KNNGE(Estimator):
         if self.standardize:
             return -cross / self._units[1][:, None]  # falls with the correlation, as the distance does
         level = moments.x_mean[:, None] - moments.y_mean[None, part]
-        return x_var[:, None] + y_var[None, part] - 2.0 * cross + level * level
+        return np.asarray(x_var[:, None] + y_var[None, part] - 2.0 * cross + level * level)
 
     def _choose(self, X: np.ndarray, Y: np.ndarray) -> None:
         few = spread(len(X))

@@ -220,7 +220,7 @@ def _screened(
         i, j = candidates[start : start + step].T
         difference = fetch(i).astype(np.float64) - fetch(j)
         close[start : start + step] = np.einsum("ij,ij->i", difference, difference) < distance**2
-    return candidates[close]
+    return np.asarray(candidates[close])
 
 
 def _direction(

@@ -250,7 +250,7 @@ def _record(folder: Path) -> dict[str, Any]:
         well = False
     if not well:
         raise FileError(f"{path} is no record of downloads; move it elsewhere and the files with it")
-    return known
+    return dict(known)
 
 
 def _recorded(record: dict[str, Any], file: SourceFile) -> dict[str, Any]:

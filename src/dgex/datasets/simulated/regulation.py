@@ -61,11 +61,11 @@ class Regulation:
 
     @property
     def programmes(self) -> int:
-        return self.loadings.shape[0]
+        return int(self.loadings.shape[0])
 
     @property
     def landmarks(self) -> int:
-        return self.loadings.shape[1]
+        return int(self.loadings.shape[1])
 
     @property
     def genes(self) -> int:
@@ -95,13 +95,12 @@ class Regulation:
 
     def landmark_levels(self, activity: Array, own: Array) -> Array:
         """Return the standardised levels of the landmark genes, [samples, landmarks]."""
-        return activity @ self.loadings + own * self.own
+        return np.asarray(activity @ self.loadings + own * self.own)
 
     def circuit_levels(self, activity: Array, landmarks: Array) -> Array:
         """Return the standardised outputs of the circuits, [samples, circuits]."""
-        return (_gated(self.gates, self.inputs, self.gain, self.threshold, activity, landmarks) - self.centre) / (
-            self.spread
-        )
+        gated = _gated(self.gates, self.inputs, self.gain, self.threshold, activity, landmarks)
+        return np.asarray((gated - self.centre) / self.spread)
 
     def table(self) -> pd.DataFrame:
         """Return `var` of the compendium: one row a gene, with its role and the truth about its regulation."""
@@ -204,7 +203,7 @@ def _draw_gates(rng: np.random.Generator, circuits: int, nonlinear: float) -> Ar
     shares = np.array([1.0 - nonlinear, nonlinear / 2, nonlinear / 4, nonlinear / 4])
     bounds = np.round(np.cumsum(shares) * circuits).astype(int)
     kinds = np.searchsorted(bounds, np.arange(circuits), side="right")
-    return np.array(GATES)[rng.permutation(kinds)]
+    return np.asarray(np.array(GATES)[rng.permutation(kinds)])
 
 
 def _draw_inputs(rng: np.random.Generator, circuits: int, programmes: int, landmarks: int) -> Array:

@@ -167,7 +167,7 @@ class Moments:
     @property
     def y_mean(self) -> np.ndarray:
         """Mean of every target gene, float64."""
-        return self._y_shift + self._xy[-1] / max(1, self.n)
+        return np.asarray(self._y_shift + self._xy[-1] / max(1, self.n))
 
     def gram(self) -> np.ndarray:
         """Sums of products of centred landmark genes, [landmarks, landmarks] float64; zero for a constant one."""
@@ -202,4 +202,4 @@ class Moments:
 
 def _rounded_mean(block: np.ndarray) -> np.ndarray:
     """Mean of the rows, rounded to float32 so that subtracting it from float32 values is exact to a bit."""
-    return block.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    return np.asarray(block.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64))

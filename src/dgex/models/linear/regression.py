@@ -61,7 +61,7 @@ class Linear(Estimator):
     def _predict(self, X: np.ndarray) -> np.ndarray:
         predicted = X @ self.coef_.T
         predicted += self.intercept_
-        return predicted
+        return np.asarray(predicted)
 
     def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
         if best is not None:
@@ -226,20 +226,20 @@ class RidgePath:
 
     def coef(self, alpha: float) -> np.ndarray:
         """Coefficients at one penalty, [targets, landmarks] float32."""
-        return ((self._vectors * self._shrink(alpha)) @ self._rotated).T
+        return np.asarray(((self._vectors * self._shrink(alpha)) @ self._rotated).T)
 
     def rotate(self, X: np.ndarray) -> np.ndarray:
         """Landmark genes in the basis of the Gram matrix, what `predict` takes."""
-        return (X - self._x_mean).astype(np.float32) @ self._vectors
+        return np.asarray((X - self._x_mean).astype(np.float32) @ self._vectors)
 
     def predict(self, rotated: np.ndarray, alpha: float) -> np.ndarray:
         """Target genes at one penalty, without forming its coefficients."""
         predicted = (rotated * self._shrink(alpha)) @ self._rotated
         predicted += self._y_mean
-        return predicted
+        return np.asarray(predicted)
 
     def _shrink(self, alpha: float) -> np.ndarray:
-        return (1.0 / (self._values + alpha)).astype(np.float32)
+        return np.asarray((1.0 / (self._values + alpha)).astype(np.float32))
 
     def choose(self, X: np.ndarray, Y: np.ndarray) -> tuple[float, float, list[dict[str, Any]]]:
         """The penalty of least overall error on held-out profiles, that error, and what was tried."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from dgex.errors import SettingsError
 from dgex.training.batches.streams import PLACEMENTS
+from dgex.training.learners.tuning import check_precision
 from dgex.training.machine.device import pick_device
-from dgex.training.machine.tuning import check_precision
 from dgex.training.run.partition import PARTITIONS
 from dgex.training.run.parts import Recipe
 from dgex.training.run.settings import TrainingSettings

@@ -68,7 +68,8 @@ class Perceptron(nn.Module):
         """Predict targets [profiles, targets] from landmarks [profiles, landmarks]; no dropout."""
         for layer in self.layers[:-1]:
             x = layer(x).tanh_()
-        return self.layers[-1](x)
+        outputs: Tensor = self.layers[-1](x)
+        return outputs
 
     def weight(self, depth: int) -> Tensor:
         """Weights [outputs, inputs] of the layer `depth`, counted from 0."""

@@ -13,8 +13,8 @@ from dgex.training.batches.loader import as_tensor
 from dgex.training.learners.perceptron import Perceptron
 from dgex.training.learners.pipeline import stream_through
 from dgex.training.learners.products import Products, make_products
+from dgex.training.learners.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 from dgex.training.machine.device import on_device
-from dgex.training.machine.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 
 __all__ = ["Predictor"]
 
@@ -38,7 +38,7 @@ class Predictor:
     device : torch.device
         Where to predict.
     precision : str
-        "float32", "tf32", "bf16", or "auto": as `dgex.training.machine.tuning.resolve` finds, and bf16 only where it
+        "float32", "tf32", "bf16", or "auto": as `dgex.training.learners.tuning.resolve` finds, and bf16 only where it
         agrees with float32 for these very weights. On a processor without bfloat16 "bf16" is "float32", as it would
         only be slow.
 

@@ -226,7 +226,8 @@ class Group:
             except DgexError as error:
                 outcome = [None, error]
         self._guarded(dist.broadcast_object_list, outcome, src=0, group=self.channel)
-        value, refused = outcome
+        value: T = outcome[0]
+        refused = outcome[1]
         if refused is not None:
             self.fate.ending = True
             raise refused

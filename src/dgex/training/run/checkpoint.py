@@ -57,7 +57,7 @@ class Checkpoints:
     Attributes
     ----------
     arithmetic : dict
-        What the run computes with, see `dgex.training.machine.tuning.Arithmetic`; recorded but not compared.
+        What the run computes with, see `dgex.training.learners.tuning.Arithmetic`; recorded but not compared.
 
     Raises
     ------
@@ -222,7 +222,7 @@ class Checkpoints:
                 f"{self.folder} holds a checkpoint of format {found}, written by dgex {described.get('dgex')}; "
                 f"this dgex {__version__} continues format {FORMAT}"
             )
-        return described
+        return dict(described)
 
     def _compare(self, described: Mapping[str, Any]) -> None:
         differ = differences(described.get("settings", {}), self.settings)

@@ -302,7 +302,7 @@ def _worth_keeping(run: Run, sets: Sets, group: Group) -> bool:
     blocks = (y[start : start + 1024] for start in range(0, len(y), 1024))
     totals = group.gather((sum(float(block.abs().sum(dtype=torch.float64)) for block in blocks), len(y) * y.shape[1]))
     total, count = (sum(part) for part in zip(*totals))
-    return run.best[name].error < total / count
+    return bool(run.best[name].error < total / count)
 
 
 def _moment(epoch: int, saved: int, checkpoints: Checkpoints | None) -> str:

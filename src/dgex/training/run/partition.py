@@ -74,7 +74,7 @@ def _standardised(Y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     length = np.linalg.norm(genes, axis=1, keepdims=True)
     genes = np.divide(genes, length, out=np.zeros_like(genes), where=length > 1e-6 * np.sqrt(len(rows)))
     _, axes = np.linalg.eigh((genes.T @ genes).astype(np.float64))  # ascending
-    return genes @ axes[:, -_AXES:].astype(np.float32)
+    return np.asarray(genes @ axes[:, -_AXES:].astype(np.float32))
 
 
 def _clusters(genes: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,7 +94,7 @@ def _clusters(genes: np.ndarray, parts: int, rng: np.random.Generator) -> np.nda
 
 def _distances(genes: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Squared distances of genes to centres, less each gene's own square, which is the same to every centre."""
-    return (centres * centres).sum(1) - 2.0 * (genes @ centres.T)
+    return np.asarray((centres * centres).sum(1) - 2.0 * (genes @ centres.T))
 
 
 def _centres(genes: np.ndarray, labels: np.ndarray, parts: int) -> np.ndarray:

@@ -18,10 +18,10 @@ from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.sharded import divided
+from dgex.training.learners.tuning import Arithmetic, using_threads
 from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.machine.device import on_device
 from dgex.training.machine.memory import Needs, choose_placement
-from dgex.training.machine.tuning import Arithmetic, using_threads
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.checkpoint import DESCRIPTION, PARTITION, Checkpoints, refuse_existing
 from dgex.training.run.loop import Result, train
@@ -123,7 +123,7 @@ class Part:
     @property
     def default_epoch(self) -> int:
         """Epoch kept for the first evaluation set."""
-        return next(iter(self.best.values()))["epoch"]
+        return int(next(iter(self.best.values()))["epoch"])
 
     @classmethod
     def of(cls, result: Result, targets: np.ndarray, precision: str) -> Part:

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from dgex.errors import SettingsError
+from dgex.training.learners import tuning
 from dgex.training.learners.perceptron import Perceptron
-from dgex.training.machine import tuning
-from dgex.training.machine.tuning import Arithmetic, pick_threads, resolve, using_threads
+from dgex.training.learners.tuning import Arithmetic, pick_threads, resolve, using_threads
 
 LARGE, SMALL = [943, 3000, 9520], [20, 30, 40]
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -134,7 +134,7 @@ def test_threads_the_user_set_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the number of cores is read from Linux")
 def test_the_usual_number_of_threads_is_not_taken_for_a_wish() -> None:
     code = (
-        "import torch; from dgex.training.machine import tuning as t; print(torch.get_num_threads(), t._set_by_user())"
+        "import torch; from dgex.training.learners import tuning as t; print(torch.get_num_threads(), t._set_by_user())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     count, wish = told.split()
