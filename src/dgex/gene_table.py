@@ -85,6 +85,13 @@ def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[s
         A file is missing or is no such table.
     GeneError
         A name stands twice in one role, a role is unknown, or no landmark genes are left.
+
+    Examples
+    --------
+    >>> lines = "gene role", "TP53 landmark", "MYC target"
+    >>> _ = Path("genes.tsv").write_text("".join(f"{line}\\n" for line in lines).replace(" ", chr(9)))
+    >>> read_gene_table("genes.tsv").frame["role"].to_dict()
+    {'TP53': 'landmark', 'MYC': 'target'}
     """
     import pandas as pd
 

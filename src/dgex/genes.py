@@ -54,6 +54,11 @@ def id_type(names: Iterable[object]) -> str:
     -------
     str
         `"ensembl"`, `"affymetrix"`, `"entrez"`, `"symbol"`, or `"other"` when no kind fits half of them.
+
+    Examples
+    --------
+    >>> id_type(["TP53", "MYC"]), id_type(["ENSG00000141510.11"]), id_type(["1007_s_at"]), id_type([7157, 4609])
+    ('symbol', 'ensembl', 'affymetrix', 'entrez')
     """
     sample = [str(name) for name in names]
     if len(sample) > 2000:

@@ -84,6 +84,11 @@ def demo(
         An unknown scale.
     OutputExistsError
         `output` holds a finished demonstration, one with other settings, or something else.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> print(dgex.demo("demo", scale="tiny"))  # doctest: +SKIP
     """
     if scale not in SCALES:
         raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")

@@ -90,6 +90,15 @@ def evaluate(
     At any time memory holds one block and per-gene sums, and for Spearman correlations two float32 matrices of the
     split's profiles x compared genes (truth and one model), each in a temporary file when above 256 MiB. Every
     split is read once a model.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> raw = dgex.simulate(samples=200, landmarks=20, targets=30, seed=0)
+    >>> data = dgex.prepare(raw, group="study", seed=0)
+    >>> result = dgex.evaluate({"LR": dgex.train(data, "ols")}, data, split="test")
+    >>> result.overall["model"].tolist(), result.settings["baseline"]
+    (['training mean', 'LR'], 'LR')
     """
     if is_model(data) and not is_model(models):
         models, data = data, models

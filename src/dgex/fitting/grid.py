@@ -106,9 +106,10 @@ def train_grid(
     Examples
     --------
     >>> import dgex
-    >>> axes = {"hidden": [3000, 6000, 9000], "layers": [1, 2, 3], "dropout": [0, 0.1, 0.25]}
-    >>> grid = dgex.train_grid("data.h5ad", "grid", axes, epochs=200)  # doctest: +SKIP
-    >>> dgex.load(grid.folder / grid.best["validation"])  # doctest: +SKIP
+    >>> data = dgex.prepare(dgex.simulate(samples=200, landmarks=20, targets=30, seed=0), group="study", seed=0)
+    >>> grid = dgex.train_grid(data, "grid", {"hidden": [4, 8], "layers": [1, 2]}, epochs=1)
+    >>> grid.members["name"].tolist(), sorted(grid.best)
+    (['4x1', '4x2', '8x1', '8x2'], ['validation'])
     """
     check_settings(DGEX.kind, settings)
     if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs < 1):

@@ -127,6 +127,15 @@ def interpret(
     or two copies (about 4 GiB for 9,000 units and 9,520 targets), for attributions four of targets x landmarks.
     Attributions of all targets cost about 2 units x landmarks x targets operations a profile with one hidden layer,
     and steps times the products between the hidden layers with more: name `genes`, or take a CUDA device, for those.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> raw = dgex.simulate(samples=200, landmarks=20, targets=30, seed=0)
+    >>> data = dgex.prepare(raw, group="study", seed=0)
+    >>> learned = dgex.interpret(dgex.train(data, "ols"), data)
+    >>> learned.attributions.columns[:2].tolist()
+    ['gene', 'landmark']
     """
     for name, value in (("samples", samples), ("steps", steps), ("top", top), ("hubs", hubs), ("block", block)):
         if value < 1:

@@ -56,6 +56,15 @@ def open(
         The file is missing, truncated, damaged, or of another format than it claims.
     DataError
         Duplicate or no ids, text where numbers belong, a matrix turned the wrong way.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate("opened.gctx", samples=50, landmarks=5, targets=10)
+    >>> with dgex.open("opened.gctx") as file:
+    ...     blocks = [values.shape for _, values in file.iter_blocks(20, genes=slice(0, 5))]
+    >>> blocks
+    [(20, 5), (20, 5), (10, 5)]
     """
     if not isinstance(path, str | os.PathLike):
         return _open_memory(path, allow_missing)
@@ -123,6 +132,13 @@ def read(
     ------
     FileError, DataError
         As for `open`; DataError also for NaN or infinity.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate("read.gctx", samples=50, landmarks=5, targets=10)
+    >>> dgex.read("read.gctx", samples=slice(0, 3)).shape
+    (3, 15)
     """
     with open(path, orientation=orientation, format=format, allow_missing=allow_missing) as source:
         return source.to_adata(genes, samples)
@@ -141,9 +157,11 @@ def create(
 ) -> Writer:
     """Start an expression file, to be filled block by block.
 
-    >>> with dgex.io.create("out.gctx", obs, var) as out:  # doctest: +SKIP
-    ...     for block in blocks:
-    ...         out.append(block)
+    >>> import dgex
+    >>> profiles = dgex.simulate(samples=50, landmarks=5, targets=10)
+    >>> with dgex.create("out.gctx", profiles.obs, profiles.var) as out:
+    ...     for start in range(0, 50, 25):
+    ...         out.append(profiles.X[start : start + 25])
 
     Parameters
     ----------
@@ -205,6 +223,13 @@ def write(
     Raises
     ------
     OutputExistsError, FileError, DataError, SettingsError
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.write(dgex.simulate(samples=50, landmarks=5, targets=10), "written.h5ad")
+    >>> dgex.read("written.h5ad").shape
+    (50, 15)
     """
     if adata.X is None:
         raise FileError(f"cannot write {path}: the AnnData has no X")
@@ -256,6 +281,13 @@ def convert(
     -------
     tuple of int
         Profiles and genes written.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate("converted.gctx", samples=50, landmarks=5, targets=10)
+    >>> dgex.convert("converted.gctx", "converted.parquet")
+    (50, 15)
     """
     check_output(target, overwrite, inputs=[source])
     with open(source, orientation=orientation, allow_missing=allow_missing) as handle:

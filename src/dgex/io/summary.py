@@ -39,6 +39,14 @@ def describe(
     ------
     FileError, DataError
         As for `dgex.io.open`; values that are missing or infinite are counted, not refused.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate("c.gctx", samples=50, landmarks=5, targets=10)
+    >>> about = dgex.describe("c.gctx")
+    >>> about["format"], about["samples"], about["genes"], about["scale"]
+    ('GCTX', 50, 15, 'log2')
     """
     with open(path, orientation=orientation, format=format, allow_missing=True) as source:
         low, high, total, finite, missing, zeros, negative = np.inf, -np.inf, 0.0, 0, 0, 0, 0

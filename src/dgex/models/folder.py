@@ -146,6 +146,13 @@ def load(path: str | os.PathLike[str]) -> Estimator:
     ModelError
         The folder is missing or no model, a file is missing or changed since it was saved, or a newer
         version of dgex wrote it.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.OLS().fit([[0.0], [1.0], [2.0]], [[1.0], [3.0], [5.0]]).save("line")
+    >>> dgex.load("line").predict([[3.0]])
+    array([[7.]], dtype=float32)
     """
     if not isinstance(path, str | os.PathLike):
         raise ModelError("a model to load", found=type(path).__name__, accepted="the path of a model folder")

@@ -77,6 +77,13 @@ def convert_weights(
     CMap's inference is :math:`y = W x + b` on log2 values (Subramanian et al., Cell 171 (2017) 1437). Least squares
     with a constant meets the mean of its training profiles: :math:`b = \bar y - W \bar x`. With the means of the same
     compendium and landmark genes left out on both sides, that is the prediction with those genes held at their mean.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> _ = Path("weights.tsv").write_text("id\tOFFSET\tLM1\tLM2\nTG1\t1.0\t2.0\t0.5\nTG2\t0.0\t1.0\t1.0\n")
+    >>> dgex.convert_weights("weights.tsv").predict([[1.0, 2.0]])
+    array([[4., 3.]], dtype=float32)
     """
     if output is not None:
         check_output(output, overwrite, inputs=[weights])

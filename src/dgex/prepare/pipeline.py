@@ -130,6 +130,14 @@ def prepare(
     References
     ----------
     Chen et al. 2016, section 2.1.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> raw = dgex.simulate(samples=200, landmarks=20, targets=30, seed=0)
+    >>> data = dgex.prepare(raw, group="study", seed=0)
+    >>> data.var["role"].value_counts().to_dict(), sorted(data.obs["split"].unique())
+    ({'target': 30, 'landmark': 20}, ['test', 'train', 'validation'])
     """
     if quantile is True:
         quantile = "paper" if standardize == "paper" else "inductive"

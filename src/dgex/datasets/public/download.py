@@ -74,6 +74,11 @@ def download(
         others is gone on from.
     DataError
         A finished file that changed since it was downloaded.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.download("gse92743", "cmap")  # doctest: +SKIP
     """
     source = find(name, manifest, base)
     chosen = source.choose(only)

@@ -101,6 +101,12 @@ def simulate(
         `output` exists and `overwrite` is false.
     FileError
         `output` cannot be written.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate(samples=100, landmarks=10, targets=20, rnaseq=30).obs["set"].value_counts().to_dict()
+    {'compendium': 100, 'rnaseq': 30}
     """
     check_whole("block", block, 1)
     check_whole("samples", samples, 1)
