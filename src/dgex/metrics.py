@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from dgex.errors import DataError, FileError
 
-__all__ = ["GeneErrors", "GeneRanks", "relative_improvement", "share_better", "spearman"]
+__all__ = ["GeneErrors", "GeneRanks", "in_blocks", "measured", "relative_improvement", "share_better", "spearman"]
 
 # Elements of one float64 working copy: small enough for the cache of a CPU, enough to keep a GPU busy.
 _CHUNK_CPU = 1 << 16
@@ -356,3 +356,20 @@ def _float64() -> Any:
 
 def _numpy(values: Any) -> np.ndarray:
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def in_blocks(
+    predict: Callable[[np.ndarray], np.ndarray], X: np.ndarray, Y: np.ndarray, size: int = 1024
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """True and inferred target genes, block by block of `size` profiles, for `measured`."""
+    for start in range(0, len(X), size):
+        block = slice(start, start + size)
+        yield Y[block], predict(X[block])
+
+
+def measured(pairs: Iterable[tuple[np.ndarray, np.ndarray]], n_genes: int, correlation: bool = True) -> GeneErrors:
+    """Errors of every gene over blocks of true and inferred values."""
+    errors = GeneErrors(n_genes, correlation=correlation)
+    for truth, inferred in pairs:
+        errors.update(truth, inferred)
+    return errors

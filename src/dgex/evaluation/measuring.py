@@ -11,7 +11,7 @@ import numpy as np
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
 from dgex.io.base import ExpressionFile
-from dgex.metrics import GeneErrors, GeneRanks
+from dgex.metrics import GeneErrors, GeneRanks, measured
 from dgex.models.base import Estimator
 from dgex.progress import Bar
 
@@ -99,23 +99,29 @@ def measure(
     truth: GeneRanks | None = None
     measurements = []
     for predictor in predictors:
-        errors = GeneErrors(len(genes))
         ranked = spearman and predictor.model is not None
         inferred = GeneRanks(len(samples), len(genes)) if ranked else None
-        measured = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
-        seconds, at = 0.0, 0
-        for X, Y in blocks(source, samples, predictor.inputs, genes, size):
-            began = time.perf_counter()
-            Y_pred = predictor(X, samples[at : at + len(Y)])
-            at += len(Y)
-            seconds += time.perf_counter() - began
-            errors.update(Y, Y_pred)
-            if inferred is not None:
-                inferred.append(Y_pred)
-            if measured is not None:
-                measured.append(Y)
-            progress.advance(len(Y))
-        truth = measured.rank() if measured is not None else truth
+        true = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
+        seconds = 0.0
+
+        def pairs(
+            predictor: Predictor = predictor, inferred: GeneRanks | None = inferred, true: GeneRanks | None = true
+        ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            nonlocal seconds
+            at = 0
+            for X, Y in blocks(source, samples, predictor.inputs, genes, size):
+                began = time.perf_counter()
+                Y_pred = predictor(X, samples[at : at + len(Y)])
+                seconds += time.perf_counter() - began
+                at += len(Y)
+                for ranks, values in ((inferred, Y_pred), (true, Y)):
+                    if ranks is not None:
+                        ranks.append(values)
+                progress.advance(len(Y))
+                yield Y, Y_pred
+
+        errors = measured(pairs(), len(genes))
+        truth = true.rank() if true is not None else truth
         correlation = np.full(len(genes), np.nan)
         if inferred is not None and truth is not None:
             correlation = truth.spearman(inferred.rank())

@@ -16,7 +16,7 @@ from dgex.digests import of_matrices, of_names
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
-from dgex.metrics import GeneErrors
+from dgex.metrics import in_blocks, measured
 from dgex.models.base import Estimator
 from dgex.models.catalogue import new
 from dgex.models.folder import load
@@ -240,10 +240,7 @@ def _errors(model: Estimator, x: AnnData, y: AnnData) -> dict[str, Any]:
     values, truth = np.asarray(x.X), np.asarray(y.X)
     if not len(values):
         raise DataError("an evaluation set holds no profiles")
-    errors = GeneErrors(truth.shape[1])
-    for start in range(0, len(values), BLOCK):
-        block = slice(start, start + BLOCK)
-        errors.update(truth[block], model.predict(values[block]))
+    errors = measured(in_blocks(model.predict, values, truth, BLOCK), truth.shape[1])
     return {"overall": float(errors.overall), "sd": float(errors.overall_std), "profiles": len(values)}
 
 

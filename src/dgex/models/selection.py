@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dgex.errors import SettingsError
-from dgex.metrics import GeneErrors
+from dgex.metrics import in_blocks, measured
 
 __all__ = ["BLOCK", "check_penalty", "climb", "held_out", "mean_error", "spread"]
 
@@ -58,10 +58,7 @@ def spread(n: int, most: int = SCREEN) -> np.ndarray:
 
 def mean_error(X: np.ndarray, Y: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> float:
     """Overall error of `predict` on held-out profiles, in blocks."""
-    errors = GeneErrors(Y.shape[1], correlation=False)
-    for start in range(0, len(X), BLOCK):
-        errors.update(Y[start : start + BLOCK], predict(X[start : start + BLOCK]))
-    return errors.overall
+    return measured(in_blocks(predict, X, Y, BLOCK), Y.shape[1], correlation=False).overall
 
 
 def climb(
