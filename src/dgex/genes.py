@@ -20,6 +20,7 @@ __all__ = [
     "id_type",
     "normalize_ids",
     "strip_version",
+    "texts",
 ]
 
 ROLES = ("landmark", "target", "other")
@@ -45,6 +46,14 @@ def strip_version(names: Iterable[str]) -> list[str]:
     return [
         name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name for name in names
     ]
+
+
+def texts(values: pd.Series) -> pd.Series:
+    """Metadata as Python's own strings, a missing value as empty text (`astype(str)` of pandas 3 keeps it missing)."""
+    import pandas as pd
+
+    words = ["" if gap else str(value) for value, gap in zip(values.tolist(), values.isna())]
+    return pd.Series(words, index=values.index, name=values.name, dtype=object)
 
 
 def id_type(names: Iterable[object]) -> str:

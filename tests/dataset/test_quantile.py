@@ -25,8 +25,8 @@ def slow(X: np.ndarray, reference: np.ndarray, ties: str) -> np.ndarray:
     genes = X.shape[1]
     out = np.empty(X.shape)
     for i, row in enumerate(X):
-        lowest, highest = rankdata(row, "min"), rankdata(row, "max")
-        mean_rank, dense = rankdata(row, "average"), rankdata(row, "dense")
+        lowest, highest, dense = (rankdata(row, which).astype(int) for which in ("min", "max", "dense"))
+        mean_rank = rankdata(row, "average")
         for j in range(genes):
             if ties == "average":
                 out[i, j] = reference[lowest[j] - 1 : highest[j]].mean()

@@ -53,6 +53,12 @@ def put(data: AnnData, value: float) -> None:
         (lambda d: d.obs.drop(columns="split", inplace=True), DataError, "no column 'split'"),
         (lambda d: d.obs.__setitem__("split", "test"), DataError, "0 training samples"),
         (lambda d: d.obs.__setitem__("split", ["train"] * 5 + [None]), DataError, "1 samples have no split"),
+        (
+            lambda d: d.obs.__setitem__("split", pd.Categorical(["train"] * 4 + [None] * 2)),
+            DataError,
+            "2 samples have no split",
+        ),
+        (lambda d: d.var.__setitem__("role", ["landmark", "target", None, "other"]), GeneError, "unknown role"),
         (lambda d: setattr(d, "var_names", list("wxyx")), DataError, "duplicate gene ids in the dataset: x"),
         (lambda d: put(d, np.nan), DataError, "nan for gene x in sample s3"),
         (lambda d: put(d, -np.inf), DataError, "-inf for gene x in sample s3"),

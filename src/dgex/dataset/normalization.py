@@ -14,6 +14,7 @@ from dgex.dataset.roles import landmarks, set_statistics, targets
 from dgex.dataset.scale import LOG2_LIMIT, to_log2
 from dgex.dataset.standardize import PAPER_EPSILON, unstandardize
 from dgex.errors import DataError, SettingsError
+from dgex.genes import texts
 
 __all__ = ["Normalization", "ties_rule"]
 
@@ -211,9 +212,9 @@ class Normalization:
 def _main_set(obs: pd.DataFrame) -> str:
     if "set" not in obs:
         return "train"
-    names = obs["set"].astype(str)
-    if "split" in obs and (obs["split"].astype(str) == "train").any():
-        names = names[obs["split"].astype(str) == "train"]
+    names = texts(obs["set"])
+    if "split" in obs and (texts(obs["split"]) == "train").any():
+        names = names[texts(obs["split"]) == "train"]
     return Counter(names).most_common(1)[0][0]
 
 

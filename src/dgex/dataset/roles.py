@@ -9,7 +9,7 @@ import pandas as pd
 
 from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, first
-from dgex.genes import ROLES
+from dgex.genes import ROLES, texts
 
 __all__ = [
     "check_dataset",
@@ -45,7 +45,7 @@ def role_mask(data: Any, role: str) -> np.ndarray:
     var = _frame(data, "var")
     if "role" not in var:
         raise GeneError("no column 'role' in var, so no dataset: dgex prepare makes one (landmark, target, other)")
-    return (var["role"].astype(str) == role).to_numpy()
+    return (texts(var["role"]) == role).to_numpy()
 
 
 def landmarks(data: Any) -> np.ndarray:
@@ -62,7 +62,7 @@ def _splits(data: Any) -> np.ndarray:
     obs = _frame(data, "obs")
     if "split" not in obs:
         raise DataError("no column 'split' in obs: dgex prepare splits into train, validation and test")
-    return obs["split"].astype(str).to_numpy()
+    return texts(obs["split"]).to_numpy()
 
 
 def rows(data: Any, split: str) -> np.ndarray:
@@ -119,7 +119,7 @@ def check_dataset(data: Any, *, need_split: bool = True, minimum_train: int = 2)
     for role in ("landmark", "target"):
         if not role_mask(var, role).any():
             raise GeneError(f"no {role} gene in the dataset: no value of var['role'] is {role!r}")
-    unknown = sorted(set(var["role"].astype(str)) - set(ROLES))
+    unknown = sorted(set(texts(var["role"])) - set(ROLES))
     if unknown:
         raise GeneError(f"unknown role {first(unknown)} in var['role']; accepted: {', '.join(ROLES)}")
     for what, names in (("gene", var.index), ("sample", obs.index)):

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from dgex.dataset.roles import set_statistics
 from dgex.dataset.standardize import unstandardize
+from dgex.genes import texts
 from dgex.io.base import ExpressionFile
 
 __all__ = ["known", "original_units", "signatures"]
@@ -32,7 +33,7 @@ def original_units(source: ExpressionFile, rows: np.ndarray, columns: np.ndarray
     """Values of some profiles and genes of a dataset before they were standardised, each set by its own statistics."""
     if "mean" not in source.varm or "std" not in source.varm:
         return values
-    sets = source.obs["set"].astype(str).to_numpy()[rows] if "set" in source.obs else np.full(len(rows), "train")
+    sets = texts(source.obs["set"]).to_numpy()[rows] if "set" in source.obs else np.full(len(rows), "train")
     result = np.empty_like(values)
     for name in np.unique(sets):
         statistics = set_statistics(source, str(name))

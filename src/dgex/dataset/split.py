@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dgex.errors import DataError, SettingsError
+from dgex.genes import texts
 
 __all__ = ["SPLITS", "split_samples"]
 
@@ -94,10 +95,11 @@ def _by_sample(samples: int, shares: np.ndarray, generator: np.random.Generator)
 def _by_group(samples: int, shares: np.ndarray, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     if len(groups) != samples:
         raise DataError(f"{len(groups):,} groups for {samples:,} samples; one for each is needed")
-    missing = pd.isna(groups) | (groups.astype(str) == "")
+    words = texts(pd.Series(groups))
+    missing = words == ""
     if missing.any():
         raise DataError(f"{int(missing.sum()):,} samples have no group; every sample needs one to split by group")
-    names, member = np.unique(groups.astype(str), return_inverse=True)
+    names, member = np.unique(words, return_inverse=True)
     counts = np.bincount(member, minlength=len(names))
     parts = [part for part in range(3) if shares[part] > 0]
     if len(names) < len(parts):

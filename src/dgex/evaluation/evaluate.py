@@ -21,7 +21,7 @@ from dgex.errors import GeneError, SettingsError, first
 from dgex.evaluation.measuring import Measurement, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
 from dgex.evaluation.result import TRIVIAL, Evaluation
-from dgex.genes import align
+from dgex.genes import align, texts
 from dgex.io.base import ExpressionFile
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.base import Estimator
@@ -191,7 +191,7 @@ def _trained_on(
 
 
 def _rows(source: ExpressionFile, name: str) -> np.ndarray:
-    present = source.obs["split"].astype(str)
+    present = texts(source.obs["split"])
     if not (present == name).any():
         raise SettingsError(f"no split named {name!r} in the dataset; accepted: {', '.join(sorted(present.unique()))}")
     return np.asarray(rows(source, name))

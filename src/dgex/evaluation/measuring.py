@@ -10,6 +10,7 @@ import numpy as np
 
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
+from dgex.genes import texts
 from dgex.io.base import ExpressionFile
 from dgex.metrics import GeneErrors, GeneRanks, measured
 from dgex.models.base import Estimator
@@ -52,7 +53,7 @@ def blocks(
 
 def training_mean(source: ExpressionFile, genes: np.ndarray, size: int) -> np.ndarray | None:
     """Each gene's mean over the training profiles, in the units of the dataset."""
-    samples = np.flatnonzero((source.obs["split"].astype(str) == "train").to_numpy())
+    samples = np.flatnonzero((texts(source.obs["split"]) == "train").to_numpy())
     if not len(samples):
         return None
     total = np.zeros(len(genes))

@@ -10,6 +10,7 @@ import numpy as np
 from dgex.dataset.roles import set_statistics
 from dgex.dataset.standardize import unstandardize
 from dgex.evaluation.measuring import Predictor
+from dgex.genes import texts
 from dgex.io.base import ExpressionFile
 
 __all__ = ["InDatasetUnits"]
@@ -32,7 +33,7 @@ class InDatasetUnits(Predictor):
     def of(cls, predictor: Predictor, source: ExpressionFile, genes: np.ndarray) -> Self:
         """Wrap a predictor of the target genes at positions `genes` of the dataset `source`."""
         obs = source.obs
-        names = obs["set"].astype(str).to_numpy() if "set" in obs else np.full(len(obs), "train")
+        names = texts(obs["set"]).to_numpy() if "set" in obs else np.full(len(obs), "train")
         unique, sets = np.unique(names, return_inverse=True)
         statistics = [set_statistics(source, str(name)) for name in unique]
         pairs = [pair for pair in statistics if pair is not None]

@@ -19,6 +19,7 @@ from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
 from dgex.errors import SettingsError, first
+from dgex.genes import texts
 from dgex.progress import bar, note, warn
 from dgex.training.machine.memory import fits_host
 
@@ -90,7 +91,7 @@ def read_splits(
 
 
 def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
-    present = obs["split"].astype(str).unique().tolist()
+    present = texts(obs["split"]).unique().tolist()
     absent = [name for name in validation if name not in present]
     if absent and list(validation) != ["validation"]:
         raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")

@@ -16,6 +16,7 @@ from dgex.digests import of_matrices, of_names
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
+from dgex.genes import texts
 from dgex.metrics import in_blocks, measured
 from dgex.models.base import Estimator
 from dgex.models.catalogue import new
@@ -245,5 +246,5 @@ def _errors(model: Estimator, x: AnnData, y: AnnData) -> dict[str, Any]:
 
 
 def _counted(obs: pd.DataFrame) -> dict[str, Any]:
-    counts = obs["split"].astype(str).value_counts()
+    counts = texts(obs["split"]).value_counts()
     return {"profiles_by_split": ", ".join(f"{name} {count:,}" for name, count in counts.items())}

@@ -23,14 +23,12 @@ from dgex.io.base import ExpressionFile, Selection
 from dgex.io.checks import reading
 from dgex.io.gctx import layout, open_hdf, storage
 from dgex.io.metadata import is_text
-from dgex.io.records import decode_uns, encode_uns
+from dgex.io.records import EXTRAS, decode_uns, encode_uns, extras
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
 from dgex.io.writer import Writer
 
 __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
-
-_EXTRAS = ("layers", "obsm", "obsp", "varp")
 
 
 class _AnnDataFile(ExpressionFile):
@@ -92,13 +90,13 @@ class _AnnDataFile(ExpressionFile):
         """Read the selection; layers, obsm and the like come along."""
         adata = super().to_adata(genes, samples)
         with reading(self.path, self.format):
-            for name in _EXTRAS:
+            for name in EXTRAS:
                 if name not in self._handle or not len(self._handle[name]):
                     continue
                 whole = AnnData(obs=self.obs[[]], var=self.var[[]])
                 for key, value in anndata.io.read_elem(self._handle[name]).items():
                     getattr(whole, name)[key] = value
-                for key, value in getattr(whole[adata.obs_names, adata.var_names], name).items():
+                for key, value in extras(whole[adata.obs_names, adata.var_names], name).items():
                     getattr(adata, name)[key] = value.copy()
         return adata
 
@@ -141,7 +139,7 @@ class _AnnDataWriter(Writer):
         self._matrix: Any = None
 
     def extras(self, adata: AnnData) -> None:
-        self._extras = {name: dict(getattr(adata, name)) for name in _EXTRAS}
+        self._extras = {name: extras(adata, name) for name in EXTRAS}
         if adata.raw is not None:
             progress.note(f"raw is left out of {self.path}")
 
@@ -154,7 +152,7 @@ class _AnnDataWriter(Writer):
             ("var", _storable(self.var)),
             ("uns", encode_uns(self.uns)),
             ("varm", varm),
-            *((name, self._extras.get(name, {})) for name in _EXTRAS),
+            *((name, self._extras.get(name, {})) for name in EXTRAS),
         ):
             try:
                 anndata.io.write_elem(root, name, value)
@@ -264,13 +262,11 @@ def _storable(table: pd.DataFrame) -> pd.DataFrame:
         values = table[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = _categories(values, values.cat.categories, bool(values.cat.ordered)) if is_text(values) else values
-        elif is_text(values):
-            texts = [None if gap else str(value) for value, gap in zip(values.tolist(), values.isna())]
+        elif is_text(values) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+            texts = [None if gap else str(value) for value, gap in zip(values.astype(str), values.isna())]
             different = sorted({text for text in texts if text is not None})
             plain = pd.Series(texts, index=table.index, dtype=object)
             values = plain if len(different) == len(texts) else _categories(plain, pd.Index(different, dtype=object))
-        elif pd.api.types.is_datetime64_any_dtype(values.dtype):
-            values = values.astype(str).astype(object)
         else:
             continue
         table[column] = values

@@ -11,6 +11,7 @@ from anndata import AnnData
 from dgex.arrays.index import Index
 from dgex.errors import DataError
 from dgex.io.base import ExpressionFile, Selection
+from dgex.io.records import EXTRAS, extras
 
 __all__ = ["MemoryFile"]
 
@@ -36,7 +37,7 @@ class MemoryFile(ExpressionFile):
         """Copy the selection; layers, obsm and the like come along."""
         adata = super().to_adata(genes, samples)
         whole = self.adata[adata.obs_names, adata.var_names]
-        for name in ("layers", "obsm", "obsp", "varp"):
-            for key, value in getattr(whole, name).items():
+        for name in EXTRAS:
+            for key, value in extras(whole, name).items():
                 getattr(adata, name)[key] = value.copy()
         return adata

@@ -1,16 +1,26 @@
-"""Unstructured annotations in AnnData files: what its encoding cannot hold goes in as JSON text and comes out again."""
+"""What else an AnnData holds: layers and the like, and annotations, of which some are stored as JSON text."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["decode_uns", "encode_uns"]
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["EXTRAS", "decode_uns", "encode_uns", "extras"]
+
+EXTRAS = ("layers", "obsm", "obsp", "varp")  # what an AnnData holds beside its matrix, metadata, varm and uns
 
 _MARK = "json:"
+
+
+def extras(adata: AnnData, name: str) -> dict[str, Any]:
+    """One of `EXTRAS` without the matrix itself, which anndata 0.13 shows among the layers under the name None."""
+    return {key: value for key, value in getattr(adata, name).items() if key is not None}
 
 
 def encode_uns(uns: Mapping[str, Any]) -> dict[str, Any]:

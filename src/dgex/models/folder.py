@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from dgex._version import __version__
 from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
 from dgex.errors import ModelError, SettingsError, first
+from dgex.genes import texts
 from dgex.models.card import card
 from dgex.models.catalogue import METHODS, methods
 from dgex.work import Work
@@ -112,7 +113,7 @@ def save(
             "sha256": _sha256(folder / ARRAYS),
             "genes": {
                 "names": model.genes_.index.tolist(),
-                **{str(c): model.genes_[c].astype(str).tolist() for c in model.genes_.columns},
+                **{str(c): texts(model.genes_[c]).tolist() for c in model.genes_.columns},
             },
         }
         description["checksum"] = _checksum(description)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dgex.arrays.maps import release
 from dgex.errors import DataError, GeneError, first
+from dgex.genes import texts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,7 +37,7 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
             if not mask.all():
                 var, values = var[mask], values[:, mask]
         keep = [c for c in var.columns if c != "role" and var[c].map(lambda v: isinstance(v, str)).all()]
-        genes = var[keep].astype(str)
+        genes = var[keep].apply(texts)
     elif isinstance(matrix, pd.DataFrame):
         genes, values = pd.DataFrame(index=matrix.columns.astype(str)), matrix.to_numpy()
     else:

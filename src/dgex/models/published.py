@@ -15,7 +15,7 @@ from dgex.atomic import check_output
 from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, GeneError, first
 from dgex.gene_table import GeneTable, read_gene_table
-from dgex.genes import ID_COLUMNS, align, id_type, normalize_ids
+from dgex.genes import ID_COLUMNS, align, id_type, normalize_ids, texts
 from dgex.models.folder import place
 from dgex.models.linear.regression import OLS
 from dgex.models.matrices import fingerprint
@@ -199,7 +199,7 @@ def _fitted_to(
     with ExitStack() as stack:
         source = stack.enter_context(io.open(data)) if isinstance(data, str | os.PathLike) else data
         normalization, var = Normalization.from_dataset(source), source.var
-        role = var["role"].astype(str) if "role" in var else pd.Series("", index=var.index)
+        role = texts(var["role"]) if "role" in var else pd.Series("", index=var.index)
     if normalization.landmark_mean is None or normalization.target_mean is None:
         raise DataError("the dataset for the weights is not standardised: it knows no training means (varm['mean'])")
     here = {name: var[(role == name).to_numpy()] for name in ("landmark", "target")}

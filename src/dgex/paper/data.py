@@ -19,6 +19,7 @@ from dgex.dataset.roles import check_dataset, named_sets
 from dgex.dataset.split import split_samples
 from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import DataError, FileError, ModelError, SettingsError, first
+from dgex.genes import texts
 from dgex.paper.plan import Plan
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
@@ -202,7 +203,7 @@ def platforms_of(path: Path, plan: Plan) -> list[Platform]:
     """The platforms of a dataset that were asked for; else validation and test, and every pair NAME-va and NAME-te."""
     with io.open(path) as source:
         check_dataset(source)
-        present = source.obs["split"].astype(str).unique().tolist()
+        present = texts(source.obs["split"]).unique().tolist()
         named = named_sets(source)
     if plan.platforms:
         wanted = [Platform(*platform) for platform in plan.platforms]
@@ -255,8 +256,8 @@ def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
 def describe(path: Path) -> tuple[dict[str, Any], list[str]]:
     """What a page tells of a dataset, with a fingerprint of names, sets, roles and 64 profiles; its target genes."""
     with io.open(path) as source:
-        split, role = source.obs["split"].astype(str), source.var["role"].astype(str)
-        sets = source.obs["set"].astype(str) if "set" in source.obs else split
+        split, role = texts(source.obs["split"]), texts(source.var["role"])
+        sets = texts(source.obs["set"]) if "set" in source.obs else split
         told = [source.obs.index.astype(str), split, sets, source.var.index.astype(str), role]
         digest = hashlib.sha256("\0".join("\n".join(column) for column in told).encode())
         spread = np.unique(np.linspace(0, len(split) - 1, 64).astype(int))

@@ -13,7 +13,7 @@ from dgex.dataset.scale import to_log2
 from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable
-from dgex.genes import id_columns
+from dgex.genes import id_columns, texts
 from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
 from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.sources import Source
@@ -111,9 +111,9 @@ def _wanted(sources: list[Source], table: GeneTable | None) -> pd.DataFrame:
         frame = holder.var
     else:
         frame = table.frame
-    roles = frame["role"].astype(str)
+    roles = texts(frame["role"])
     wanted = frame[roles.isin(["landmark", "target"]).to_numpy()].copy()
-    wanted["role"] = wanted["role"].astype(str)
+    wanted["role"] = texts(wanted["role"])
     for role in ("landmark", "target"):
         if not (wanted["role"] == role).any():
             where = "the gene table" if table is not None else f"var['role'] of {holder.label if holder else ''}"
@@ -311,8 +311,7 @@ def sample_table(sources: list[Source]) -> pd.DataFrame:
     obs.index.name = None
     for column in obs.columns:
         if obs[column].dtype.kind == "O":  # text, or a mixture that no format could write
-            values = obs[column].astype(object)
-            obs[column] = values.where(values.notna(), "").astype(str)
+            obs[column] = texts(obs[column])
     if not obs.index.is_unique:
         raise DataError(f"sample ids clash between inputs: {first(obs.index[obs.index.duplicated()].unique())}")
     return obs

@@ -18,6 +18,7 @@ from dgex._version import __version__
 from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
+from dgex.genes import texts
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
 from dgex.prepare.sources import Source, open_sources
@@ -192,7 +193,7 @@ def _read(
     obs = sample_table(sources)
     for source in sources:
         mixed = source.set_name is None and "set" in source.obs
-        held = source.obs["set"].astype(str).unique().tolist() if mixed else []
+        held = texts(source.obs["set"]).unique().tolist() if mixed else []
         if len(held) > 1:
             warn(
                 f"{source.label} holds {len(held)} sets ({first(held, 4)}), which are mixed and split together; write "

@@ -19,7 +19,7 @@ from dgex import io
 from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
 from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, SettingsError, first
-from dgex.genes import id_type
+from dgex.genes import id_type, texts
 from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]
@@ -120,7 +120,7 @@ class Source:
         """From `obs["platform"]` where it is given, else guessed from ids, scale, units and zeros."""
         obs = self.obs
         if "platform" in obs:
-            given = obs["platform"].astype(str).to_numpy(dtype=object)
+            given = texts(obs["platform"]).to_numpy()
             if not np.isin(given, ["", "nan", "None"]).any():
                 return given
         if id_type(self.var.index) == "affymetrix":
@@ -133,7 +133,7 @@ class Source:
 
     def _units_of_rnaseq(self) -> bool:
         obs = self.obs
-        return "units" in obs and bool(obs["units"].astype(str).str.contains(_RNASEQ_UNITS).mean() > 0.5)
+        return "units" in obs and bool(texts(obs["units"]).str.contains(_RNASEQ_UNITS).mean() > 0.5)
 
 
 def open_sources(

@@ -16,6 +16,7 @@ from dgex.dataset.scale import to_log2
 from dgex.dataset.split import SPLITS, checked_fractions, split_samples
 from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, standardize
 from dgex.errors import DataError, SettingsError, first
+from dgex.genes import texts
 from dgex.prepare import collapse as collapsing
 from dgex.prepare import duplicates as duplicating
 from dgex.progress import note, warn
@@ -134,7 +135,7 @@ def split_work(work: Work, options: Options) -> None:
         )
     how = ""
     if options.group:
-        members = work.obs[options.group].astype(str)
+        members = texts(work.obs[options.group])
         counts = {name: members[given == name].nunique() for name in sizes}
         how = f", by {options.group}: " + ", ".join(f"{name} {count:,} groups" for name, count in counts.items())
         train = set(members[given == "train"])
