@@ -99,3 +99,23 @@ def test_every_public_name_can_be_had() -> None:
     import dgex
 
     assert all(callable(getattr(dgex, name)) or name == "__version__" for name in dgex.__all__)
+
+
+def test_a_linear_model_needs_neither_torch_nor_scikit_learn(dataset_file: Path) -> None:
+    folder = dataset_file.parent
+    for words in (["train", dataset_file, folder / "m", "--method", "ridge"], ["info", folder / "m"]):
+        command = [sys.executable, "-X", "importtime", "-m", "dgex", *map(str, words)]
+        finished = subprocess.run(command, capture_output=True, text=True, check=True)
+        loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
+        assert "pandas" in loaded
+        assert not loaded & {"torch", "sklearn", "matplotlib"}
+
+
+def test_a_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    for words in (["train", "no.h5ad", "m"], ["infer", "no.h5ad", "m", "out.h5ad"], ["evaluate", "m", "no.h5ad"]):
+        command = [sys.executable, "-X", "importtime", "-m", "dgex", *words]
+        finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert finished.returncode == 1
+        assert "does not exist" in finished.stderr
+        loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in finished.stderr.splitlines() if "|" in line}
+        assert not loaded & {"torch", "pandas", "anndata"}

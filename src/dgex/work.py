@@ -88,7 +88,7 @@ class Work:
         differ = differences(before, now)
         if differ:
             raise ModelError(
-                f"{self.folder} holds {self.what} of something else ({'; '.join(differ)}); "
+                f"{self.folder} is {self.what} of something else ({'; '.join(differ)}); "
                 f"{advice or 'give another name, or the same again'}"
             )
 

@@ -149,10 +149,10 @@ NETWORK: dict[str, Any] = {"hidden": (8,), "epochs": 4, "batch_size": 32, "learn
 def test_profiles_that_memory_does_not_hold_are_worked_on_from_disk(
     dataset: ad.AnnData, dataset_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dgex.training.machine import memory
+    from dgex.arrays import host
 
     caplog.set_level("INFO", logger="dgex")
-    monkeypatch.setattr(memory, "host_memory", lambda: 1000)
+    monkeypatch.setattr(host, "host_memory", lambda: 1000)
     output = dataset_file.parent / "m"
     model = train(dataset_file, "dgex", output, **NETWORK)
     assert f"their rows are written in {output}.checkpoint/rows" in caplog.text

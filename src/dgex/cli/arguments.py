@@ -11,7 +11,18 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["GeneTables", "GridAxes", "assignments", "axes", "floats", "fractions", "merge_settings", "numbers", "words"]
+__all__ = [
+    "GeneTables",
+    "GridAxes",
+    "assignments",
+    "axes",
+    "floats",
+    "fractions",
+    "merge_settings",
+    "numbers",
+    "there",
+    "words",
+]
 
 
 class GeneTables(TyperCommand):
@@ -46,6 +57,15 @@ class GridAxes(TyperCommand):
             inside = value or word == "--grid"
             spread.append(word)
         return super().parse_args(ctx, spread)
+
+
+def there(*paths: Path) -> None:
+    """Refuse inputs that do not exist, before anything that takes seconds to load."""
+    for path in paths:
+        if not path.exists():
+            from dgex.errors import FileError
+
+            raise FileError(f"{path} does not exist")
 
 
 def axes(texts: list[str]) -> dict[str, list[Any]]:

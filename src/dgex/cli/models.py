@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from dgex.cli.arguments import words
+from dgex.cli.arguments import there, words
 from dgex.cli.data import Overwrite
+from dgex.progress import note
 
 __all__ = ["convert_weights", "evaluate", "infer", "interpret"]
 
@@ -50,6 +51,7 @@ def evaluate(
 
     Example: `dgex evaluate models/* data.h5ad --split test --out eval`
     """
+    there(*paths)
     from dgex.atomic import check_output
     from dgex.evaluation.evaluate import evaluate as run
     from dgex.evaluation.result import place
@@ -101,6 +103,8 @@ def infer(
 
     Example: `dgex infer plate.gctx models/dgex full.gctx`
     """
+    there(source, model)
+    note(f"inferring {source} by {model}")  # before anything that takes seconds to load
     from dgex.inference.infer import infer as run
 
     run(
@@ -148,6 +152,7 @@ def interpret(
 
     Example: `dgex interpret models/dgex data.h5ad learned --genes TP53,MYC`
     """
+    there(model, data)
     from dgex.interpretation.interpret import interpret as run
 
     result = run(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import assignments, axes, merge_settings, numbers, words
+from dgex.cli.arguments import assignments, axes, merge_settings, numbers, there, words
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
 from dgex.progress import note, speaks
@@ -82,10 +82,7 @@ def _run(
     ] = None,
     **flags: Any,
 ) -> None:
-    if not data.exists():
-        from dgex.errors import FileError
-
-        raise FileError(f"{data} does not exist")
+    there(data)
     if isinstance(flags.get("hidden"), str):
         flags["hidden"] = numbers(flags["hidden"], "--hidden")
     settings = merge_settings(config, method, flags) | assignments(set_ or [])

@@ -215,7 +215,7 @@ def _main_set(obs: pd.DataFrame) -> str:
     names = texts(obs["set"])
     if "split" in obs and (texts(obs["split"]) == "train").any():
         names = names[texts(obs["split"]) == "train"]
-    return Counter(names).most_common(1)[0][0]
+    return str(Counter(names).most_common(1)[0][0])
 
 
 def _check(values: np.ndarray, mean: np.ndarray, what: str) -> None:

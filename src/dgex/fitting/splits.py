@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
+from dgex.arrays.host import fits_host
 from dgex.arrays.maps import release
 from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
@@ -21,7 +22,6 @@ from dgex.dataset.signatures import signatures
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
-from dgex.training.machine.memory import fits_host
 
 __all__ = ["Splits", "read_splits"]
 

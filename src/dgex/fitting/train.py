@@ -170,7 +170,6 @@ def _inputs(data: Any) -> list[str | os.PathLike[str]]:
     if isinstance(data, str | os.PathLike):
         if not Path(data).exists():
             raise FileError(f"{os.fspath(data)} does not exist")
-        note(f"reading {os.fspath(data)}")
         return [data]
     if not isinstance(data, Splits) and not hasattr(data, "obs_names"):
         raise DataError("data", found=type(data).__name__, accepted="the path of a dataset, or an AnnData")

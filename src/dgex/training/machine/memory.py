@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from dgex.arrays.host import fits_host, host_memory
 from dgex.arrays.maps import map_of
 from dgex.errors import SettingsError
 from dgex.progress import note
 
-__all__ = ["Needs", "choose_placement", "fits_host", "free_memory", "host_memory", "predicting"]
+__all__ = ["Needs", "choose_placement", "free_memory", "predicting"]
 
-HOST_SHARE = 0.6  # of the host's memory that matrices may take; the rest is for the network and everybody else
 _BLOCK = 8192  # profiles that are evaluated at once
 _DOUBLES = 1 << 24  # elements of a float64 working copy while errors are measured
 
 
 # ---- the host
-
-
-def host_memory() -> int:
-    """Bytes of memory that this process can ever have: what the machine has, or what its control groups allow."""
-    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([most, *_group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
-
-
-def _group_limits(membership: Path, root: Path) -> Iterator[int]:
-    """Limits of the control groups around this process, of version 2 (memory.max) and 1 (limit_in_bytes)."""
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:  # no Linux
-        return
-    for line in lines:
-        number, controllers, path = line.split(":", 2)
-        if number == "0" and not controllers:
-            base, name = root, "memory.max"
-        elif "memory" in controllers.split(","):
-            base, name = root / "memory", "memory.limit_in_bytes"
-        else:
-            continue
-        inside = Path(path.lstrip("/"))
-        for folder in (inside, *inside.parents):  # a container sees its own group at the root
-            try:
-                yield int((base / folder / name).read_text())
-            except (OSError, ValueError):  # not there, or "max"
-                continue
-
-
-def fits_host(size: int) -> bool:
-    """Tell whether matrices of `size` bytes are held in memory, or worked on from disk."""
-    return size <= HOST_SHARE * host_memory()
 
 
 # ---- a GPU
