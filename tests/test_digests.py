@@ -61,3 +61,10 @@ def test_a_folder_is_its_files(tmp_path: Path) -> None:
     assert of_file(tmp_path / "a") == before
     (tmp_path / "a" / "b" / "one").rename(tmp_path / "a" / "b" / "two")
     assert of_file(tmp_path / "a") != before
+
+
+def test_what_was_changed_in_a_private_copy_of_a_file_counts(tmp_path: Path) -> None:
+    np.zeros((4, 3), np.float32).tofile(tmp_path / "rows")
+    private = np.memmap(tmp_path / "rows", np.float32, "c", shape=(4, 3))
+    private[3, 1] = 1
+    assert of_matrix(private) == of_matrix(np.array(private)) != of_matrix(np.zeros((4, 3), np.float32))

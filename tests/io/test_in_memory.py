@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import anndata as ad
@@ -21,22 +22,31 @@ def drawn() -> ad.AnnData:
     return ad.AnnData(values, obs=obs, var=var, layers={"twice": 2 * values}, uns={"dgex": {"kind": "dataset"}})
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr", "csc", "float64", "view", "backed"])
+@pytest.mark.parametrize(
+    "kind",
+    ["dense", "csr", "csc", "float64", "view", "sparse view", "backed", "backed csr", "backed csc", "backed view"],
+)
 @pytest.mark.parametrize("genes", [None, [4, 0, 2], ["g3", "g1"], slice(1, 4)])
 @pytest.mark.parametrize("samples", [None, [6, 2, 2], slice(2, 6)])
 def test_values_come_as_from_a_file(kind: str, genes: object, samples: object, tmp_path: Path) -> None:
     adata = drawn()
     dgex.write(adata, tmp_path / "same.h5ad")
-    if kind in ("csr", "csc"):
-        adata.X = getattr(sparse, f"{kind}_matrix")(adata.X)
+    if "cs" in kind:
+        adata.X = getattr(sparse, f"{kind[-3:]}_matrix")(adata.X)
     elif kind == "float64":
         adata.X = adata.X.astype(np.float64)
-    elif kind == "view":
-        adata = ad.concat([adata, adata], index_unique="-", merge="same")[:7]
-        adata.obs_names = [name.removesuffix("-0") for name in adata.obs_names]
-    elif kind == "backed":
-        dgex.write(adata, tmp_path / "backed.h5ad")  # one file cannot be opened in two ways at once
+    if kind == "sparse view":
+        adata.X = sparse.csr_matrix(adata.X)
+    if "view" in kind:
+        more = adata.copy()
+        more.obs_names = [f"{name} again" for name in more.obs_names]
+        adata = ad.concat([more, adata], merge="same")
+    if "backed" in kind:
+        adata.write_h5ad(tmp_path / "backed.h5ad")  # one file cannot be opened in two ways at once
         adata = ad.read_h5ad(tmp_path / "backed.h5ad", backed="r")
+    if "view" in kind:
+        adata = adata[7:]
+        assert adata.is_view
     with dgex.open(adata) as memory, dgex.open(tmp_path / "same.h5ad") as file:
         np.testing.assert_array_equal(memory.read(genes, samples), file.read(genes, samples))
         for (where, one), (there, other) in zip(
@@ -44,6 +54,18 @@ def test_values_come_as_from_a_file(kind: str, genes: object, samples: object, t
         ):
             assert where == there
             np.testing.assert_array_equal(one, other)
+
+
+def test_the_values_of_a_view_are_never_copied_as_a_whole() -> None:
+    adata = ad.AnnData(np.ones((2001, 2000), np.float32))[np.arange(2000, 0, -1)]
+    with dgex.open(adata) as memory:
+        next(memory.iter_blocks(10))  # what is imported and made once
+        tracemalloc.start()
+        assert sum(float(block.sum()) for _, block in memory.iter_blocks(10)) == 2000 * 2000
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 2000 * 2000 * 4 / 4
+    assert adata.is_view
 
 
 def test_layers_come_along_and_the_original_stays() -> None:

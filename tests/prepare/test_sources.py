@@ -60,7 +60,7 @@ def test_blocks(wrap: object) -> None:
 def test_errors() -> None:
     with pytest.raises(DataError, match="duplicate gene ids: B"):
         source(LOG2[:, :3], ["A", "B", "B"])
-    with pytest.raises(DataError, match="is empty"):
+    with pytest.raises(DataError, match="has no samples"):
         source(LOG2[:0])
     with pytest.raises(DataError, match="no finite value"):
         source(np.full((2, 2), np.nan))

@@ -100,7 +100,7 @@ def gathered(array: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _place(array: np.ndarray) -> tuple[Path | None, int]:
     """File and byte where a C-contiguous view of a map begins; numpy keeps the parent's offset for a view."""
     found = map_of(array)
-    if found is None or not array.flags.c_contiguous or not isinstance(found.filename, str | Path):
+    if found is None or found.mode == "c" or not array.flags.c_contiguous or not isinstance(found.filename, str | Path):
         return None, 0
     begin = np.frombuffer(found._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
     mapped_from = found.offset - found.offset % mmap.ALLOCATIONGRANULARITY

@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from dgex.arrays.index import Index
+from dgex.arrays.index import Index, part, size_of
 from dgex.errors import DataError
 from dgex.io.base import ExpressionFile, Selection
 from dgex.io.records import EXTRAS, extras
+from dgex.io.slabs import fill
+from dgex.io.sparse import SparseMatrix
 
 __all__ = ["MemoryFile"]
 
+_VALUES = 8 << 20  # values copied at a time, beside the block asked for
+
 
 class MemoryFile(ExpressionFile):
-    """An AnnData, dense, sparse or backed, behind the face of an open file; its values are never changed."""
+    """An AnnData, dense, sparse or backed, behind the face of an open file.
+
+    Its values are neither changed nor copied as a whole. Backed ones are read as from their file; a view stays one.
+    """
 
     format = "AnnData in memory"
 
     def __init__(self, adata: AnnData) -> None:
-        if adata.X is None:
-            raise DataError("the AnnData in memory holds no matrix: its X is None")
         self.adata = adata
+        # asked for but once: a view would copy all of its values, a backed AnnData read its row pointers again
+        matrix: Any = None if adata.is_view else adata.X
+        if matrix is None and (not adata.is_view or adata._adata_ref.X is None):
+            raise DataError("the AnnData in memory holds no matrix: its X is None")
+        self._matrix: Any = SparseMatrix(matrix.group) if hasattr(matrix, "group") else matrix
         obs, var = pd.DataFrame(adata.obs), pd.DataFrame(adata.var)
         notes = {"orientation": self.native}
         super().__init__(Path("in memory"), obs, var, notes=notes, uns=adata.uns, varm=dict(adata.varm))
 
     def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
-        part = self.adata.X[rows]
-        out[:] = (part.toarray() if hasattr(part, "toarray") else np.asarray(part))[:, genes]
+        if isinstance(self._matrix, SparseMatrix):
+            self._matrix.fill(rows, genes, out)
+        elif self.adata.isbacked and not self.adata.is_view:
+            fill(self._matrix, rows, genes, out)
+        else:
+            step = max(1, _VALUES // self.shape[1])
+            for start in range(0, len(out), step):
+                out[start : start + step] = self._part(part(rows, slice(start, start + step)), genes)
+
+    def _part(self, rows: Index, genes: Index) -> np.ndarray:
+        if self.adata.is_view and not self.adata.isbacked:
+            values = self.adata[rows, genes].X
+        else:
+            values = (self.adata.X if self.adata.is_view else self._matrix)[rows]
+            values = values[:, genes] if size_of(genes) < self.shape[1] else values
+        return values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+
+    def close(self) -> None:
+        if isinstance(self._matrix, SparseMatrix):
+            self._matrix.close()
 
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
         """Copy the selection; layers, obsm and the like come along."""

@@ -18,7 +18,7 @@ from anndata import AnnData
 from dgex import io
 from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
 from dgex.dataset.split import SPLITS
-from dgex.errors import DataError, SettingsError, first
+from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
 from dgex.progress import warn
 
@@ -39,7 +39,7 @@ class Source:
         Its name in notes and in the record; unique.
     set_name : str or None
         Name of the set of its own that was asked for (`NAME=path`).
-    data : AnnData or ExpressionFile
+    data : ExpressionFile
     scale : Scale
     platform : ndarray of str, shape (samples,)
     facts : dict
@@ -48,20 +48,13 @@ class Source:
 
     label: str
     set_name: str | None
-    data: Any
+    data: io.ExpressionFile
     path: str
     scale: Scale = field(init=False)
     platform: np.ndarray = field(init=False)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for what, names in (("gene", self.var.index), ("sample", self.obs.index)):
-            if not names.is_unique:
-                raise DataError(f"{self.label} has duplicate {what} ids: {first(names[names.duplicated()].unique())}")
-        if 0 in self.shape:
-            raise DataError(f"{self.label} is empty: {self.shape[0]:,} profiles x {self.shape[1]:,} genes")
-        if getattr(self.data, "X", ...) is None:
-            raise DataError(f"{self.label} holds no matrix: its X is None")
         record = self.data.uns.get("dgex", {})
         if record.get("kind") == "dataset" and record.get("standardize", "none") != "none":
             warn(f"{self.label} is a dataset already, and standardised: prepare takes values as they are measured")
@@ -100,14 +93,7 @@ class Source:
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """Blocks of profiles, float32; `limit` takes the first profiles only."""
         count = self.shape[0] if limit is None else min(limit, self.shape[0])
-        if not isinstance(self.data, AnnData):
-            yield from self.data.iter_blocks(size, genes=columns, samples=slice(0, count))
-            return
-        for at in range(0, count, size):
-            part = self.data.X[at : min(at + size, count)]
-            part = part.toarray() if hasattr(part, "toarray") else np.asarray(part)
-            part = part if columns is None else part[:, columns]
-            yield slice(at, at + len(part)), np.asarray(part, dtype=np.float32)
+        yield from self.data.iter_blocks(size, genes=columns, samples=slice(0, count))
 
     def fingerprint(self) -> str:
         """SHA-256 of the shape and of the ids of genes and profiles: tells whether two runs saw the same input."""
@@ -161,7 +147,7 @@ def open_sources(
     for item in listed:
         name = None
         if isinstance(item, AnnData):
-            data: Any = item
+            data = io.open(item, allow_missing=True)  # refused below, by the names that genes have in the end
             label, path = "in-memory", ""
         else:
             path = os.fspath(item)
