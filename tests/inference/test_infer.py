@@ -131,7 +131,7 @@ def test_nan_is_refused_and_nothing_is_left(model: Any, panel: ad.AnnData, tmp_p
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"units": "yards"}, {"extra": "x"}, {"missing": "x"}, {"block": 0}, {"resume": True}]
+    "wrong", [{"units": "yards"}, {"extra": "x"}, {"missing": "x"}, {"block": 0}, {"block": "x"}, {"resume": True}]
 )
 def test_settings_that_are_not_accepted(model: Any, panel: ad.AnnData, wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
