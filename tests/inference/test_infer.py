@@ -279,6 +279,7 @@ def test_notes_among_finished_blocks_stay(
     notes = tmp_path / "full.h5ad.parts" / "notes.txt"
     notes.parent.mkdir()
     notes.write_text("mine")
+    (notes.parent / ".partial-killed.npz").write_text("half")
     begun(model, panel, tmp_path / "full.h5ad", monkeypatch)
     dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True)
     assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
