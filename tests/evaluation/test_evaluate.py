@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from dgex.dataset.normalization import Normalization
-from dgex.errors import DataError, GeneError, SettingsError
+from dgex.errors import DataError, DgexError, GeneError, SettingsError
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import TRIVIAL
 from dgex.metrics import GeneRanks, spearman
@@ -195,3 +195,18 @@ def test_ranks_need_every_profile():
     ranks.append(np.zeros((2, 2)))
     with pytest.raises(DataError, match="all 3 profiles, found 2"):
         ranks.rank()
+
+
+def test_arguments_may_be_swapped_or_are_told(models, data, tmp_path):
+    data.write_h5ad(tmp_path / "data.h5ad")
+    for one, other in ((data, models), (data, list(models.values())), (tmp_path / "data.h5ad", models["LR"])):
+        swapped, right = evaluate(one, other), evaluate(other, one)
+        pd.testing.assert_frame_equal(swapped.per_gene, right.per_gene)
+    for wrong in (3, [3], {"a": data}):
+        with pytest.raises(DgexError, match="accepted"):
+            evaluate(wrong, data)
+    with pytest.raises(DgexError, match="found 'DataFrame', accepted the path of an expression file, or an AnnData"):
+        evaluate(models, data.to_df())
+    for option in ({"split": 3}, {"block": "many"}):
+        with pytest.raises(SettingsError, match="accepted"):
+            evaluate(models, data, **option)

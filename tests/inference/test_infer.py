@@ -131,7 +131,7 @@ def test_nan_is_refused_and_nothing_is_left(model: Any, panel: ad.AnnData, tmp_p
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"units": "yards"}, {"extra": "x"}, {"missing": "x"}, {"block": 0}, {"resume": True}]
+    "wrong", [{"units": "yards"}, {"extra": "x"}, {"missing": "x"}, {"block": 0}, {"block": "x"}, {"resume": True}]
 )
 def test_settings_that_are_not_accepted(model: Any, panel: ad.AnnData, wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
@@ -279,6 +279,7 @@ def test_notes_among_finished_blocks_stay(
     notes = tmp_path / "full.h5ad.parts" / "notes.txt"
     notes.parent.mkdir()
     notes.write_text("mine")
+    (notes.parent / ".partial-killed.npz").write_text("half")
     begun(model, panel, tmp_path / "full.h5ad", monkeypatch)
     dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True)
     assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -100,10 +100,12 @@ def evaluate(
     >>> result.overall["model"].tolist(), result.settings["baseline"]
     (['training mean', 'LR'], 'LR')
     """
-    if is_model(data) and not is_model(models):
+    if _are_models(data) and not _are_models(models):
         models, data = data, models
-    if block < 1:
+    if not isinstance(block, int | np.integer) or block < 1:
         raise SettingsError("block", found=block, accepted="1 profile or more")
+    if not isinstance(split, Iterable):
+        raise SettingsError("split", found=split, accepted="names of splits or sets")
     loaded = _loaded(models)
     names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
     with ExitStack() as stack:
@@ -147,14 +149,23 @@ def evaluate(
     )
 
 
+def _are_models(thing: object) -> bool:
+    """Whether it is a model, or holds nothing but models: where the data were told first they are known by that."""
+    if isinstance(thing, Mapping):
+        thing = list(thing.values())
+    return all(map(is_model, thing)) if isinstance(thing, list | tuple) else is_model(thing)
+
+
 def _loaded(models: Models | Estimator | PathLike) -> dict[str, Estimator]:
     named: dict[str, Estimator | PathLike]
     if isinstance(models, Mapping):
         named = {str(name): model for name, model in models.items()}
     else:
-        listed = [models] if isinstance(models, str | os.PathLike | Estimator) else list(models)
+        several = isinstance(models, Iterable) and not isinstance(models, str | os.PathLike | Estimator)
+        listed: list[Any] = list(models) if several else [models]  # type: ignore[arg-type]
         named = {}
-        short = [m.kind if isinstance(m, Estimator) else Path(m).resolve().name for m in listed]
+        paths = [Path(m).resolve() if isinstance(m, str | os.PathLike) else None for m in listed]
+        short = [path.name if path else str(getattr(m, "kind", m)) for m, path in zip(listed, paths)]
         for name, model in zip(short, listed):
             name = str(model) if short.count(name) > 1 else name
             if name in named:
@@ -294,8 +305,8 @@ def _overall(
 
 def _over_genes(summary: Any, values: np.ndarray) -> float:
     """Over the genes that vary: a constant gene has no correlation."""
-    known = values[~np.isnan(values)]
-    return float(summary(known)) if len(known) else float("nan")
+    varying = values[~np.isnan(values)]
+    return float(summary(varying)) if len(varying) else float("nan")
 
 
 def _per_gene(split: str, predictor: Predictor, measured: Measurement, genes: pd.Index) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def infer(
     for name, value in settings.items():
         if value not in CHOICES[name]:
             raise SettingsError(name, found=value, accepted=CHOICES[name])
-    if block < 1:
+    if not isinstance(block, int | np.integer) or block < 1:
         raise SettingsError("block", found=block, accepted="1 profile or more")
     if resume and output is None:
         raise SettingsError("resume needs an output file to go on with")

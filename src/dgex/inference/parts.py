@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dgex.atomic import atomic_file
+from dgex.atomic import atomic_file, clear_partial
 from dgex.digests import of_matrices, of_names
 from dgex.errors import ModelError
 from dgex.inference.blocks import inferred, raw_blocks
@@ -109,7 +109,8 @@ class Parts:
         return np.asarray(values)
 
     def clear(self) -> None:
-        """Remove the finished blocks, and nothing else that lies in the folder."""
+        """Remove the finished blocks and what killed calls left half-written, and nothing else in the folder."""
+        clear_partial(self._work.folder)
         names = [path.name for path in self._work.folder.glob("*.npz") if path.stem.isdigit()]
         with suppress(OSError):
             self._work.clear(names)
