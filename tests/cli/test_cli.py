@@ -177,7 +177,7 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("train", dataset_file, folder / "m", "--precision", "half"), "precision: found 'half'"),
         (("train", dataset_file, folder / "m", "--validation", "mars"), "no set named mars"),
         (("evaluate", dataset_file, folder / "none"), "none does not exist"),
-        (("infer", folder / "none", dataset_file, folder / "full.gctx"), "no model at"),
+        (("infer", folder / "none", dataset_file, folder / "full.gctx"), "none does not exist"),
         (("simulate", folder / "s.h5ad", "--samples", "0"), "samples"),
         (("prepare", folder / "none.gctx", folder / "d.h5ad"), "does not exist"),
         (("demo", folder), "is not a demonstration"),

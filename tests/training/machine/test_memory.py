@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.arrays import host
+from dgex.arrays import host as host_room
 from dgex.arrays.host import fits_host, host_memory
 from dgex.errors import SettingsError
 from dgex.training.machine import memory
@@ -25,7 +25,7 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 def host(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(memory, "host_memory", lambda: size)
-    monkeypatch.setattr(host, "host_memory", lambda: size)
+    monkeypatch.setattr(host_room, "host_memory", lambda: size)
 
 
 def test_needs_hold_the_weights_and_grow_with_everything() -> None:
@@ -109,8 +109,8 @@ def test_limits_of_control_groups(tmp_path: Path, lines: str, files: dict[str, s
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    assert min(host._group_limits(tmp_path / "cgroup", tmp_path), default=None) == expected
-    assert not list(host._group_limits(tmp_path / "not-there", tmp_path))
+    assert min(host_room._group_limits(tmp_path / "cgroup", tmp_path), default=None) == expected
+    assert not list(host_room._group_limits(tmp_path / "not-there", tmp_path))
 
 
 def test_this_machine_has_memory() -> None:
