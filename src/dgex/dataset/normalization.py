@@ -36,7 +36,8 @@ class Normalization:
     ----------
     log2 : {"never", "auto", "always"}
         Whether raw values are logged, `log2(x + 1)`; `"auto"` logs profiles on the linear scale (a value above 50).
-    quantile : {"none", "inductive", "paper"}
+    quantile : {"none", "inductive", "paper", "average"}
+        `"average"`: the paper's reference, average ranks on every platform.
     standardize : {"none", "inductive", "paper"}
     set_name : str
         Whose means and standard deviations these are.

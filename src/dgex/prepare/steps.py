@@ -34,6 +34,7 @@ _ACCEPTED = {
     "dedup_method": duplicating.METHODS,
     "dedup_over": ("inputs", "compendium"),
     "quantile": ("none", "inductive", "paper"),
+    "ties": ("published", "average"),
     "standardize": ("inductive", "paper", "none"),
     "log2": ("never", "auto", "always"),
     "collapse": collapsing.RULES,
@@ -50,6 +51,7 @@ class Options:
     dedup_method: str
     dedup_over: str
     quantile: str
+    ties: str
     standardize: str
     split: tuple[float, ...]
     group: str
@@ -178,6 +180,8 @@ def treat_constant(work: Work, options: Options) -> None:
 
 
 def normalize_quantiles(work: Work, options: Options) -> None:
+    # A model treats a new profile by the mode: average ranks under a name of their own.
+    mode = "average" if options.quantile == "paper" and options.ties == "average" else options.quantile
     platform = work.obs["platform"].to_numpy(dtype=object)
     split = work.obs["split"].to_numpy(dtype=object)
     if options.quantile == "inductive":
@@ -192,6 +196,8 @@ def normalize_quantiles(work: Work, options: Options) -> None:
         else:
             source, origin = np.flatnonzero(compendium), "the compendium"
             rules = np.full(len(work.X), "floor", dtype=object)
+        if options.ties == "average":
+            rules[:] = "average"
     if work.linear[source].any():
         kind = "partly linear" if not work.linear[source].all() else "linear"
         warn(f"the quantile reference comes from {kind} values; --log2 auto logs them first")
@@ -203,7 +209,7 @@ def normalize_quantiles(work: Work, options: Options) -> None:
     # What a panel of landmark genes alone is mapped to: their share of the normalised profiles.
     landmark_reference = reference_profile(work.X, rows=source, columns=np.flatnonzero(landmarks(work.var)))
     work.record["quantile"] = {
-        "mode": options.quantile,
+        "mode": mode,
         "reference": reference,
         "landmark_reference": landmark_reference.astype(np.float32),
         "samples": len(source),
