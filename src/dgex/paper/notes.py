@@ -151,7 +151,11 @@ def data_table(study: Study) -> pd.DataFrame:
     if "options" in record:
         options = record["options"]
         named = ("quantile", "ties", "standardize", "split", "group", "seed")
-        told = [f"{name} {_words(options[name])}" for name in named if options.get(name, "") not in ("", "none", "published")]
+        told = [
+            f"{name} {_words(options[name])}"
+            for name in named
+            if options.get(name, "") not in ("", "none", "published")
+        ]
         rows["Prepared with"] = "; ".join(told)
     return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
 
