@@ -386,3 +386,13 @@ def test_real_arrays_and_rnaseq_together(real_data: Path) -> None:
     order = np.argsort(values[0])
     means = np.array([probes.iloc[0][text.split(",")].mean() for text in data.var["probes"]])
     assert (np.diff(means[order]) > -1e-5).all()  # quantile normalisation keeps the order of the probes' means
+
+
+def test_the_verb_shows_its_signature_and_its_words() -> None:
+    import inspect
+    import pydoc
+
+    assert inspect.signature(dgex.prepare) == inspect.signature(prepare)
+    shown = pydoc.plain(pydoc.render_doc(dgex.prepare))
+    assert "Make a dataset of raw matrices" in shown
+    assert "standardize: 'str' = 'inductive'" in shown

@@ -28,7 +28,7 @@ class Scale:
     linear : bool
         Linear scale; False for the log2 scale and for standardised values.
     unit : str
-        `"log2"`, `"standardised"` (about as many values below zero as above), `"counts"` (whole numbers), `"TPM"`
+        `"log2"`, `"standardized"` (about as many values below zero as above), `"counts"` (whole numbers), `"TPM"`
         (whole profiles add up to a million), or `"FPKM or intensity"` for other linear values.
     minimum, maximum : float
         Range of the values looked at.
@@ -43,7 +43,7 @@ class Scale:
     zeros: float
 
     def __str__(self) -> str:
-        scale = "linear scale" if self.linear else "log2 scale" if self.unit == "log2" else "standardised"
+        scale = "linear scale" if self.linear else "log2 scale" if self.unit == "log2" else "standardized"
         unit = f", {self.unit}" if self.linear else ""
         return f"{scale}{unit}, {self.minimum:.4g} to {self.maximum:.4g}"
 
@@ -85,7 +85,7 @@ def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
     if whole and low >= 0 and high > 1:
         return Scale(True, "counts", low, high, fraction)
     if negative * 3 >= total:
-        return Scale(False, "standardised", low, high, fraction)
+        return Scale(False, "standardized", low, high, fraction)
     if high > LOG2_LIMIT:
         return Scale(True, "TPM" if million else UNKNOWN_LINEAR, low, high, fraction)
     return Scale(False, "log2", low, high, fraction)

@@ -226,7 +226,7 @@ def _read(
 
 def _units(sources: list[Source], linear: np.ndarray) -> str:
     if not linear.any():
-        return "log2 expression" if any(source.scale.unit != "standardised" for source in sources) else "standardised"
+        return "log2 expression" if any(source.scale.unit != "standardized" for source in sources) else "standardized"
     if not linear.all():
         return "log2 and linear expression"
     return " and ".join(sorted({source.scale.unit for source in sources}))
