@@ -35,7 +35,7 @@ def test_everything_opens(real_data: Path, name: str, shape: tuple[int, int], ki
     assert (found["samples"], found["genes"]) == shape
     assert found["gene_ids"] == kind
     assert found["missing"] == found["infinite"] == 0
-    assert found["scale"] == ("centred" if "ZSPC" in name else "log2")
+    assert found["scale"] == ("standardized" if "ZSPC" in name else "log2")
 
 
 def test_rna_seq_tables(real_data: Path) -> None:
