@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
+    from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
     from dgex.datasets.simulated.simulate import simulate
     from dgex.errors import DgexError, SettingsError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dgex.inference.infer import infer
     from dgex.interpretation.interpret import interpret
     from dgex.interpretation.interpretation import Interpretation
-    from dgex.io import convert, create, describe, open, read, write
+    from dgex.io import convert, create, open, read, write
     from dgex.models.base import Estimator
     from dgex.models.folder import load
     from dgex.models.linear.lasso import Lasso
@@ -52,7 +53,7 @@ _HOME = {
     "convert_weights": "dgex.models.published",
     "create": "dgex.io",
     "demo": "dgex.tour",
-    "describe": "dgex.io",
+    "describe": "dgex.dataset.describe",
     "download": "dgex.datasets.public.download",
     "evaluate": "dgex.evaluation.evaluate",
     "id_type": "dgex.genes",

@@ -47,8 +47,9 @@ def summary(
     if (folder / "model.json").is_file():
         return _model(folder)
     from dgex import io
+    from dgex.dataset.describe import describe
 
-    found = io.describe(path, orientation=orientation)
+    found = describe(path, orientation=orientation)
     if genes or model is not None:
         with io.open(path, orientation=orientation) as source:
             var = source.var

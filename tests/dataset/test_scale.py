@@ -19,7 +19,7 @@ TPM = FPKM / FPKM.sum(1, keepdims=True) * 1e6
     [
         (LOG2, False, "log2"),
         (LOG2 - 4, False, "log2"),
-        (GENERATOR.normal(size=(20, 300)).astype(np.float32) * 30, False, "standardised"),
+        (GENERATOR.normal(size=(20, 300)).astype(np.float32) * 30, False, "standardized"),
         (np.exp2(LOG2), True, "FPKM or intensity"),
         (FPKM, True, "FPKM or intensity"),
         (TPM, True, "TPM"),

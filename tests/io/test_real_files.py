@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dgex import io
+from dgex.dataset.describe import describe
 
 pytestmark = pytest.mark.real
 
@@ -30,11 +31,11 @@ pytestmark = pytest.mark.real
     ],
 )
 def test_everything_opens(real_data: Path, name: str, shape: tuple[int, int], kind: str) -> None:
-    found = io.describe(real_data / name)
+    found = describe(real_data / name)
     assert (found["samples"], found["genes"]) == shape
     assert found["gene_ids"] == kind
     assert found["missing"] == found["infinite"] == 0
-    assert found["scale"] == ("centred" if "ZSPC" in name else "log2")
+    assert found["scale"] == ("standardized" if "ZSPC" in name else "log2")
 
 
 def test_rna_seq_tables(real_data: Path) -> None:
@@ -46,7 +47,7 @@ def test_rna_seq_tables(real_data: Path) -> None:
             assert source.shape[1] > 18_000
             assert source.obs.index[0].startswith(("GTEX-", "TCGA-"))
             assert pd.api.types.is_integer_dtype(source.var["Entrez_Gene_Id"].dtype)
-    assert io.describe(files[2])["maximum"] > 6e9
+    assert describe(files[2])["maximum"] > 6e9
 
 
 def test_gct_and_gctx_of_one_plate_agree(real_data: Path) -> None:

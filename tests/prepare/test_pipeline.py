@@ -150,6 +150,41 @@ def test_rnaseq_alone_by_the_papers_rules_keeps_average_ranks() -> None:
     assert data.uns["dgex"]["quantile"]["ties"] == {"floor": 30}
 
 
+def test_rounded_values_spread_the_means_by_dense_ranks_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
+    genes = 16
+    generator = np.random.default_rng(0)
+    one = AnnData(np.stack([generator.permutation(genes) for _ in range(20)]).astype(np.float32) / 4 + 0.125)
+    distinct = np.repeat([2, 4, 8, 16], 5)
+    two = AnnData(np.stack([generator.permutation(np.arange(genes) * n // genes) / n + 4.125 for n in distinct]))
+    for data, name in ((one, "a"), (two, "r")):
+        data.var_names = [f"G{i}" for i in range(genes)]
+        data.var["role"] = ["landmark"] * 8 + ["target"] * 8
+        data.obs = pd.DataFrame({"platform": "rnaseq" if name == "r" else "array"}, index=names_of(name, 20))
+    # number d of n different values gets the reference at rank 16 d / n, whose mean over d is 8 (1 + 1 / n)
+    dense = (8 * (1 + 1 / distinct) - 1) / 4 + 0.125
+    for ties, means in (("published", dense), ("average", np.full(20, 7.5 / 4 + 0.125))):
+        caplog.clear()
+        data = prepare([one, two], quantile="paper", standardize="none", constant="drop", ties=ties)
+        np.testing.assert_allclose(data.X[20:].mean(1), means, rtol=1e-6)
+        rule = "dense" if ties == "published" else "average"
+        measures = data.uns["dgex"]["quantile"]["measures"][rule]
+        every = [measures[name] for name in ("spread_before", "spread_after")]
+        if ties == "published":
+            np.testing.assert_allclose(every, [two.X.mean(1).std(), dense.std()], rtol=1e-5)
+            assert measures["different"] == 6 / 16
+        assert ("ties='average' is safe" in caplog.text) == (ties == "published")
+
+
+@pytest.mark.parametrize(("rounded", "heavy"), [(True, True), (False, False)])
+def test_real_values_are_judged_by_what_the_rule_does(
+    rounded: bool, heavy: bool, real_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Values rounded to 11 bits spread; FPKM as published, to two decimals, have ties alike in all profiles."""
+    second = real_data / ("human_rnaseq.h5ad" if rounded else "rnaseqdb/kidney-rsem-fpkm-gtex.txt.gz")
+    prepare([real_data / "human_array.h5ad", second], quantile="paper", standardize="paper")
+    assert ("ties='average' is safe" in caplog.text) == heavy
+
+
 @pytest.mark.parametrize(
     ("log2", "logs"), [("never", (False, False)), ("auto", (False, True)), ("always", (True, True))]
 )
@@ -351,3 +386,13 @@ def test_real_arrays_and_rnaseq_together(real_data: Path) -> None:
     order = np.argsort(values[0])
     means = np.array([probes.iloc[0][text.split(",")].mean() for text in data.var["probes"]])
     assert (np.diff(means[order]) > -1e-5).all()  # quantile normalisation keeps the order of the probes' means
+
+
+def test_the_verb_shows_its_signature_and_its_words() -> None:
+    import inspect
+    import pydoc
+
+    assert inspect.signature(dgex.prepare) == inspect.signature(prepare)
+    shown = pydoc.plain(pydoc.render_doc(dgex.prepare))
+    assert "Make a dataset of raw matrices" in shown
+    assert "standardize: 'str' = 'inductive'" in shown

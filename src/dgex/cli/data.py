@@ -111,6 +111,10 @@ def prepare(
     quantile: Annotated[
         bool, typer.Option("--quantile", help="Quantile-normalise all profiles to one reference.")
     ] = False,
+    ties: Annotated[
+        Literal["published", "average"],
+        typer.Option(help="Equal values by the paper's rules, or by average ranks: safe for rounded values."),
+    ] = "published",
     standardize: Annotated[
         Literal["inductive", "paper", "none"],
         typer.Option(help="By training statistics, or each set by its own (as published)."),
@@ -154,6 +158,7 @@ def prepare(
         dedup_method=dedup_method,
         dedup_over=dedup_over,
         quantile=("paper" if standardize == "paper" else "inductive") if quantile else None,
+        ties=ties,
         standardize=standardize,
         split=fractions(split, "--split"),
         group=group,

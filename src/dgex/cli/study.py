@@ -64,6 +64,9 @@ def reproduce(
     standardize: Annotated[
         Literal["paper", "inductive"], typer.Option(help="As dgex prepare.", rich_help_panel=DATA)
     ] = "paper",
+    ties: Annotated[
+        Literal["published", "average"], typer.Option(help="As dgex prepare.", rich_help_panel=DATA)
+    ] = "published",
     cmap: Annotated[
         Path | None,
         typer.Option(help="CMap's published weights (GCTX), or a model made of them.", rich_help_panel=DATA),
@@ -117,6 +120,7 @@ def reproduce(
         "platforms": None if platform is None else [_platform(text) for text in platform],
         "group": group,
         "standardize": standardize,
+        "ties": ties,
         "cmap": cmap,
         "l1000": l1000,
         "hidden": numbers(hidden, "--hidden") if hidden is not None else None,

@@ -37,7 +37,8 @@ class Normalization:
     ----------
     log2 : {"never", "auto", "always"}
         Whether raw values are logged, `log2(x + 1)`; `"auto"` logs profiles on the linear scale (a value above 50).
-    quantile : {"none", "inductive", "paper"}
+    quantile : {"none", "inductive", "paper", "average"}
+        `"average"`: the paper's reference, average ranks on every platform.
     standardize : {"none", "inductive", "paper"}
     set_name : str
         Whose means and standard deviations these are.
@@ -93,7 +94,7 @@ class Normalization:
             quantile=mode,
             standardize=how if statistics is not None else "none",
             set_name="train" if how == "inductive" else name,
-            units=str(record.get("units", "as given")),
+            units=_units(str(record.get("units", "as given"))),
             **arrays,
         )
 
@@ -206,7 +207,13 @@ class Normalization:
     def restore(cls, arrays: dict[str, np.ndarray], state: dict[str, str]) -> Self:
         """Read back what `arrays` and `state` gave; other arrays are ignored."""
         held = {name: np.asarray(arrays[_PREFIX + name]) for name in _ARRAYS if _PREFIX + name in arrays}
+        state = {**state, "units": _units(state.get("units", "as given"))}
         return cls(**{**state, **held})  # type: ignore[arg-type]
+
+
+def _units(text: str) -> str:
+    """Units as they are spelled now; datasets and models made before keep the older spelling."""
+    return "standardized" if text == "standardised" else text
 
 
 def _main_set(obs: pd.DataFrame) -> str:

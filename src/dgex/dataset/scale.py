@@ -9,7 +9,7 @@ import numpy as np
 
 from dgex.errors import DataError
 
-__all__ = ["LOG2_LIMIT", "UNKNOWN_LINEAR", "Scale", "detect_scale", "to_log2"]
+__all__ = ["LOG2_LIMIT", "UNKNOWN_LINEAR", "Scale", "detect_scale", "judge_scale", "to_log2"]
 
 # No expression value on the log2 scale comes near this (2**50 molecules, reads or units of light), while linear
 # data that stay below it everywhere hardly exist.
@@ -28,7 +28,7 @@ class Scale:
     linear : bool
         Linear scale; False for the log2 scale and for standardised values.
     unit : str
-        `"log2"`, `"standardised"` (about as many values below zero as above), `"counts"` (whole numbers), `"TPM"`
+        `"log2"`, `"standardized"` (about as many values below zero as above), `"counts"` (whole numbers), `"TPM"`
         (whole profiles add up to a million), or `"FPKM or intensity"` for other linear values.
     minimum, maximum : float
         Range of the values looked at.
@@ -43,7 +43,7 @@ class Scale:
     zeros: float
 
     def __str__(self) -> str:
-        scale = "linear scale" if self.linear else "log2 scale" if self.unit == "log2" else "standardised"
+        scale = "linear scale" if self.linear else "log2 scale" if self.unit == "log2" else "standardized"
         unit = f", {self.unit}" if self.linear else ""
         return f"{scale}{unit}, {self.minimum:.4g} to {self.maximum:.4g}"
 
@@ -82,13 +82,18 @@ def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
     if total == 0:
         raise DataError("no finite value to tell the scale from")
     fraction = zeros / total
+    return judge_scale(low, high, negative / total, fraction, whole, million)
+
+
+def judge_scale(low: float, high: float, negative: float, zeros: float, whole: bool, million: bool = False) -> Scale:
+    """The rule of `detect_scale`, of range, shares below and at zero, and whether values are whole numbers."""
     if whole and low >= 0 and high > 1:
-        return Scale(True, "counts", low, high, fraction)
-    if negative * 3 >= total:
-        return Scale(False, "standardised", low, high, fraction)
+        return Scale(True, "counts", low, high, zeros)
+    if negative * 3 >= 1:
+        return Scale(False, "standardized", low, high, zeros)
     if high > LOG2_LIMIT:
-        return Scale(True, "TPM" if million else UNKNOWN_LINEAR, low, high, fraction)
-    return Scale(False, "log2", low, high, fraction)
+        return Scale(True, "TPM" if million else UNKNOWN_LINEAR, low, high, zeros)
+    return Scale(False, "log2", low, high, zeros)
 
 
 def to_log2(X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

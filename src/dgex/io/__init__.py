@@ -12,17 +12,15 @@ if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
     from dgex.io.files import convert, create, open, read, write
     from dgex.io.registry import formats
-    from dgex.io.summary import describe
     from dgex.io.writer import Writer
 
-__all__ = ["ExpressionFile", "Writer", "convert", "create", "describe", "formats", "open", "read", "write"]
+__all__ = ["ExpressionFile", "Writer", "convert", "create", "formats", "open", "read", "write"]
 
 _HOMES = {
     "ExpressionFile": "base",
     "Writer": "writer",
     "convert": "files",
     "create": "files",
-    "describe": "summary",
     "formats": "registry",
     "open": "files",
     "read": "files",

@@ -19,11 +19,11 @@ __all__ = ["check_panel", "check_same", "check_source"]
 
 # Which settings each source takes beside those of all.
 TAKES = {
-    "simulated": ("standardize",),
+    "simulated": ("standardize", "ties"),
     "gse92743": ("raw",),
     "paper": ("raw",),
     "a dataset": ("platforms",),
-    "a raw matrix": ("rnaseq", "group", "standardize"),
+    "a raw matrix": ("rnaseq", "group", "standardize", "ties"),
 }
 
 
@@ -50,6 +50,7 @@ def check_source(plan: Plan) -> None:
             _check_roles(source, plan)
     named = {name: name in given for name in ("raw", "rnaseq")}
     named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "standardize": plan.standardize != "paper"}
+    named["ties"] = plan.ties != "published"
     refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
     if refused:
         takes = ", ".join(TAKES[kind]) or "none of these"

@@ -150,8 +150,12 @@ def data_table(study: Study) -> pd.DataFrame:
         rows["Near-duplicates"] = f"{found['dropped']:,} profiles dropped below a distance of {found['distance']:g}"
     if "options" in record:
         options = record["options"]
-        named = ("quantile", "standardize", "split", "group", "seed")
-        told = [f"{name} {_words(options[name])}" for name in named if options.get(name, "") not in ("", "none")]
+        named = ("quantile", "ties", "standardize", "split", "group", "seed")
+        told = [
+            f"{name} {_words(options[name])}"
+            for name in named
+            if options.get(name, "") not in ("", "none", "published")
+        ]
         rows["Prepared with"] = "; ".join(told)
     return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
 

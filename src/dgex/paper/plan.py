@@ -39,6 +39,8 @@ class Plan:
         Column of `obs` whose groups stay on one side of the split.
     standardize : str
         `paper` or `inductive`, see `dgex.prepare`.
+    ties : str
+        `published` or `average`, see `dgex.prepare`.
     samples, rnaseq_samples, landmarks, targets, duplicates
         Sizes of the simulated compendium: arrays, RNA-Seq profiles, genes, share of near-duplicates.
     hidden, layers, dropout : tuple
@@ -66,6 +68,7 @@ class Plan:
     platforms: tuple[tuple[str, str, str], ...] = ()
     group: str = ""
     standardize: str = "paper"
+    ties: str = "published"
     samples: int = 6000
     rnaseq_samples: int = 400
     landmarks: int = 120

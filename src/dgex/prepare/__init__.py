@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,19 @@ class _Verb(ModuleType):
         from dgex.prepare.pipeline import prepare
 
         return prepare(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        from dgex.prepare.pipeline import prepare
+
+        return inspect.signature(prepare)
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """The verb's signature and docstring, for `help(dgex.prepare)`."""
+        from dgex.prepare.pipeline import prepare
+
+        return f"prepare{inspect.signature(prepare)}\n\n{inspect.getdoc(prepare)}"
 
 
 sys.modules[__name__].__class__ = _Verb

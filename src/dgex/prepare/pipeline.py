@@ -47,6 +47,7 @@ def prepare(
     dedup_method: str = "exact",
     dedup_over: str = "inputs",
     quantile: str | bool | None = None,
+    ties: str = "published",
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     group: str | None = None,
@@ -84,6 +85,9 @@ def prepare(
         `"inductive"`: reference of the training samples, average ranks for all. `"paper"`: reference of all arrays of
         the compendium; arrays by floored average ranks, RNA-Seq by dense ranks (without arrays: all samples of the
         compendium, average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
+    ties : {"published", "average"}
+        What equal values of a profile get by `quantile="paper"`: as published, or the mean of their ranks on every
+        platform, which is safe for values that were rounded. `"inductive"` always takes the mean.
     standardize : {"inductive", "paper", "none"}
         `"inductive"`: mean and standard deviation of the training samples, for all samples. `"paper"`: every set by
         the statistics of all its samples, divisor standard deviation + 1e-3. A set is a named set, or the compendium,
@@ -147,6 +151,7 @@ def prepare(
         dedup_method=dedup_method,
         dedup_over=dedup_over,
         quantile=quantile or "none",
+        ties=ties,
         standardize=standardize,
         split=tuple(float(share) for share in split),
         group=group or "",
@@ -230,7 +235,7 @@ def _read(
 
 def _units(sources: list[Source], linear: np.ndarray) -> str:
     if not linear.any():
-        return "log2 expression" if any(source.scale.unit != "standardised" for source in sources) else "standardised"
+        return "log2 expression" if any(source.scale.unit != "standardized" for source in sources) else "standardized"
     if not linear.all():
         return "log2 and linear expression"
     return " and ".join(sorted({source.scale.unit for source in sources}))

@@ -9,6 +9,7 @@ import pytest
 from anndata import AnnData
 
 from dgex import io
+from dgex.dataset.describe import describe
 
 
 @pytest.mark.parametrize("block", [1, 3, 100])
@@ -17,7 +18,7 @@ def test_counts_do_not_depend_on_blocks(tiny: AnnData, tmp_path: Path, block: in
     tiny.X[0, 0], tiny.X[3, 1], tiny.X[3, 2] = np.nan, np.inf, np.nan
     tiny.uns["dgex"] = {"steps": ["dedup"]}
     io.write(tiny, tmp_path / "a.h5ad")
-    found = io.describe(tmp_path / "a.h5ad", block=block)
+    found = describe(tmp_path / "a.h5ad", block=block)
     finite = tiny.X[np.isfinite(tiny.X)].astype(np.float64)
     assert (found["samples"], found["genes"]) == (7, 5)
     assert found["gene_ids"] == "affymetrix"
@@ -33,9 +34,17 @@ def test_counts_do_not_depend_on_blocks(tiny: AnnData, tmp_path: Path, block: in
 
 @pytest.mark.parametrize(
     ("low", "high", "scale"),
-    [(0, 15, "log2"), (-0.5, 20, "log2"), (0, 6.7e9, "linear"), (-4, 80, "linear"), (-80, 80, "centred")],
+    [
+        (0, 15, "log2"),
+        (-0.5, 20, "log2"),
+        (0, 6.7e9, "linear"),
+        (-4, 80, "linear"),
+        (-21, 79, "linear"),
+        (-5, 19, "log2"),
+        (-80, 80, "standardized"),
+    ],
 )
 def test_scale_by_range(tiny: AnnData, tmp_path: Path, low: float, high: float, scale: str) -> None:
     tiny.X[:] = np.linspace(low, high, tiny.X.size).reshape(tiny.shape)
     io.write(tiny, tmp_path / "a.gctx")
-    assert io.describe(tmp_path / "a.gctx")["scale"] == scale
+    assert describe(tmp_path / "a.gctx")["scale"] == scale

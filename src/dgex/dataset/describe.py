@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dgex import progress
+from dgex.dataset.scale import judge_scale
 from dgex.genes import id_type
 from dgex.io.files import open
 
@@ -32,8 +33,8 @@ def describe(
         `path`, `format`, `notes` (of the reader), `samples`, `genes`, `gene_ids` (their kind), `first_genes`,
         `first_samples`, `gene_metadata` and `sample_metadata` (column to type), `roles` and `splits` (counts, where
         the file is a dataset), `minimum`, `maximum`, `mean` (of finite values), `missing`, `infinite` (counts),
-        `zeros` (share), `scale` and `record` (`uns["dgex"]`). The scale is `"centred"` when a tenth of the values
-        are negative, else `"linear"` or `"log2"` by range.
+        `zeros` (share), `scale` and `record` (`uns["dgex"]`). The scale is `"standardized"`, `"linear"` or
+        `"log2"` by the rule of `detect_scale`, over all values.
 
     Raises
     ------
@@ -49,6 +50,7 @@ def describe(
     ('GCTX', 50, 15, 'log2')
     """
     with open(path, orientation=orientation, format=format, allow_missing=True) as source:
+        whole = True
         low, high, total, finite, missing, zeros, negative = np.inf, -np.inf, 0.0, 0, 0, 0, 0
         with progress.bar(source.shape[0], "reading") as bar:
             for _, values in source.iter_blocks(block):
@@ -62,10 +64,12 @@ def describe(
                     low, high = _range(values, low, high)
                     total += float(values.sum(dtype=np.float64))
                 finite += count
+                whole = whole and bool((values == np.rint(values))[good].all())
                 zeros += int((values == 0).sum())
                 negative += int((values < 0).sum())
                 bar.advance(len(values))
         size = source.shape[0] * source.shape[1]
+        scale = judge_scale(low, high, negative / finite, zeros / finite, whole) if finite else None
         return {
             "path": str(path),
             "format": source.format,
@@ -85,7 +89,7 @@ def describe(
             "missing": missing,
             "infinite": size - finite - missing,
             "zeros": zeros / size,
-            "scale": _scale(high, negative / finite) if finite else None,
+            "scale": None if scale is None else "linear" if scale.linear else scale.unit,
             "record": source.uns.get("dgex"),
         }
 
@@ -94,13 +98,6 @@ def _range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
     if not values.size:
         return low, high
     return min(low, float(values.min())), max(high, float(values.max()))
-
-
-def _scale(high: float, negative: float) -> str:
-    """Centred values are often negative; log2 values stay below some 25; counts, FPKM and TPM go far beyond."""
-    if negative > 0.1:
-        return "centred"
-    return "linear" if high > 50 else "log2"
 
 
 def _counts(table: Any, column: str) -> dict[str, int] | None:
