@@ -197,9 +197,9 @@ class Results:
 def _chosen(facts: dict[str, Any], platform: Platform) -> str:
     """What the validation set chose, in words."""
     settings = facts.get("settings", {})
-    if settings.get("alpha") is not None:
+    if isinstance(settings.get("alpha"), int | float):
         return f"alpha {settings['alpha']:.3g}"
-    if settings.get("n_neighbors") is not None:
+    if isinstance(settings.get("n_neighbors"), int):
         return f"{settings['n_neighbors']} neighbours"
     if platform.validation in facts.get("best", {}):
         epoch = facts["best"][platform.validation]["epoch"]
