@@ -217,7 +217,7 @@ class GeneErrors:
 
 
 def relative_improvement(error: Any, baseline_error: Any) -> Any:
-    """Fraction by which `error` is below `baseline_error` (section 3 of the paper); negative if above.
+    """Fraction by which `error` is below `baseline_error` (section 3.1 of the paper); negative if above.
 
     Works for numbers and for arrays of one error a gene; NaN where the baseline's error is zero.
     """

@@ -30,7 +30,7 @@ KNOWN = {
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     plan = resolve("paper", {"layers": (1,), "dropout": (0.1, 0.25), "methods": ("ols", "ridge")})
-    data = Described(tmp_path / "data.h5ad", [GEO, GTEX], {"title": "known"}, ["A", "B"])
+    data = Described(tmp_path / "data.h5ad", [GEO, GTEX], {"title": "known", "landmarks": 3, "targets": 2}, ["A", "B"])
     for name, values in KNOWN.items():
         errors = {key: np.array(v, np.float32) for key, v in zip(data.sets, values)}
         best = {"validation": {"epoch": 7}, "1000G-va": {"epoch": 9}}

@@ -67,3 +67,11 @@ def test_page_and_text_tell_of_every_split_and_model(comparison):
     assert html.count('<table class="sortable">') == 3
     assert html.count("<figure>") == 7
     assert "d.h5ad" in html
+
+
+def test_a_figure_of_any_name_has_a_caption() -> None:
+    from matplotlib.figure import Figure
+
+    from dgex.report.comparison import _caption
+
+    assert _caption("mine", Figure()) == "mine"

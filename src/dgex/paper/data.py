@@ -196,7 +196,7 @@ def _given(folder: Path, output: Path, plan: Plan) -> tuple[Path, list[Platform]
 def _prepare(inputs: Sequence[Any], output: Path, plan: Plan, **settings: Any) -> None:
     """Joint quantile normalisation and standardising, unless the dataset is there already."""
     if not output.exists():
-        how = {"standardize": plan.standardize, "ties": plan.ties, "seed": plan.seed}
+        how: dict[str, Any] = {"standardize": plan.standardize, "ties": plan.ties, "seed": plan.seed}
         prepare(inputs, output, quantile=True, **how, **settings)
 
 

@@ -19,7 +19,7 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.paper.data import Described
 from dgex.paper.measured import Measured, gene_errors, read_measured
-from dgex.paper.plan import Plan
+from dgex.paper.plan import NETWORK, Plan
 from dgex.progress import bar, note, warn
 
 __all__ = [
@@ -107,7 +107,7 @@ def fit_networks(folder: Path, plan: Plan, data: Described) -> None:
         for name in waiting:
             if diverged_file(grid.folder, name).exists():
                 warn(f"{name} diverged and has no row: {diverged_file(grid.folder, name).read_text('utf-8').strip()}")
-                Measured(name, {"method": "dgex", "diverged": True}, {}).save(folder / MEASURED)
+                Measured(name, {"method": NETWORK, "diverged": True}, {}).save(folder / MEASURED)
             else:
                 _measure_network(load(grid.folder / name), name, folder, read, data)
             progress.advance()
@@ -133,17 +133,17 @@ def fit_halves(folder: Path, plan: Plan, data: Described, selected: list[str]) -
             output = folder / MODELS / halves_name(name)
             try:
                 seen = _seen(read, data.validation)
-                model = train(seen, "dgex", output, resume=True, target_parts=2, **settings[name])
+                model = train(seen, NETWORK, output, resume=True, target_parts=2, **settings[name])
             except DivergedError as error:
                 warn(f"{name} in halves diverged and has no row: {error}")
-                Measured(halves_name(name), {"method": "dgex", "diverged": True}, {}).save(folder / MEASURED)
+                Measured(halves_name(name), {"method": NETWORK, "diverged": True}, {}).save(folder / MEASURED)
             else:
                 _measure_network(model, halves_name(name), folder, read, data)
 
 
 def _measure_network(model: Any, name: str, folder: Path, read: Splits, data: Described) -> None:
     facts = {
-        "method": "dgex",
+        "method": NETWORK,
         "settings": model.get_params(deep=False),
         "best": model.best_,
         "stopped": model.stopped_,
@@ -159,7 +159,7 @@ def measure(model: Estimator, read: Splits, platforms: list[Platform]) -> dict[s
     """Errors on both sets of every platform; a network predicts with the epoch selected for the platform."""
     found = {}
     for platform in platforms:
-        options = {"best": platform.validation} if hasattr(model, "best_") else {}
+        options = {"best": platform.validation} if model.trains_in_epochs else {}
         for name in (platform.validation, platform.test):
             x, y = read.matrices[name]
             found[name] = gene_errors(

@@ -8,9 +8,8 @@ import pandas as pd
 
 from dgex.dataset.platforms import Platform
 from dgex.paper.plan import SCALES
-from dgex.paper.published import table
 from dgex.paper.results import CMAP, TRIVIAL, Results
-from dgex.paper.stages import TIMES, Study, read_json
+from dgex.paper.study import TIMES, Study, read_json
 
 __all__ = ["caveats", "data_table", "hardware_table", "order_words", "settings_table", "standardized_words"]
 
@@ -49,7 +48,7 @@ _GENERATOR = {
 
 
 def caveats(study: Study) -> list[str]:
-    """Other data than the paper's, what was cut, what is missing, what was not checked."""
+    """Other data than the paper's, what was cut, what is missing."""
     found = [*_of_the_data(study), *_cut(study)]
     missing = study.results.missing
     if missing:
@@ -60,13 +59,6 @@ def caveats(study: Study) -> list[str]:
             f"{CMAP} are the weights that LINCS infers with, applied to log2 values; landmark genes that these data "
             "lack are held at their training mean, and only target genes that the weights have are counted. Models "
             "trained here gain from standardising each set by its own statistics; these weights do not."
-        )
-    tables = [table(platform.published) for platform in study.data.platforms]
-    places = sorted({t.place for t in tables if t is not None and not t.checked})
-    if places:
-        found.append(
-            f"The published cells of {' and '.join(places)} are a transcription that agrees with the abstract, but was "
-            "not checked cell by cell against the printed tables."
         )
     return found
 

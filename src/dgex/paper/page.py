@@ -18,7 +18,7 @@ from dgex.paper.notes import (
 )
 from dgex.paper.published import table
 from dgex.paper.results import LR, Results, dropout_words
-from dgex.paper.stages import L1000, Study, interpretation_folder, read_json
+from dgex.paper.study import L1000, Study, interpretation_folder, read_json
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture

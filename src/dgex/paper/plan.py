@@ -9,14 +9,21 @@ from typing import Any
 
 from dgex.errors import SettingsError
 from dgex.fitting.grid_plan import Member, plan
+from dgex.models import catalogue
 
-__all__ = ["METHODS", "PATHS", "SCALES", "SOURCES", "Plan", "resolve"]
+__all__ = ["METHODS", "NETWORK", "PATHS", "SCALES", "SOURCES", "Plan", "labels", "resolve"]
 
 SOURCES = "simulated", "gse92743", "paper"  # what is no path
 PATHS = "data", "raw", "rnaseq", "cmap", "l1000"  # settings that may name files
 
-# The linear and neighbour methods, with what the paper calls them. Sample-KNN it mentions only.
-METHODS = {"ols": "LR", "lasso": "LR-L1", "ridge": "LR-L2", "knn-ge": "KNN-GE", "knn": "sample-KNN"}
+NETWORK = "dgex"  # what the grid trains
+METHODS = "ols", "lasso", "ridge", "knn-ge", "knn"  # in the order of the paper's tables; sample-KNN it mentions only
+
+
+def labels() -> dict[str, str]:
+    """Every method that can stand beside the networks, also of other packages, with what tables call it."""
+    known = catalogue.methods()
+    return {kind: known[kind].label for kind in [*METHODS, *known] if kind != NETWORK}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Plan:
     epochs: int = 20
     batch_size: int = 50
     learning_rate: float | None = 2e-3
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: tuple[str, ...] = METHODS
     cmap: str = ""
     l1000: str = ""
     halves: bool = True
@@ -165,9 +172,9 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     if given.get("data", base.data) != "simulated":
         base = replace(base, **(_REAL if scale == "demo" else {name: _REAL[name] for name in _SIMULATED}))
     found = replace(base, **given)
-    wrong = [name for name in found.methods if name not in METHODS]
+    wrong = [name for name in found.methods if name not in labels()]
     if wrong:
-        raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(METHODS)}")
+        raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(labels())}")
     if "ols" not in found.methods:
         raise SettingsError("every table compares with linear regression: ols must be among the methods")
     found.members()  # refuses axes that no grid takes, before any work

@@ -15,11 +15,10 @@ Error = tuple[float, float]  # overall error, its standard deviation over genes
 
 @dataclass(frozen=True)
 class Number:
-    """One number of the text: its value, where it stands, and whether it was read again there."""
+    """One number of the text: its value and where it stands."""
 
     value: float
     place: str
-    checked: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,6 @@ class Table:
     methods : dict of name to (error, standard deviation)
         `LR`, `LR-L1`, `LR-L2`, `KNN-GE`.
     networks : dict of (units, layers) to (error, standard deviation)
-    checked : bool
-        Whether its cells were read again in print.
     """
 
     test: str
@@ -46,7 +43,6 @@ class Table:
     dropout: float
     methods: dict[str, Error] = field(default_factory=dict)
     networks: dict[tuple[int, int], Error] = field(default_factory=dict)
-    checked: bool = False
 
 
 def number(name: str) -> Number | None:
@@ -62,7 +58,7 @@ def table(test: str) -> Table | None:
 @cache
 def _numbers() -> dict[str, Number]:
     listed = tomllib.loads(_FILE.read_text("utf-8"))["number"]
-    return {entry["name"]: Number(entry["value"], entry["place"], entry["checked"]) for entry in listed}
+    return {entry["name"]: Number(entry["value"], entry["place"]) for entry in listed}
 
 
 @cache
@@ -75,5 +71,5 @@ def _tables() -> dict[str, Table]:
             for layers, row in entry["networks"].items()
             for units, (error, sd) in row.items()
         }
-        found[test] = Table(test, entry["place"], entry["dropout"], methods, networks, entry["checked"])
+        found[test] = Table(test, entry["place"], entry["dropout"], methods, networks)
     return found

@@ -17,7 +17,8 @@ from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
 from dgex.paper.fit import MEASURED, MODELS, NETWORKS
 from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
-from dgex.paper.stages import INTERPRETATION, L1000, STAGES, TABLES, TIMES, Study, read_json, run_stages
+from dgex.paper.stages import STAGES, run_stages
+from dgex.paper.study import INTERPRETATION, L1000, TABLES, TIMES, Study, read_json
 from dgex.progress import note
 from dgex.work import Work, alone, differences
 

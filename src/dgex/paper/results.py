@@ -13,14 +13,15 @@ import pandas as pd
 from dgex.dataset.platforms import Platform
 from dgex.fitting.grid_plan import Member
 from dgex.metrics import relative_improvement, share_better
+from dgex.models.catalogue import method
 from dgex.paper.data import Described
 from dgex.paper.fit import MEAN, MEASURED, baseline_names, halves_name
 from dgex.paper.measured import Measured, read_measured
-from dgex.paper.plan import METHODS, Plan
+from dgex.paper.plan import Plan, labels
 
 __all__ = ["CMAP", "KNN_GE", "LR", "TRIVIAL", "Results", "Row", "dropout_words"]
 
-TRIVIAL, LR, KNN_GE, CMAP = "training mean", METHODS["ols"], METHODS["knn-ge"], "CMap OLS"
+TRIVIAL, LR, KNN_GE, CMAP = "training mean", method("ols").label, method("knn-ge").label, "CMap OLS"
 COLUMNS = ["method", "validation", "error", "sd", "improvement", "better", "genes", "chosen", "seconds"]
 
 
@@ -107,12 +108,13 @@ class Results:
 
     def methods(self, platform: Platform) -> dict[str, Measured]:
         """The trivial, linear and neighbour methods of a platform by their name in the paper, and CMap's weights."""
+        known = labels()
         names = {
-            METHODS[method]: name
-            for name, (method, platforms) in baseline_names(self.plan, self.data).items()
+            known[kind]: name
+            for name, (kind, platforms) in baseline_names(self.plan, self.data).items()
             if platform in platforms
         }
-        named = {TRIVIAL: MEAN, **{label: names[label] for label in METHODS.values() if label in names}, CMAP: "cmap"}
+        named = {TRIVIAL: MEAN, **{label: names[label] for label in known.values() if label in names}, CMAP: "cmap"}
         found = {label: self._read(name) for label, name in named.items()}
         return {label: measured for label, measured in found.items() if measured is not None}
 
@@ -195,9 +197,9 @@ class Results:
 def _chosen(facts: dict[str, Any], platform: Platform) -> str:
     """What the validation set chose, in words."""
     settings = facts.get("settings", {})
-    if facts.get("method") in ("ridge", "lasso"):
+    if isinstance(settings.get("alpha"), int | float):
         return f"alpha {settings['alpha']:.3g}"
-    if facts.get("method") in ("knn", "knn-ge"):
+    if isinstance(settings.get("n_neighbors"), int):
         return f"{settings['n_neighbors']} neighbours"
     if platform.validation in facts.get("best", {}):
         epoch = facts["best"][platform.validation]["epoch"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform as machine
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,6 @@ import pandas as pd
 from dgex import io
 from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump
-from dgex.dataset.platforms import Platform
-from dgex.errors import FileError
 from dgex.evaluation.evaluate import evaluate
 from dgex.inference.infer import infer
 from dgex.interpretation.interpret import interpret
@@ -27,60 +23,14 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.models.published import convert_weights
 from dgex.paper.checks import check_panel, check_same
-from dgex.paper.data import ARRAYS, Described, make_data, open_described
+from dgex.paper.data import ARRAYS, make_data, open_described
 from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
 from dgex.paper.measured import Measured, read_measured
-from dgex.paper.plan import Plan
-from dgex.paper.results import Results
+from dgex.paper.study import L1000, TABLES, TIMES, Study, interpretation_folder, read_json
 from dgex.progress import note
 from dgex.report.comparison import file_name
 
-__all__ = [
-    "INTERPRETATION",
-    "L1000",
-    "STAGES",
-    "TABLES",
-    "TIMES",
-    "Study",
-    "interpretation_folder",
-    "read_json",
-    "run_stages",
-]
-
-TIMES, INTERPRETATION, L1000, TABLES = "times.json", "interpretation", "l1000", "tables"
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study's folder and plan.
-
-    Attributes
-    ----------
-    folder : Path
-    plan : Plan
-    """
-
-    folder: Path
-    plan: Plan
-
-    @property
-    def data(self) -> Described:
-        """The dataset; made by the first stage."""
-        found = open_described(self.folder, self.plan)
-        if found is None:
-            raise FileError(f"{self.folder} has no dataset yet; the stage data makes it")
-        return found
-
-    @property
-    def results(self) -> Results:
-        """What was measured so far."""
-        return Results(self.folder, self.plan, self.data)
-
-    def selected(self) -> list[str]:
-        """The networks selected for the platforms, each once."""
-        results = self.results
-        names = [results.selected(platform) for platform in results.data.platforms]
-        return list(dict.fromkeys(name for name in names if name is not None))
+__all__ = ["STAGES", "run_stages"]
 
 
 def _data(study: Study) -> None:
@@ -156,11 +106,6 @@ def _interpretation(study: Study) -> None:
         model = load(study.folder / NETWORKS / name)
         genes = _spread(model.targets_, study.plan.attributed)
         interpret(model, results.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)
-
-
-def interpretation_folder(study: Study, platform: Platform, name: str) -> Path:
-    """Where the interpretation of a network lies, at its epoch for a platform: another network, another folder."""
-    return study.folder / INTERPRETATION / f"{platform.name}-{name}"
 
 
 def _spread(names: Sequence[str], count: int) -> list[str]:
@@ -282,12 +227,3 @@ def _hardware() -> dict[str, Any]:
         "pandas": pd.__version__,
         "python": machine.python_version(),
     }
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file of ours holds; nothing where there is none, or where it is damaged and made again."""
-    try:
-        held = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return held if isinstance(held, dict) else {}

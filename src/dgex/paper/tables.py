@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from dgex.dataset.platforms import Platform
 from dgex.metrics import relative_improvement, share_better
+from dgex.paper.measured import Measured
 from dgex.paper.published import Table, number, table
 from dgex.paper.results import KNN_GE, LR, Results, dropout_words
+from dgex.paper.study import Study, interpretation_folder, read_json
 from dgex.report.page.matrix import Cell
 from dgex.report.tables import EMPTY, text_table
 
@@ -23,6 +27,7 @@ __all__ = [
     "text",
 ]
 
+PENALIZED = "LR-L1", "LR-L2"
 Grid = tuple[list[list[Cell | None]], list[str], list[str]]  # cells, names of rows, names of columns
 
 
@@ -132,6 +137,11 @@ def comparison(results: Results) -> pd.DataFrame:
         for base in (LR, KNN_GE):
             if base in methods:
                 records += _against(platform, network.errors[platform.test], methods[base].errors[platform.test], base)
+        records += [
+            record for label in PENALIZED if label in methods for record in _penalized(platform, methods, label)
+        ]
+        records += _interpreted(results, platform, name)
+    records += _largest(results)
     frame = pd.DataFrame(records, columns=["quantity", "published", "measured", "place"])
     return frame if (frame["published"] != EMPTY).any() else frame.drop(columns=["published", "place"])
 
@@ -154,6 +164,50 @@ def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str
         measured = f"{value:.2%}".replace("-", "−")
         found.append((f"{platform.te}: {words} {base}", stated, measured, place))
     return found
+
+
+def _penalized(platform: Platform, methods: Mapping[str, Measured], label: str) -> list[tuple[str, str, str, str]]:
+    """What a penalty gains over plain linear regression, where the paper says so."""
+    known = number(f"improvement.{platform.published}.{label}")
+    if known is None:
+        return []
+    gain = relative_improvement(methods[label].overall(platform.test)[0], methods[LR].overall(platform.test)[0])
+    words = f"{platform.te}: relative improvement over {LR}, {label}"
+    return [(words, f"{known.value:.2%}", f"{float(gain):.2%}".replace("-", "−"), known.place)]
+
+
+def _interpreted(results: Results, platform: Platform, name: str) -> list[tuple[str, str, str, str]]:
+    """Share of genes that the last hidden layer fits better than landmark genes do, and the network it is of."""
+    known, units, targets = map(
+        number, (f"adjusted-r2.{platform.published}", "interpreted.units", "interpreted.targets")
+    )
+    folder = interpretation_folder(Study(results.folder, results.plan), platform, name)
+    r2 = read_json(folder / "interpretation.json").get("adjusted_r2") or {}
+    share = r2.get("share_rising")
+    if known is None or units is None or targets is None or share is None:
+        return []
+    hidden, layers, _ = size_of(name, results)
+    network = f"{units.value:,.0f} × 1, {targets.value:,.0f} target genes"
+    ours = f"{hidden:,} × {layers}, {len(results.data.genes):,} target genes"
+    return [
+        (f"{platform.te}: genes whose adjusted R² is higher", f"{known.value:.2%}", f"{share:.2%}", known.place),
+        (f"{platform.te}: network whose weights are shown", network, ours, units.place),
+    ]
+
+
+def _largest(results: Results) -> list[tuple[str, str, str, str]]:
+    """Weights of the largest networks of the grid, and how long one was trained."""
+    known, hours = number("parameters"), number("hours")
+    if known is None or hours is None or not results.networks:
+        return []
+    name = max(results.networks, key=lambda network: size_of(network, results)[:2])
+    facts = results.data.facts
+    count = results.networks[name][0].weights(facts["landmarks"], facts["targets"])
+    seconds = results.networks[name][1].facts.get("seconds", float("nan"))
+    return [
+        ("Parameters of the largest network", f"{known.value:,.0f}", f"{count:,}", known.place),
+        ("Training of the largest network", f"about {hours.value:g} h", f"{seconds / 3600:.2g} h", hours.place),
+    ]
 
 
 def _least(published: Table) -> float:

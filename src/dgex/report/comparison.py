@@ -277,11 +277,12 @@ def _curves(history: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _caption(name: str, figure: Figure) -> str:
-    title = str(figure.axes[0].get_title(loc="left")).replace("\n", " ")
+    title = (str(figure.axes[0].get_title(loc="left")) if figure.axes else "").replace("\n", " ") or name
     rest = {
         "error-density": "how the errors spread over the target genes; further left is better.",
         "pearson-density": "how the correlations of inferred with measured values spread; further right is better.",
         "errors": "every dot is a target gene, above the diagonal where the error is smaller.",
         "learning": "overall error after every epoch; the dot marks the best.",
     }
-    return f"{title}: {next(text for kind, text in rest.items() if name.startswith(f'{kind}-'))}"
+    told = next((text for kind, text in rest.items() if name.startswith(f"{kind}-")), "")
+    return f"{title}: {told}" if told else title

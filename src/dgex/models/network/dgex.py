@@ -131,7 +131,7 @@ class DGEX(Estimator):
     The best epoch is kept for every evaluation set separately, as the paper selects one model on GEO-va for
     GEO-te and another on 1000G-va for GTEx-te: `predict(X, best="1000G-va")`. The first set is the default.
 
-    Method: the paper's section on D-GEX. Where its text leaves a choice open, this follows what the authors'
+    Method: the paper's section 2.3. Where its text leaves a choice open, this follows what the authors'
     published scripts and the pylearn2 library under them do:
 
     - The cost is the squared error summed over the targets of the network and averaged over the batch, without
