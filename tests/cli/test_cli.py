@@ -216,6 +216,7 @@ def test_the_pair_of_gene_tables_after_one_option(compendium: ad.AnnData, tmp_pa
 
 
 def test_a_killed_training_goes_on(dataset_file: Path) -> None:
+    pytest.importorskip("torch")
     folder = dataset_file.parent
     settings = ["--hidden", "64", "--epochs", "3000", "--batch-size", "20"]
     running = subprocess.Popen(
@@ -241,6 +242,7 @@ def test_a_killed_training_goes_on(dataset_file: Path) -> None:
 
 
 def test_ctrl_c_keeps_the_best_so_far(dataset_file: Path) -> None:
+    pytest.importorskip("torch")
     folder = dataset_file.parent
     settings = ["--hidden", "64", "--epochs", "5000", "--batch-size", "20"]
     running = subprocess.Popen(

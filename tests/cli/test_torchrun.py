@@ -17,6 +17,8 @@ from safetensors.numpy import load_file
 from dgex.fitting.train import train
 from dgex.training.run.history import read_history
 
+pytest.importorskip("torch")
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dgex"]
 
 
