@@ -360,3 +360,19 @@ def test_reproduce_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureF
     assert call("reproduce", tmp_path / "new", "--dropout", "much") == 2
     assert call("reproduce", tmp_path / "new", "--data", "gse92743") == 1
     assert "dgex download gse92743 DIR brings them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("resume=True goes on", "resume=True (--resume) goes on"),
+        ("hidden=(300, 300), batch_size=20", "hidden=(300, 300) (--hidden 300,300), batch_size=20 (--batch-size 20)"),
+        ("device='cpu' or depth=3", "device='cpu' (--device cpu) or depth=3"),
+        ("resume=True (--resume)", "resume=True (--resume)"),
+    ],
+)
+def test_flags_stand_beside_the_arguments_of_python(
+    said: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "_called", ["train"])
+    assert app_module.with_flags(said) == shown

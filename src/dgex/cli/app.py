@@ -91,12 +91,12 @@ def with_flags(text: str) -> str:
     options = {flag for parameter in getattr(command, "params", ()) for flag in parameter.opts}
 
     def both(match: re.Match[str]) -> str:
-        flag, value = "--" + match[1].replace("_", "-"), match[2].strip("'")
+        flag, value = "--" + match[1].replace("_", "-"), match[2].strip("'(),").replace(" ", "")
         if flag not in options:
             return match[0]
         return f"{match[0]} ({flag})" if value == "True" else f"{match[0]} ({flag} {value})"
 
-    return re.sub(r"\b([a-z][a-z0-9_]*)=(True|'[\w-]+'|[A-Z]+\b)(?! \()", both, text)
+    return re.sub(r"\b([a-z][a-z0-9_]*)=(True|'[\w-]+'|[A-Z]+\b|\([\d, ]+\)|\d+)(?! \()", both, text)
 
 
 def _fail(message: str) -> None:

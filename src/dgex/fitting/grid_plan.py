@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from dgex.errors import SettingsError, first
 from dgex.models.catalogue import defaults
 from dgex.models.network.dgex import DGEX
+from dgex.training.machine.architecture import Architecture
 
 __all__ = ["Member", "deal", "plan"]
 
@@ -45,7 +46,7 @@ class Member:
         model = self.model()
         hidden = [model.hidden] if isinstance(model.hidden, int | np.integer) else list(model.hidden)
         sizes = [landmarks, *hidden, -(-targets // model.target_parts)]
-        return sum((below + 1) * above for below, above in pairwise(sizes))
+        return Architecture.chain(sizes).parameters
 
     def cost(self, landmarks: int, targets: int) -> float:
         """Estimated time to train it, in units that are the same for all members.

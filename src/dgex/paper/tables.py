@@ -198,8 +198,8 @@ def _interpreted(results: Results, platform: Platform, name: str) -> list[tuple[
 def _largest(results: Results) -> list[tuple[str, str, str, str]]:
     """Weights of the largest networks of the grid, and how long one was trained."""
     known, hours = number("parameters"), number("hours")
-    if known is None or hours is None or not results.networks:
-        return []
+    if known is None or hours is None or not results.networks or results.plan.scale != "paper":
+        return []  # beside a small study the paper's sizes say nothing
     name = max(results.networks, key=lambda network: size_of(network, results)[:2])
     facts = results.data.facts
     count = results.networks[name][0].weights(facts["landmarks"], facts["targets"])

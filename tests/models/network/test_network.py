@@ -193,7 +193,7 @@ def test_a_gpu_too_small_is_told_before_anything_is_put_there(monkeypatch: pytes
     monkeypatch.setattr(recipe, "pick_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 300 << 20)
     options: dict[str, Any] = {"checkpoint_dir": tmp_path / "c", "history_path": tmp_path / "h.jsonl"}
-    with pytest.raises(SettingsError, match=r"network 5-40000-6 .* on cuda:0, where 0\.3 GiB are free; .* --hidden"):
+    with pytest.raises(SettingsError, match=r"network 5-40000-6 .* on cuda:0, where 0\.3 GiB are free; .* hidden="):
         DGEX(**SMALL | {"hidden": (40000,)}).fit(*problem(20), sets(), **options)
     assert not list(tmp_path.iterdir())
 

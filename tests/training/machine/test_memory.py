@@ -13,10 +13,10 @@ from dgex.arrays import host as host_room
 from dgex.arrays.host import fits_host, host_memory
 from dgex.errors import SettingsError
 from dgex.training.machine import memory
-from dgex.training.machine.memory import Needs, choose_placement
+from dgex.training.machine.memory import Footprint, choose_placement
 
 GPU = torch.device("cuda:0")
-PAPER = Needs((943, 9000, 9000, 9000, 9520), 200)
+PAPER = Footprint((943, 9000, 9000, 9000, 9520), 200)
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
@@ -32,8 +32,8 @@ def test_needs_hold_the_weights_and_grow_with_everything() -> None:
     weights = 943 * 9000 + 2 * 9000 * 9000 + 9000 * 9520 + 3 * 9000 + 9520
     assert PAPER.bytes > weights * (8 + 4)
     larger = [
-        Needs((943, 9000, 9001, 9000, 9520), 200),
-        Needs(PAPER.sizes, 201),
+        Footprint((943, 9000, 9001, 9000, 9520), 200),
+        Footprint(PAPER.sizes, 201),
     ]
     assert all(other.bytes > PAPER.bytes for other in larger)
 
@@ -43,32 +43,32 @@ def test_needs_hold_the_weights_and_grow_with_everything() -> None:
 def test_what_is_proposed_fits_and_the_next_larger_does_not(
     monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], share: float
 ) -> None:
-    needs = Needs(sizes, 4000)
+    needs = Footprint(sizes, 4000)
     room = int(share * needs.bytes)
     free(monkeypatch, room)
     with pytest.raises(SettingsError, match=r"needs about .* GiB on cuda:0, where .* GiB are free; ") as found:
         needs.require(GPU)
     said = str(found.value)
     assert "\n" not in said
-    assert said.endswith("--device cpu")
+    assert said.endswith("device='cpu'")
     first, *hidden, last = sizes
 
     def size(hidden: list[int], last: int = last, batch: int = 4000) -> int:
-        return Needs((first, *hidden, last), batch).bytes
+        return Footprint((first, *hidden, last), batch).bytes
 
-    proposals = dict(re.findall(r"--([a-z-]+) (\d+(?:,\d+)*)", said))
+    proposals = dict(re.findall(r"([a-z_]+)=\(?(\d+(?:, \d+)*)", said))
     if "hidden" in proposals:
         widths = [int(n) for n in proposals["hidden"].split(",")]
         assert size(widths) <= room < size([min(max(widths) + 1, n) for n in hidden])
     else:
         assert size([1] * len(hidden)) > room
-    if "target-parts" in proposals:
-        parts = int(proposals["target-parts"])
+    if "target_parts" in proposals:
+        parts = int(proposals["target_parts"])
         assert size(hidden, -(-last // parts)) <= room < size(hidden, -(-last // (parts - 1)))
     else:
         assert size(hidden, 1) > room
-    if "batch-size" in proposals:
-        batch = int(proposals["batch-size"])
+    if "batch_size" in proposals:
+        batch = int(proposals["batch_size"])
         assert size(hidden, batch=batch) <= room < size(hidden, batch=batch + 1)
     else:
         assert size(hidden, batch=1) > room
@@ -84,7 +84,7 @@ def test_a_network_that_fits_is_let_through(monkeypatch: pytest.MonkeyPatch) -> 
 def test_running_out_of_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     free(monkeypatch, 100 << 30)  # somebody else took it meanwhile and gave it back
     with (
-        pytest.raises(SettingsError, match=r"memory ran out .*; what would fit: --hidden") as found,
+        pytest.raises(SettingsError, match=r"memory ran out .*; what would fit: hidden=") as found,
         PAPER.watched(GPU),
     ):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20 MiB")
@@ -126,7 +126,7 @@ def test_placement_follows_what_there_is_room_for(
     array = np.zeros((1000, 10), np.float32)
     array.tofile(tmp_path / "x")
     mapped = np.memmap(tmp_path / "x", np.float32, "r", shape=array.shape)[10:]
-    needs, cpu = Needs((4, 5, 6), 20), torch.device("cpu")
+    needs, cpu = Footprint((4, 5, 6), 20), torch.device("cpu")
 
     def chosen(matrix: np.ndarray, device: torch.device, wanted: str = "auto") -> str:
         return choose_placement(wanted, [matrix], device, needs)
@@ -152,7 +152,7 @@ def test_a_gpu_too_small_for_the_network() -> None:
         pytest.skip("no CUDA device")
     device = torch.device("cuda")
     assert 0 < memory.free_memory(device) <= torch.cuda.get_device_properties(device).total_memory
-    with pytest.raises(SettingsError, match="what would fit: --hidden"):
-        Needs((1000, 300_000, 300_000, 1000), 200).require(device)
+    with pytest.raises(SettingsError, match="what would fit: hidden="):
+        Footprint((1000, 300_000, 300_000, 1000), 200).require(device)
     with pytest.raises(SettingsError, match="finds no room"), memory.predicting(device):
         torch.empty(1 << 45, dtype=torch.uint8, device=device)

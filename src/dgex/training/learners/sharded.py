@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from dgex.progress import note
 from dgex.training.learners.perceptron import MomentumStep, Perceptron, draw_mask, starting_layers
+from dgex.training.machine.architecture import Architecture
 from dgex.training.processes.group import Group
 
 __all__ = ["ShardedStep", "divided"]
@@ -145,10 +145,11 @@ def divided(group: Group, sizes: Sequence[int], batch_size: int, shard: bool | N
     """
     if group.size == 1:
         return group
-    size = 4 * sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+    network = Architecture.chain(sizes)
+    size = 4 * network.parameters
     if shard is None:
         shard = group.any(not _fits(size, group.device))
-    sent = {"profiles": size, "units": 2 * 4 * batch_size * sum(sizes[1:-1])}
+    sent = {"profiles": size, "units": 2 * 4 * batch_size * network.units}
     group = group.dividing("units" if shard else "profiles")
     said = f"{group.size} processes on {group.hosts} host{'s' * (group.hosts > 1)} over {group.backend}"
     if group.backend == "gloo":

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +22,7 @@ from dgex.errors import SettingsError
 from dgex.progress import note
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.products import PRECISIONS, make_products
+from dgex.training.machine.architecture import Architecture
 
 __all__ = ["Arithmetic", "agrees", "bf16_instructions", "check_precision", "pick_threads", "resolve", "using_threads"]
 
@@ -173,7 +173,7 @@ def pick_threads(sizes: Sequence[int], batch: int, precision: str) -> int:
     `MKL_NUM_THREADS`, `torch.set_num_threads`) is kept. Small networks are not measured; the smallest, with less than
     `_SHARED` operations a step, take one thread. The machine is looked at again after `RENEWED` seconds.
     """
-    if not _set_by_user() and 6 * batch * sum(a * b for a, b in pairwise(sizes)) < _SHARED:
+    if not _set_by_user() and 6 * batch * Architecture.chain(sizes).weights < _SHARED:
         return 1
     if not _is_large(sizes) or torch.get_num_threads() == 1 or _set_by_user():
         return torch.get_num_threads()
@@ -198,7 +198,7 @@ def using_threads(count: int | None) -> Iterator[None]:
 
 
 def _is_large(sizes: Sequence[int]) -> bool:
-    return sum(a * b for a, b in pairwise(sizes)) >= _LARGE
+    return Architecture.chain(sizes).weights >= _LARGE
 
 
 def _small(sizes: Sequence[int], batch: int) -> tuple[tuple[int, ...], int]:

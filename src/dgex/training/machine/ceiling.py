@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import torch
+
+from dgex.training.machine.architecture import Architecture
 
 __all__ = ["Ceiling", "floor_seconds", "measured_ceiling", "worth_measuring"]
 
@@ -37,7 +38,7 @@ class Ceiling:
 
 def worth_measuring(sizes: Sequence[int], batch_size: int) -> bool:
     """Tell whether a step is long enough for its share of the ceiling to mean something."""
-    return _operations(sizes, batch_size) >= _LEAST
+    return Architecture.chain(sizes).step_operations(batch_size) >= _LEAST
 
 
 def floor_seconds(sizes: Sequence[int], batch_size: int, precision: str, ceiling: Ceiling, device: str) -> float:
@@ -58,22 +59,12 @@ def floor_seconds(sizes: Sequence[int], batch_size: int, precision: str, ceiling
 
     Notes
     -----
-    Operations: three products a layer (forward, gradient, error of the layer below) of 2 * batch * inputs * outputs
-    each; the first layer has nothing below. Bytes: the float32 weight and its momentum are each read and written (16
-    a weight); with bf16 products on a GPU the upper half of it, 2 bytes, is read forward too and, but for the first
-    layer, backward. Activations and profiles are left out, so the floor is a little too low, and weights that stay in
-    the cache of a CPU can beat it.
+    Operations and bytes are those of `Architecture`. Activations and profiles are left out, so the floor is a little
+    too low, and weights that stay in the cache of a CPU can beat it.
     """
-    weights = [inputs * outputs for inputs, outputs in pairwise(sizes)]
-    moved = 16 * sum(weights)
-    if precision == "bf16" and device == "cuda":
-        moved += 4 * sum(weights) - 2 * weights[0]
-    return max(_operations(sizes, batch_size) / ceiling.operations_per_s, moved / ceiling.bytes_per_s)
-
-
-def _operations(sizes: Sequence[int], batch_size: int) -> float:
-    weights = [inputs * outputs for inputs, outputs in pairwise(sizes)]
-    return 2.0 * batch_size * (3 * sum(weights) - weights[0])
+    network = Architecture.chain(sizes)
+    operations, moved = network.step_operations(batch_size), network.step_bytes(precision, device)
+    return max(operations / ceiling.operations_per_s, moved / ceiling.bytes_per_s)
 
 
 @lru_cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -14,9 +13,11 @@ from dgex.arrays.host import fits_host, host_memory
 from dgex.arrays.maps import map_of
 from dgex.errors import SettingsError
 from dgex.progress import note
+from dgex.training.machine.architecture import Architecture
 
-__all__ = ["Needs", "choose_placement", "free_memory", "predicting"]
+__all__ = ["Footprint", "choose_placement", "free_memory", "predicting"]
 
+_ON_CPU = "device='cpu'"
 _BLOCK = 8192  # profiles that are evaluated at once
 _DOUBLES = 1 << 24  # elements of a float64 working copy while errors are measured
 
@@ -34,7 +35,7 @@ def free_memory(device: torch.device) -> int:
 
 
 @dataclass(frozen=True)
-class Needs:
+class Footprint:
     """What training a network takes of a device besides its data.
 
     Attributes
@@ -62,11 +63,10 @@ class Needs:
         of 2^24 values at most. A tenth and 256 MiB are added for what allocators and libraries take.
         """
         sizes = self.sizes
-        weights = sum(inputs * outputs + outputs for inputs, outputs in pairwise(sizes))
-        batch = 4 * self.batch_size * (2 * (sizes[0] + sizes[-1]) + 5 * sum(sizes[1:-1]) + 3 * sizes[-1])
-        widest = max(inputs + outputs for inputs, outputs in pairwise(sizes))
-        measuring = 4 * _BLOCK * (widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
-        return int(1.1 * (12 * weights + batch + measuring)) + (256 << 20)
+        network = Architecture.chain(sizes)
+        batch = 4 * self.batch_size * (2 * (sizes[0] + sizes[-1]) + 5 * network.units + 3 * sizes[-1])
+        measuring = 4 * _BLOCK * (network.widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
+        return int(1.1 * (12 * network.parameters + batch + measuring)) + (256 << 20)
 
     def require(self, device: torch.device) -> None:
         """Refuse a network that a CUDA device has no room to train, before anything is put there.
@@ -94,29 +94,29 @@ class Needs:
         return (
             f"the network {'-'.join(map(str, self.sizes))} with batches of {self.batch_size:,} needs about "
             f"{_gib(self.bytes)} on {device}, where {state}; what would fit: "
-            f"{', '.join([*self._ways(free), '--device cpu'])}"
+            f"{', '.join([*self._ways(free), _ON_CPU])}"
         )
 
     def _ways(self, free: int) -> list[str]:
         """What would fit into `free` bytes when one thing is changed: widths, targets at a time, or profiles a step."""
         first, *hidden, last = self.sizes
 
-        def narrower(width: int) -> Needs:
+        def narrower(width: int) -> Footprint:
             return replace(self, sizes=(first, *(min(width, units) for units in hidden), last))
 
-        def parts(targets: int) -> Needs:
+        def parts(targets: int) -> Footprint:
             return replace(self, sizes=(first, *hidden, targets))
 
-        def smaller(batch: int) -> Needs:
+        def smaller(batch: int) -> Footprint:
             return replace(self, batch_size=batch)
 
         ways = []
         if width := _most(max(hidden), lambda n: narrower(n).bytes <= free):
-            ways.append(f"--hidden {','.join(map(str, narrower(width).sizes[1:-1]))}")
+            ways.append(f"hidden={narrower(width).sizes[1:-1]}")
         if targets := _most(last, lambda n: parts(n).bytes <= free):
-            ways.append(f"--target-parts {-(-last * self.parts // targets)}")
+            ways.append(f"target_parts={-(-last * self.parts // targets)}")
         if batch := _most(self.batch_size, lambda n: smaller(n).bytes <= free):
-            ways.append(f"--batch-size {batch}")
+            ways.append(f"batch_size={batch}")
         return ways
 
 
@@ -147,7 +147,7 @@ def _gib(size: float) -> str:
 # ---- where the data lie
 
 
-def choose_placement(wanted: str, matrices: Sequence[np.ndarray], device: torch.device, needs: Needs) -> str:
+def choose_placement(wanted: str, matrices: Sequence[np.ndarray], device: torch.device, needs: Footprint) -> str:
     """Choose between matrices on the "device", in host "memory" and on "disk", and say why.
 
     Parameters
@@ -159,7 +159,7 @@ def choose_placement(wanted: str, matrices: Sequence[np.ndarray], device: torch.
         Training and evaluation matrices.
     device : torch.device
         Where the network is trained.
-    needs : Needs
+    needs : Footprint
         What the network takes of it.
     """
     if wanted != "auto":

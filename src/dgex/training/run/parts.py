@@ -21,7 +21,7 @@ from dgex.training.learners.sharded import divided
 from dgex.training.learners.tuning import Arithmetic, using_threads
 from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.machine.device import on_device
-from dgex.training.machine.memory import Needs, choose_placement
+from dgex.training.machine.memory import Footprint, choose_placement
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.checkpoint import DESCRIPTION, PARTITION, Checkpoints, refuse_existing
 from dgex.training.run.loop import Result, train
@@ -223,7 +223,7 @@ def _train_one(
     device = group.device or recipe.device
     sizes = [X.shape[1], *recipe.hidden, Y.shape[1]]
     group = divided(group, sizes, settings.batch_size, recipe.shard)
-    needs = Needs(tuple(sizes), min(settings.batch_size, len(X)), recipe.parts)
+    needs = Footprint(tuple(sizes), min(settings.batch_size, len(X)), recipe.parts)
     if group.divides == "profiles":
         needs.require(device)
     matrices = [X, Y, *(matrix for pair in sets.values() for matrix in pair)]
@@ -250,7 +250,7 @@ def _arithmetic(recipe: Recipe, device: torch.device, sizes: list[int], resumed:
     return Arithmetic.choose(recipe.precision, device, sizes, recipe.settings.batch_size, recorded)
 
 
-def _floor(needs: Needs, precision: str, device: torch.device) -> float | None:
+def _floor(needs: Footprint, precision: str, device: torch.device) -> float | None:
     """Shortest possible seconds a step on this device, where a step is long enough to ask."""
     if not worth_measuring(needs.sizes, needs.batch_size):
         return None
