@@ -296,6 +296,13 @@ def test_a_process_that_cannot_raise_ends_on_sigterm_all_the_same() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("divides", ["profiles", "units"])
+def test_a_rank_that_notices_a_loss_itself_tells_its_watch(divides: Any) -> None:
+    whole = Group(0, 2)
+    whole.dividing(divides).lost("Connection closed by peer")
+    assert whole.fate.missing  # what waits on a GPU is then aborted: to free the group would wait for ever
+
+
 def test_shares_and_parts_cover_everything_once() -> None:
     for size in (1, 2, 3, 7):
         for count in (0, 1, 2, 5, 9520):

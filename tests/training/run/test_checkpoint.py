@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from dgex.digests import of_sets
-from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.errors import ModelError, OutputExistsError, RankError, SettingsError
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
+from dgex.training.processes.group import Group
 from dgex.training.run import checkpoint
 from dgex.training.run.checkpoint import Checkpoints
 from dgex.training.run.history import read_history
 from dgex.training.run.loop import Result, train
 from dgex.training.run.settings import TrainingSettings
+from dgex.training.run.snapshots import Snapshots
 from dgex.training.run.state import Run
 
 TIMES = ("seconds", "profiles_per_s", "share_of_ceiling")
@@ -172,6 +174,17 @@ def test_another_version_or_damage_is_said(tmp_path: Path) -> None:
 
 def write(folder: Path, description: dict[str, Any]) -> None:
     (folder / "checkpoint.json").write_text(json.dumps(description))
+
+
+def test_nothing_is_kept_that_was_joined_without_a_lost_process(tmp_path: Path) -> None:
+    run(tmp_path, epochs=2)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    group = Group(0, 2)
+    group.fate.missing = True  # noticed while the tensors of all were joined
+    learner = MomentumStep(Perceptron([4, 3, 2]))
+    with pytest.raises(RankError, match="another rank of the 2 was lost"):
+        Checkpoints(tmp_path, {}, "data", group=group).save(Run(0.1, 3), learner, Snapshots(learner.device))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_every_must_be_one_or_more(tmp_path: Path) -> None:

@@ -276,6 +276,7 @@ class Group:
 
     def lost(self, reason: object) -> RankError:
         """The error that ends this rank because another one no longer answers."""
+        self.fate.missing = True
         self.fate.ending = True
         line = str(reason).strip().splitlines()[0][:200] if str(reason).strip() else type(reason).__name__
         return RankError(f"another rank of the {self.size} was lost {self.fate.moment} [rank {self.rank}: {line}]")
@@ -285,9 +286,13 @@ class Group:
         self.fate.ending = True
         return RankError(f"another rank of the {self.size} was lost, or the run was told to stop, {self.fate.moment}")
 
-    def _guarded(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def check(self) -> None:
+        """Raise the error of a lost rank: what an aborted exchange has left in a tensor is not to be kept."""
         if self.fate.missing:
             raise self.lost("its connection was closed")
+
+    def _guarded(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        self.check()
         try:
             return call(*args, **options)
         except (RuntimeError, ValueError) as error:
@@ -340,7 +345,8 @@ def join(device: str) -> Iterator[Group]:
             raise
         finally:
             with suppress(Exception):  # of a broken group; threads of a group not destroyed would abort the process
-                _abort() if group.fate.missing else dist.destroy_process_group()
+                # A GPU that waits for a lost rank keeps a group from being destroyed, whoever noticed the loss.
+                _abort() if group.fate.missing and group.backend == "nccl" else dist.destroy_process_group()
 
 
 def _abort() -> None:

@@ -130,6 +130,7 @@ class Checkpoints:
         self.finish()
         copied = [kept.weights for kept in run.best.values() if kept.epoch == run.epoch]
         weights, velocity = copied[0] if copied else learner.weights(), learner.velocity()
+        self.group.check()
         if not self.group.first:  # which has helped rank 0 to the whole tensors
             return
         described = {
