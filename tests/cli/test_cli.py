@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from dgex import io
+from dgex.cli import app as app_module
 from dgex.cli.app import run
 
 
@@ -371,8 +372,6 @@ def test_reproduce_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureF
         ("resume=True (--resume)", "resume=True (--resume)"),
     ],
 )
-def test_flags_stand_beside_the_arguments_of_python(
-    said: str, shown: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flags_stand_beside_the_arguments_of_python(said: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "_called", ["train"])
     assert app_module.with_flags(said) == shown
