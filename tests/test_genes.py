@@ -97,7 +97,7 @@ def test_a_table_with_a_header(tmp_path: Path) -> None:
     path = write(tmp_path / "g.tsv", "gene\trole\tprobes\nA1\tlandmark\t1_at,2_at\nB1\ttarget\t\nC1\tother\t3_at\n")
     table = read_gene_table(path)
     assert (table.landmarks, table.targets) == (["A1"], ["B1"])
-    assert table.lookup()["probes"] == {"1_at": 0, "2_at": 0, "3_at": 2}
+    assert table.frame["probes"].tolist() == [["1_at", "2_at"], [], ["3_at"]]
 
 
 def test_the_pair_of_the_paper_in_either_order(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_pair_of_the_paper_in_either_order(tmp_path: Path) -> None:
         table = read_gene_table(pair)
         assert table.landmarks == ["A1"]
         assert table.targets == ["A1|9_at", "B1"]
-        assert table.lookup()["ensembl"]["ENSG00000000001"] == 0, "a gene that is both counts as the landmark"
+        assert table.frame["role"].tolist() == ["landmark", "target", "target"], "landmarks stand first"
     assert not has_header(landmarks)
     assert has_header(write(tmp_path / "t.txt", "Hugo_Symbol\tEntrez_Gene_Id\tS1\nTES\t26136\t2\n"))
 

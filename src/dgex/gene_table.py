@@ -46,27 +46,6 @@ class GeneTable:
         """Names of the target genes, in order."""
         return self.frame.index[self.frame["role"] == "target"].tolist()
 
-    def lookup(self) -> dict[str, dict[str, int]]:
-        """For every kind of identifier, the row of each id; ids of several rows belong to the first.
-
-        The first row wins because tables list landmark genes first: a probe or gene that is both is a landmark.
-        """
-        found: dict[str, dict[str, int]] = {"names": {}}
-        for label in ("symbol", "ensembl", "entrez"):
-            if label in self.frame:
-                found[label] = {}
-        for label, rows in found.items():
-            ids = normalize_ids(self.frame.index if label == "names" else self.frame[label])
-            for row, name in enumerate(ids):
-                if name:
-                    rows.setdefault(name, row)
-        if "probes" in self.frame:
-            rows = found["probes"] = {}
-            for row, probes in enumerate(self.frame["probes"]):
-                for probe in probes:
-                    rows.setdefault(probe, row)
-        return found
-
 
 def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> GeneTable:
     """Read which genes are landmarks and which are targets.

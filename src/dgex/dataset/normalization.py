@@ -149,38 +149,6 @@ class Normalization:
             return np.asarray(((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32))
         return _standardized(X, self.landmark_mean, self.landmark_std, "landmark")
 
-    def standardize_targets(self, Y: np.ndarray) -> np.ndarray:
-        """Standardise target values that went through `transform`."""
-        return _standardized(Y, self.target_mean, self.target_std, "target")
-
-    def apply(
-        self, X_raw: np.ndarray, *, part: str = "landmarks", own: bool = False, platform: str | None = None
-    ) -> np.ndarray:
-        """Make raw values what the model takes: `transform`, then standardise.
-
-        Parameters
-        ----------
-        X_raw : ndarray, shape (samples, landmark genes), or (samples, landmark genes then target genes)
-        part : {"landmarks", "all"}
-            What the columns are; whole profiles are returned whole.
-        own, platform
-            See `standardize_landmarks` and `transform`.
-
-        Returns
-        -------
-        ndarray of float32, shape of `X_raw`
-        """
-        X = self.transform(X_raw, part=part, platform=platform)
-        if part == "landmarks" or own:
-            return self.standardize_landmarks(X, own=own)
-        if self.landmark_mean is None or self.landmark_std is None:
-            return X
-        assert self.target_mean is not None
-        assert self.target_std is not None
-        mean = np.concatenate([self.landmark_mean, self.target_mean])
-        std = np.concatenate([self.landmark_std, self.target_std])
-        return _standardized(X, mean, std, "landmark and target")
-
     def invert_targets(self, Y: np.ndarray) -> np.ndarray:
         """Target values in the units before standardising, float32."""
         return _original(Y, self.target_mean, self.target_std, "target")
