@@ -92,7 +92,7 @@ def main() -> None:
     told = options()
     with join(told.device) as joined:
         found = measure(joined.dividing(told.divide), told)
-        if joined.first:
+        if joined.leads:
             print(json.dumps(found, indent=2))
 
 

@@ -49,12 +49,12 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
-        told = []
+        details = []
         if self.found is not None:
-            told.append(f"found {self.found!r}" if isinstance(self.found, str) else f"found {self.found}")
+            details.append(f"found {self.found!r}" if isinstance(self.found, str) else f"found {self.found}")
         if self.accepted is not None:
-            told.append(f"accepted {self.accepted if isinstance(self.accepted, str) else first(self.accepted, 20)}")
-        return f"{self.message}: {', '.join(told)}" if told else self.message
+            details.append(f"accepted {self.accepted if isinstance(self.accepted, str) else first(self.accepted, 20)}")
+        return f"{self.message}: {', '.join(details)}" if details else self.message
 
 
 class FileError(DgexError, OSError):

@@ -106,12 +106,12 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
     dict
         Label of the source (`"names"` for the index, else the column) to its normalised identifiers.
     """
-    found = {"names": normalize_ids(var.index)}
+    ids = {"names": normalize_ids(var.index)}
     known = {name for names in ID_COLUMNS.values() for name in names}
     for column in var.columns:
         if str(column).lower() in known:
-            found[str(column)] = normalize_ids(var[column])
-    return found
+            ids[str(column)] = normalize_ids(var[column])
+    return ids
 
 
 @dataclass(frozen=True)

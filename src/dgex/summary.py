@@ -49,13 +49,13 @@ def summary(
     from dgex import io
     from dgex.dataset.describe import describe
 
-    found = describe(path, orientation=orientation)
+    description = describe(path, orientation=orientation)
     if genes or model is not None:
         with io.open(path, orientation=orientation) as source:
             var = source.var
         for name, wanted in _wanted(genes, model):
-            found[name] = _found(wanted, var)
-    return found
+            description[name] = _found(wanted, var)
+    return description
 
 
 def _wanted(
@@ -102,9 +102,9 @@ def _model(folder: Path) -> dict[str, Any]:
     }
 
 
-def lines(found: dict[str, Any], indent: int = 0) -> list[str]:
+def lines(description: dict[str, Any], indent: int = 0) -> list[str]:
     """Lay a summary out as text, one value a line, nested values indented; what is not known is left out."""
-    known = {str(key): value for key, value in found.items() if value is not None and not _empty(value)}
+    known = {str(key): value for key, value in description.items() if value is not None and not _empty(value)}
     width = max((len(key) for key, value in known.items() if not isinstance(value, dict)), default=0)
     text = []
     for key, value in known.items():

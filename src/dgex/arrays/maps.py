@@ -30,9 +30,9 @@ def map_of(array: np.ndarray) -> np.memmap | None:
 
 def release(array: np.ndarray) -> None:
     """Let go of the pages read through a map; nothing is lost, and other arrays are left alone."""
-    found = map_of(array)
-    if found is not None and found.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        found._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    mapped = map_of(array)
+    if mapped is not None and mapped.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 class RowReader:
@@ -99,9 +99,14 @@ def gathered(array: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def _place(array: np.ndarray) -> tuple[Path | None, int]:
     """File and byte where a C-contiguous view of a map begins; numpy keeps the parent's offset for a view."""
-    found = map_of(array)
-    if found is None or found.mode == "c" or not array.flags.c_contiguous or not isinstance(found.filename, str | Path):
+    mapped = map_of(array)
+    if (
+        mapped is None
+        or mapped.mode == "c"
+        or not array.flags.c_contiguous
+        or not isinstance(mapped.filename, str | Path)
+    ):
         return None, 0
-    begin = np.frombuffer(found._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
-    mapped_from = found.offset - found.offset % mmap.ALLOCATIONGRANULARITY
-    return Path(found.filename), mapped_from + array.ctypes.data - begin
+    begin = np.frombuffer(mapped._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
+    mapped_from = mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
+    return Path(mapped.filename), mapped_from + array.ctypes.data - begin

@@ -117,11 +117,11 @@ class SpooledRows:
                     file.truncate(size)
             if path.stat().st_size != size:
                 raise FileError(f"{path} is damaged; remove {self.folder} and start again")
-            found = np.memmap(path, np.float32, "r" if self.complete else "r+", shape=shape)
+            matrix = np.memmap(path, np.float32, "r" if self.complete else "r+", shape=shape)
         except OSError as error:
             raise error if isinstance(error, FileError) else os_error(path, error) from error
-        self._maps.append(found)
-        return found
+        self._maps.append(matrix)
+        return matrix
 
     def finish(self) -> None:
         """Say that all matrices hold their values; they cannot be written to from now on."""

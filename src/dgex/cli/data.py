@@ -34,8 +34,10 @@ def info(
     """
     from dgex.summary import lines, summary
 
-    found = summary(file, genes=genes, model=model, orientation=orientation)
-    print(json.dumps(found, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(found)))
+    description = summary(file, genes=genes, model=model, orientation=orientation)
+    print(
+        json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
+    )
 
 
 def convert(

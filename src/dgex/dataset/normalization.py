@@ -174,9 +174,9 @@ class Normalization:
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray], state: dict[str, str]) -> Self:
         """Read back what `arrays` and `state` gave; other arrays are ignored."""
-        held = {name: np.asarray(arrays[_PREFIX + name]) for name in _ARRAYS if _PREFIX + name in arrays}
+        stored = {name: np.asarray(arrays[_PREFIX + name]) for name in _ARRAYS if _PREFIX + name in arrays}
         state = {**state, "units": _units(state.get("units", "as given"))}
-        return cls(**{**state, **held})  # type: ignore[arg-type]
+        return cls(**{**state, **stored})  # type: ignore[arg-type]
 
 
 def _units(text: str) -> str:

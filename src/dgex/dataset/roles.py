@@ -85,10 +85,10 @@ def rows(data: Any, split: str) -> np.ndarray:
         No sample is in that split.
     """
     values = _splits(data)
-    found = np.flatnonzero(values == split)
-    if not len(found):
+    places = np.flatnonzero(values == split)
+    if not len(places):
         raise DataError(f"no sample is in the split {split!r}; found {first(sorted(set(values)))}")
-    return found
+    return places
 
 
 def named_sets(data: Any) -> list[str]:

@@ -121,8 +121,8 @@ def _fill_empty(assigned: np.ndarray, counts: np.ndarray, parts: list[int]) -> N
     for part in parts:
         if (assigned == part).any():
             continue
-        held = np.bincount(assigned, minlength=3)
-        givers = [giver for giver in parts if held[giver] > 1]
-        giver = 0 if 0 in givers else max(givers, key=lambda candidate: held[candidate])
+        sizes = np.bincount(assigned, minlength=3)
+        givers = [giver for giver in parts if sizes[giver] > 1]
+        giver = 0 if 0 in givers else max(givers, key=lambda candidate: sizes[candidate])
         members = np.flatnonzero(assigned == giver)
         assigned[members[np.argmin(counts[members])]] = part

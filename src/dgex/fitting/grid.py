@@ -172,11 +172,11 @@ def _opened(
             f"{folder} holds a grid; give another folder, resume=True to continue it or overwrite=True to replace it"
         )
     try:
-        held = json.loads((folder / GRID).read_text("utf-8"))
-        names = [row["name"] for row in held["members"]]
-        known = {name: held["data"].get(name) for name in ("name", "file", "digest", "sets")}
-        before = {**held["axes"], **held["settings"], "validation": held["validation"]}
-        axes = held["axes"]
+        stored = json.loads((folder / GRID).read_text("utf-8"))
+        names = [row["name"] for row in stored["members"]]
+        known = {name: stored["data"].get(name) for name in ("name", "file", "digest", "sets")}
+        before = {**stored["axes"], **stored["settings"], "validation": stored["validation"]}
+        axes = stored["axes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / GRID} is damaged ({type(error).__name__}: {error})") from error
     if not resume:
@@ -336,6 +336,6 @@ class _Job:
 
     def _tell(self, member: Member) -> None:
         row = self._summary().members.set_index("name").loc[member.name]
-        told = [f"overall error {row[f'{name}.error']:.4f} on {name}" for name in self.sets]
-        what = "no model" if np.isnan(row["seconds"]) else f"{', '.join([*told, ''])}{row['seconds']:,.1f} s"
+        errors = [f"overall error {row[f'{name}.error']:.4f} on {name}" for name in self.sets]
+        what = "no model" if np.isnan(row["seconds"]) else f"{', '.join([*errors, ''])}{row['seconds']:,.1f} s"
         note(f"{member.name} {row['status']}: {what}")

@@ -110,8 +110,8 @@ def open_grid(folder: str | os.PathLike[str], members: Sequence[Member], sets: S
         path = folder / member.name / "model.json"
         state = _read(path)["state"] if path.exists() else {"best": {}, "history": []}
         for name in sets:
-            kept = state["best"].get(name, {})
-            row |= {f"{name}.{what}": kept.get(what, np.nan) for what in ("error", "sd", "epoch")}
+            best_epoch = state["best"].get(name, {})
+            row |= {f"{name}.{what}": best_epoch.get(what, np.nan) for what in ("error", "sd", "epoch")}
         row["seconds"] = sum(epoch["seconds"] for epoch in state["history"]) if state["history"] else np.nan
         rows.append(row)
     frame, best = pd.DataFrame(rows), {}
@@ -127,8 +127,8 @@ def open_grid(folder: str | os.PathLike[str], members: Sequence[Member], sets: S
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-        return {"state": {key: found["state"][key] for key in ("best", "stopped", "history")}}
+        description = json.loads(path.read_text("utf-8"))
+        return {"state": {key: description["state"][key] for key in ("best", "stopped", "history")}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} is damaged ({type(error).__name__}: {error}); remove its folder to train it again"

@@ -191,7 +191,7 @@ def _first(together: Group | None, make: Callable[[], T]) -> T:
 
 
 def _leads(together: Group | None) -> bool:
-    return together is None or together.first
+    return together is None or together.leads
 
 
 def _record(read: Splits, compared: bool) -> TrainingRecord:

@@ -78,15 +78,15 @@ class Parts:
             work.compare(work.read(), self._identity, f"remove {work.folder} to begin anew")
         else:
             work.begin(self._identity)
-        told = False
+        noted = False
         for at, raw, carried in raw_blocks(self._plan, self._data, self._block):
             digest = _digest(raw, carried)
             path = work.folder / f"{at.start}.npz"
             values = self._stored(path, digest, at) if going_on else None
             if values is None:
-                if at.start and going_on and not told:
+                if at.start and going_on and not noted:
                     note(f"resumed after {at.start:,} of {len(self._data.obs):,} profiles")
-                told = True
+                noted = True
                 values = inferred(self._plan, at, raw, carried)
                 with atomic_file(path, overwrite=True) as temporary:
                     np.savez(temporary.with_suffix(".npz"), values=values, input=np.frombuffer(digest, np.uint8))

@@ -156,7 +156,7 @@ def interpret(
         source = stack.enter_context(io.open(data))
         view = _View.of(source, fitted, block)
         major = major_weights(networks, fitted.landmarks_, fitted.targets_, input_threshold, output_threshold)
-        found = hub_units(major, hubs)
+        hub_table = hub_units(major, hubs)
         adjusted, told_r2 = _adjusted_r2(networks, fitted, view, where)
         attributions, told_attributions = _attributions(networks, fitted, view, chosen, samples, steps, top)
     summary = {
@@ -182,13 +182,13 @@ def interpret(
             "inputs": int((major["role"] == "landmark").sum()),
             "outputs": int((major["role"] == "target").sum()),
             "positive": float((major["weight"] > 0).mean()) if len(major) else None,
-            "hubs": len(found),
+            "hubs": len(hub_table),
             "hubs_asked": hubs,
         },
         "adjusted_r2": told_r2,
         "attributions": told_attributions,
     }
-    result = Interpretation(found, gene_sets(major, found), major, adjusted, attributions, summary)
+    result = Interpretation(hub_table, gene_sets(major, hub_table), major, adjusted, attributions, summary)
     if output is not None:
         result.save(output, overwrite=overwrite)
     return result
@@ -230,10 +230,10 @@ def _chosen(model: Estimator, genes: Sequence[str] | None) -> np.ndarray:
     names = [genes] if isinstance(genes, str) else list(dict.fromkeys(genes))
     if not names:
         raise SettingsError("genes: found an empty list, accepted names of target genes, or None for all")
-    found = align(pd.DataFrame(index=pd.Index(names, dtype=str)), model.target_genes())
-    if found.missing:
-        raise GeneError(f"the model infers no target gene named {first(found.missing)}")
-    return np.sort(found.index)
+    matches = align(pd.DataFrame(index=pd.Index(names, dtype=str)), model.target_genes())
+    if matches.missing:
+        raise GeneError(f"the model infers no target gene named {first(matches.missing)}")
+    return np.sort(matches.index)
 
 
 def _adjusted_r2(
@@ -259,13 +259,13 @@ def _adjusted_r2(
     by_hidden, ranks = np.full(len(present), np.nan), []
     for number, (moments, part) in enumerate(zip(hidden, own), start=1):
         what = "the last hidden layer" + (f" of part {number}" if len(own) > 1 else "")
-        found = explained(moments, what, device)
-        by_hidden[part] = found.adjusted
-        ranks.append(found.rank)
+        fit = explained(moments, what, device)
+        by_hidden[part] = fit.adjusted
+        ranks.append(fit.rank)
     names = np.asarray(model.targets_, dtype=object)[present]
     frame = pd.DataFrame({"gene": names, "landmarks": by_landmarks.adjusted, "hidden": by_hidden})
     both = frame.dropna()
-    told = {
+    facts = {
         "profiles": raw.n,
         "genes": len(both),
         "share_rising": float((both["hidden"] > both["landmarks"]).mean()) if len(both) else None,
@@ -274,7 +274,7 @@ def _adjusted_r2(
         "regressors_landmarks": by_landmarks.rank,
         "regressors_hidden": ranks,
     }
-    return frame, told
+    return frame, facts
 
 
 def _attributions(
@@ -289,8 +289,8 @@ def _attributions(
     landmarks, targets = (np.asarray(names, dtype=object) for names in (model.landmarks_, model.targets_))
     with bar(len(picked) * len(parts), "attributing") as progress:
         for part in parts:
-            found = attribute(part, _profiles(view, picked, progress), baseline, steps, gap)
-            best = np.argsort(-found.mean_absolute, axis=1, kind="stable")[:, :top]
+            attributed = attribute(part, _profiles(view, picked, progress), baseline, steps, gap)
+            best = np.argsort(-attributed.mean_absolute, axis=1, kind="stable")[:, :top]
             kept = best.shape[1]
             frames.append(
                 pd.DataFrame(
@@ -300,7 +300,7 @@ def _attributions(
                         "landmark": landmarks[best.ravel()],
                         "rank": np.tile(np.arange(1, kept + 1), len(best)),
                         **{
-                            name: np.take_along_axis(getattr(found, name), best, axis=1).ravel()
+                            name: np.take_along_axis(getattr(attributed, name), best, axis=1).ravel()
                             for name in ("mean", "mean_absolute", "effect")
                         },
                     }
@@ -309,7 +309,7 @@ def _attributions(
     if gap.share > _GAP:
         warn(f"attributions miss {gap.share:.1%} of what they should add up to: found {steps} steps, more are needed")
     frame = pd.concat(frames).sort_values(["at", "rank"], kind="stable").drop(columns="at").reset_index(drop=True)
-    told = {
+    facts = {
         "genes": len(chosen),
         "profiles": len(picked),
         "steps": steps if len(networks[0].hidden) > 1 else None,
@@ -317,7 +317,7 @@ def _attributions(
         "gap_largest": gap.largest,
         "gap_share": gap.share,
     }
-    return frame, told
+    return frame, facts
 
 
 def _profiles(view: _View, picked: np.ndarray, progress: Bar) -> Any:

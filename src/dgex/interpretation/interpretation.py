@@ -107,9 +107,9 @@ class Interpretation:
 
     def table(self) -> str:
         """The numbers and the first hubs as aligned plain text."""
-        told = self.summary["attributions"]
-        remark = f"largest {told['gap_largest']:.1e}; {told['genes']:,} target genes, {told['profiles']:,} profiles"
-        numbers = [*self._numbers(), ("Completeness gap of attributions", f"{told['gap_share']:.1e}", remark)]
+        facts = self.summary["attributions"]
+        remark = f"largest {facts['gap_largest']:.1e}; {facts['genes']:,} target genes, {facts['profiles']:,} profiles"
+        numbers = [*self._numbers(), ("Completeness gap of attributions", f"{facts['gap_share']:.1e}", remark)]
         lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in numbers]
         if len(self.hubs):
             hubs = self._hubs().drop(columns=WORDY, errors="ignore")
@@ -332,14 +332,14 @@ class Interpretation:
         return wide
 
     def _attribution_caption(self) -> str:
-        told = self.summary["attributions"]
-        how = f"{told['steps']} points of the path" if told["steps"] else "the path integrated exactly"
+        facts = self.summary["attributions"]
+        how = f"{facts['steps']} points of the path" if facts["steps"] else "the path integrated exactly"
         return (
             "The landmark genes that a target gene is inferred from, strongest first: by the mean absolute integrated "
-            f"gradient from the mean profile over {told['profiles']:,} profiles ({how}), in the units of the target "
+            f"gradient from the mean profile over {facts['profiles']:,} profiles ({how}), in the units of the target "
             "gene; its sign is + where more of the landmark gene means more of the target gene. The attributions of a "
             "profile add up to its inferred value less that of the mean profile, within "
-            f"{max(told['gap_largest'], 1e-9):.1g} of it. All numbers: attributions.csv."
+            f"{max(facts['gap_largest'], 1e-9):.1g} of it. All numbers: attributions.csv."
         )
 
 

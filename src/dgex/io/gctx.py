@@ -173,12 +173,12 @@ def _version(handle: h5py.File, path: Path) -> str:
 
 
 def _dataset(handle: h5py.File, node: str, path: Path) -> h5py.Dataset:
-    found = handle.get(node)
-    if not isinstance(found, h5py.Dataset) or found.ndim != 2:
+    dataset = handle.get(node)
+    if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 2:
         raise FileError(f"{path} is no GCTX: it has no matrix at /{node}")
-    if found.dtype.kind not in "fiu":
-        raise DataError(f"{path} holds {found.dtype} where numbers belong, at /{node}")
-    return found
+    if dataset.dtype.kind not in "fiu":
+        raise DataError(f"{path} holds {dataset.dtype} where numbers belong, at /{node}")
+    return dataset
 
 
 def _check_shape(matrix: h5py.Dataset, samples: int, genes: int, path: Path) -> None:

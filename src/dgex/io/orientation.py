@@ -75,9 +75,9 @@ def detect(
             return ROWS, f"column {name!r} names genes"
         if name.strip().lower() in _SAMPLE_COLUMNS:
             return COLUMNS, f"column {name!r} names samples"
-    found = _by_ids(rows, columns)
-    if found is not None:
-        return found
+    orientation = _by_ids(rows, columns)
+    if orientation is not None:
+        return orientation
     if shape[0] == shape[1]:
         return ROWS, "nothing tells rows from columns: genes are taken to be the rows"
     if shape[0] > shape[1]:
@@ -94,8 +94,8 @@ def check_not_turned(handle: ExpressionFile) -> None:
         Naming a few ids of either side.
     """
     samples, genes = handle.obs.index[:2000].tolist(), handle.var.index[:2000].tolist()
-    found = _by_ids(samples, genes, clear=True)
-    if found is not None and found[0] == ROWS:
+    guess = _by_ids(samples, genes, clear=True)
+    if guess is not None and guess[0] == ROWS:
         wish = other(handle.native)
         raise DataError(
             f"{handle.path} is turned the wrong way: its samples look like genes ({first(samples, 3)}), its genes "

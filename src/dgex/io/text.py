@@ -98,13 +98,15 @@ class TextWriter(SpooledTextWriter):
         self._rows_are_genes = genes_in == "rows"
         described, other = (self.var, self.obs) if self._rows_are_genes else (self.obs, self.var)
         columns = {str(name): to_text(described[name]) for name in described.columns}
-        kept = [name for name, values in columns.items() if _describes(name, values[:_HEAD_ROWS])]  # as when read
-        lost = [str(name) for name in (*described.columns, *other.columns) if name not in kept or name in other.columns]
+        metadata = [name for name, values in columns.items() if _describes(name, values[:_HEAD_ROWS])]  # as when read
+        lost = [
+            str(name) for name in (*described.columns, *other.columns) if name not in metadata or name in other.columns
+        ]
         if lost:
             progress.note(f"a text table cannot keep the metadata {first(lost, 8)}: left out of {path}")
         corner = "gene" if self._rows_are_genes else "sample"
-        header = [corner, *kept, *to_text(other.index.to_series())]
-        self._prefixes = self._joined([to_text(described.index.to_series()), *(columns[name] for name in kept)])
+        header = [corner, *metadata, *to_text(other.index.to_series())]
+        self._prefixes = self._joined([to_text(described.index.to_series()), *(columns[name] for name in metadata)])
         self._header = self._joined([[field] for field in header])[0]
 
     def _start(self, path: Path) -> None:

@@ -105,15 +105,15 @@ class Writer(ABC):
             return
         at = 0
         while at < len(values):  # pass on whole steps; hold back what is left, copied: the caller may reuse its array
-            held = sum(map(len, self._held))
-            take = min(self._step - held, len(values) - at)
-            whole = held == 0 and take == self._step
+            waiting = sum(map(len, self._held))
+            take = min(self._step - waiting, len(values) - at)
+            whole = waiting == 0 and take == self._step
             if whole:
                 take = (len(values) - at) // self._step * self._step
                 self._put(self._rows - len(values) + at, values[at : at + take])
             else:
                 self._held.append(values[at : at + take].copy())
-                if held + take == self._step:
+                if waiting + take == self._step:
                     self._flush(self._rows - len(values) + at + take)
             at += take
 

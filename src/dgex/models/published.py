@@ -114,17 +114,17 @@ def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, pd.Data
     # said, so that a matrix without samples is not suspected to be turned the wrong way
     with io.open(path, orientation="genes-in-rows", allow_missing=True) as file:
         columns, rows, values = file.obs, file.var, file.read()
-    found = {axis: _constants(frame) for axis, frame in (("columns", columns), ("rows", rows))}
-    total = sum(map(len, found.values()))
+    constants = {axis: _constants(frame) for axis, frame in (("columns", columns), ("rows", rows))}
+    total = sum(map(len, constants.values()))
     if total != 1:
         raise GeneError(
             f"{total or 'no'} constant{'s' * (total > 1)} among the {len(columns):,} columns "
             f"({first(columns.index, 3)}) and {len(rows):,} rows ({first(rows.index, 3)}) of {path}; accepted: one of "
             f"the name {', '.join(OFFSETS)}, in any case"
         )
-    if found["rows"]:
+    if constants["rows"]:
         columns, rows, values = rows, columns, values.T
-    at = (found["columns"] or found["rows"])[0]
+    at = (constants["columns"] or constants["rows"])[0]
     genes = np.delete(np.arange(len(columns)), at)
     coef, intercept = values[genes].T, values[at]
     finite = np.isfinite(coef).all(axis=1) & np.isfinite(intercept)

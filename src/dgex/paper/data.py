@@ -85,10 +85,10 @@ def open_described(folder: Path, plan: Plan) -> Described | None:
     if not path.exists():
         return None
     try:
-        held = json.loads(path.read_text("utf-8"))
-        platforms = [Platform(**platform) for platform in held["platforms"]]
-        facts = {name: held["facts"][name] for name in FACTS}
-        return Described(Path(plan.data) if held["given"] else folder / DATA, platforms, facts, held["genes"])
+        stored = json.loads(path.read_text("utf-8"))
+        platforms = [Platform(**platform) for platform in stored["platforms"]]
+        facts = {name: stored["facts"][name] for name in FACTS}
+        return Described(Path(plan.data) if stored["given"] else folder / DATA, platforms, facts, stored["genes"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} is damaged ({type(error).__name__}: {error}); remove it to describe the data anew"
@@ -117,13 +117,13 @@ def make_data(folder: Path, plan: Plan) -> Described:
     check_platforms(platforms)
     described = Described(output, platforms, {"title": title, **facts}, genes)
     note("dataset: " + ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()))
-    held = {
+    description = {
         "given": output != folder / DATA,
         "platforms": [vars(platform) for platform in platforms],
         "facts": described.facts,
         "genes": genes,
     }
-    json_dump(held, folder / DESCRIPTION)
+    json_dump(description, folder / DESCRIPTION)
     return described
 
 
@@ -239,10 +239,10 @@ def _parted(obs: pd.DataFrame, group: str, seed: int, share: float = VALIDATES) 
         raise DataError(f"no column {group!r} in obs of the second platform; found {first(obs.columns) or 'none'}")
     groups = obs[group].to_numpy(dtype=object) if group else None
     labels = split_samples(len(obs), (1.0 - share, share, 0.0), seed=seed, groups=groups)
-    found = {"RNA-va": np.flatnonzero(labels == "validation"), "RNA-te": np.flatnonzero(labels == "train")}
-    if not all(len(rows) for rows in found.values()):
+    parts = {"RNA-va": np.flatnonzero(labels == "validation"), "RNA-te": np.flatnonzero(labels == "train")}
+    if not all(len(rows) for rows in parts.values()):
         raise DataError(f"{len(obs):,} profiles of the second platform cannot be parted into two sets; more are needed")
-    return found
+    return parts
 
 
 def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
@@ -259,8 +259,8 @@ def describe(path: Path) -> tuple[dict[str, Any], list[str]]:
     with io.open(path) as source:
         split, role = texts(source.obs["split"]), texts(source.var["role"])
         sets = texts(source.obs["set"]) if "set" in source.obs else split
-        told = [source.obs.index.astype(str), split, sets, source.var.index.astype(str), role]
-        digest = hashlib.sha256("\0".join("\n".join(column) for column in told).encode())
+        columns = [source.obs.index.astype(str), split, sets, source.var.index.astype(str), role]
+        digest = hashlib.sha256("\0".join("\n".join(column) for column in columns).encode())
         spread = np.unique(np.linspace(0, len(split) - 1, 64).astype(int))
         for _, values in source.iter_blocks(64, samples=spread):
             digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())

@@ -157,15 +157,15 @@ def _measure_network(model: Any, name: str, folder: Path, read: Splits, data: De
 
 def measure(model: Estimator, read: Splits, platforms: list[Platform]) -> dict[str, np.ndarray]:
     """Errors on both sets of every platform; a network predicts with the epoch selected for the platform."""
-    found = {}
+    errors = {}
     for platform in platforms:
         options = {"best": platform.validation} if model.trains_in_epochs else {}
         for name in (platform.validation, platform.test):
             x, y = read.matrices[name]
-            found[name] = gene_errors(
+            errors[name] = gene_errors(
                 lambda block, options=options: model.predict(block, **options), np.asarray(x.X), np.asarray(y.X)
             )
-    return found
+    return errors
 
 
 def chosen_settings(model: Estimator) -> dict[str, Any]:

@@ -50,10 +50,10 @@ class Measured:
 
     def overall(self, name: str) -> tuple[float, float]:
         """Overall error on a set and its standard deviation over genes; NaN where it was not measured."""
-        found = self.errors.get(name)
-        if found is None or np.isnan(found).all():
+        per_gene = self.errors.get(name)
+        if per_gene is None or np.isnan(per_gene).all():
             return float("nan"), float("nan")
-        values = found[~np.isnan(found)].astype(np.float64)
+        values = per_gene[~np.isnan(per_gene)].astype(np.float64)
         return float(values.mean()), float(values.std())
 
     def save(self, folder: Path) -> None:
@@ -96,8 +96,8 @@ def read_measured(folder: Path, name: str, genes: int | None = None) -> Measured
             record = json.loads(held.metadata()["record"])
             errors = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (no mapping)
         if record["name"] != name or any(genes not in (None, len(values)) for values in errors.values()):
-            found = ", ".join(f"{key} {len(values):,}" for key, values in errors.items())
-            raise ValueError(f"it is about {record['name']}, genes of its sets: {found}")
+            lengths = ", ".join(f"{key} {len(values):,}" for key, values in errors.items())
+            raise ValueError(f"it is about {record['name']}, genes of its sets: {lengths}")
         history = pd.DataFrame(record["history"]) if "history" in record else None
         return Measured(record["name"], record["facts"], errors, history)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -133,6 +133,6 @@ def gene_errors(predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int]
                 total.merge(waiting.pop(0).result())
         for future in waiting:
             total.merge(future.result())
-    found = np.full(Y.shape[1], np.nan, np.float32)
-    found[take] = total.mae
-    return found
+    result = np.full(Y.shape[1], np.nan, np.float32)
+    result[take] = total.mae
+    return result

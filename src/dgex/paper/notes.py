@@ -49,18 +49,18 @@ _GENERATOR = {
 
 def caveats(study: Study) -> list[str]:
     """Other data than the paper's, what was cut, what is missing."""
-    found = [*_of_the_data(study), *_cut(study)]
+    notes = [*_of_the_data(study), *_cut(study)]
     missing = study.results.missing
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
-        found.append(f"Not measured yet: {', '.join(missing[:_LISTED])}{more}.")
+        notes.append(f"Not measured yet: {', '.join(missing[:_LISTED])}{more}.")
     if CMAP in {label for platform in study.data.platforms for label in study.results.methods(platform)}:
-        found.append(
+        notes.append(
             f"{CMAP} are the weights that LINCS infers with, applied to log2 values; landmark genes that these data "
             "lack are held at their training mean, and only target genes that the weights have are counted. Models "
             "trained here gain from standardising each set by its own statistics; these weights do not."
         )
-    return found
+    return notes
 
 
 def _of_the_data(study: Study) -> list[str]:
@@ -95,8 +95,8 @@ def _cut(study: Study) -> list[str]:
         if found < 0.98 * theirs
     ]
     parts = [f"Networks: {'; '.join(cut)}." if cut else "", f"Data: {'; '.join(sizes)}." if sizes else ""]
-    told = " ".join(part for part in parts if part)
-    return [f"Not as in the paper. {told}"] if told else []
+    text = " ".join(part for part in parts if part)
+    return [f"Not as in the paper. {text}"] if text else []
 
 
 def order_words(results: Results, platform: Platform) -> str:
@@ -138,8 +138,10 @@ def data_table(study: Study) -> pd.DataFrame:
     for platform in study.data.platforms:
         rows[platform.name] = f"selected on {platform.va}, tested on {platform.te}"
     if "duplicates" in record:
-        found = record["duplicates"]
-        rows["Near-duplicates"] = f"{found['dropped']:,} profiles dropped below a distance of {found['distance']:g}"
+        duplicates = record["duplicates"]
+        rows["Near-duplicates"] = (
+            f"{duplicates['dropped']:,} profiles dropped below a distance of {duplicates['distance']:g}"
+        )
     if "options" in record:
         options = record["options"]
         named = ("quantile", "ties", "standardize", "split", "group", "seed")
@@ -180,5 +182,5 @@ def _words(value: Any) -> str:
 
 def hardware_table(study: Study) -> pd.DataFrame:
     """Seconds of every stage, and the machine."""
-    held = read_json(study.folder / TIMES)
-    return pd.DataFrame([{"stage": stage, **facts} for stage, facts in held.items() if isinstance(facts, dict)])
+    times = read_json(study.folder / TIMES)
+    return pd.DataFrame([{"stage": stage, **facts} for stage, facts in times.items() if isinstance(facts, dict)])

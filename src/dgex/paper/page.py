@@ -154,8 +154,8 @@ def _counterpart(results: Results, platform: Platform) -> str:
     pairs = counterparts(results, table(platform.published))
     if all(ours == theirs for ours, theirs in pairs.items()):
         return ""
-    told = ", ".join(f"{theirs:,} beside {ours:,}" for ours, theirs in pairs.items())
-    return f" The networks have other sizes than the paper's: its hidden units of the same rank stand there, {told}."
+    sizes = ", ".join(f"{theirs:,} beside {ours:,}" for ours, theirs in pairs.items())
+    return f" The networks have other sizes than the paper's: its hidden units of the same rank stand there, {sizes}."
 
 
 def _every_dropout(page: Page, results: Results) -> None:

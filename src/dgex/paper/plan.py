@@ -171,14 +171,14 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     base = SCALES[scale]
     if given.get("data", base.data) != "simulated":
         base = replace(base, **(_REAL if scale == "demo" else {name: _REAL[name] for name in _SIMULATED}))
-    found = replace(base, **given)
-    wrong = [name for name in found.methods if name not in labels()]
+    resolved = replace(base, **given)
+    wrong = [name for name in resolved.methods if name not in labels()]
     if wrong:
         raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(labels())}")
-    if "ols" not in found.methods:
+    if "ols" not in resolved.methods:
         raise SettingsError("every table compares with linear regression: ols must be among the methods")
-    found.members()  # refuses axes that no grid takes, before any work
-    return found
+    resolved.members()  # refuses axes that no grid takes, before any work
+    return resolved
 
 
 def _checked(name: str, value: Any) -> Any:

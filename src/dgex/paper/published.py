@@ -63,7 +63,7 @@ def _numbers() -> dict[str, Number]:
 
 @cache
 def _tables() -> dict[str, Table]:
-    found = {}
+    tables = {}
     for test, entry in tomllib.loads(_FILE.read_text("utf-8"))["table"].items():
         methods = {name: (error, sd) for name, (error, sd) in entry["methods"].items()}
         networks = {
@@ -71,5 +71,5 @@ def _tables() -> dict[str, Table]:
             for layers, row in entry["networks"].items()
             for units, (error, sd) in row.items()
         }
-        found[test] = Table(test, entry["place"], entry["dropout"], methods, networks)
-    return found
+        tables[test] = Table(test, entry["place"], entry["dropout"], methods, networks)
+    return tables

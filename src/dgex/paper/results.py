@@ -71,12 +71,12 @@ class Results:
     @cached_property
     def networks(self) -> dict[str, tuple[Member, Measured]]:
         """The measured networks of the grid by name, in the order of the axes; diverged ones are left out."""
-        found = {}
+        networks = {}
         for member in self.plan.members():
             measured = self._read(member.name)
             if measured is not None and measured.errors:
-                found[member.name] = member, measured
-        return found
+                networks[member.name] = member, measured
+        return networks
 
     @cached_property
     def diverged(self) -> list[str]:
@@ -115,13 +115,13 @@ class Results:
             if platform in platforms
         }
         named = {TRIVIAL: MEAN, **{label: names[label] for label in known.values() if label in names}, CMAP: "cmap"}
-        found = {label: self._read(name) for label, name in named.items()}
-        return {label: measured for label, measured in found.items() if measured is not None}
+        methods = {label: self._read(name) for label, name in named.items()}
+        return {label: measured for label, measured in methods.items() if measured is not None}
 
     def halves(self, name: str) -> Measured | None:
         """The network `name` trained as two networks of half the target genes."""
-        found = self._read(halves_name(name))
-        return found if found is not None and found.errors else None
+        halves = self._read(halves_name(name))
+        return halves if halves is not None and halves.errors else None
 
     def label(self, name: str) -> str:
         """What the paper would call a network of the grid: D-GEX-10%-9000×3."""
@@ -157,14 +157,14 @@ class Results:
 
     def rows(self, platform: Platform) -> list[Row]:
         """Every method of a platform: the baselines, the selected network, and the same one in halves."""
-        found = [self.row(label, measured, platform) for label, measured in self.methods(platform).items()]
+        rows = [self.row(label, measured, platform) for label, measured in self.methods(platform).items()]
         name = self.selected(platform)
         if name is not None:
-            found.append(self.row(self.label(name), self.networks[name][1], platform))
+            rows.append(self.row(self.label(name), self.networks[name][1], platform))
             halves = self.halves(name)
             if halves is not None:
-                found.append(self.row(f"{self.label(name)}, in halves", halves, platform))
-        return found
+                rows.append(self.row(f"{self.label(name)}, in halves", halves, platform))
+        return rows
 
     def table(self, platform: Platform) -> pd.DataFrame:
         """The rows of a platform as a frame.

@@ -34,15 +34,15 @@ __all__ = ["STAGES", "run_stages"]
 
 
 def _data(study: Study) -> None:
-    found = open_described(study.folder, study.plan)
-    if found is None:
-        found = make_data(study.folder, study.plan)
+    described = open_described(study.folder, study.plan)
+    if described is None:
+        described = make_data(study.folder, study.plan)
     else:
         note("dataset: done before")
-        if found.path.exists():  # small results suffice for the page
-            check_same(found)
-    if study.plan.l1000 and found.path.exists() and Path(study.plan.l1000).exists():
-        check_panel(found, Path(study.plan.l1000))
+        if described.path.exists():  # small results suffice for the page
+            check_same(described)
+    if study.plan.l1000 and described.path.exists() and Path(study.plan.l1000).exists():
+        check_panel(described, Path(study.plan.l1000))
 
 
 def _baselines(study: Study) -> None:
@@ -69,10 +69,10 @@ def _cmap(study: Study) -> None:
     model: Estimator = (
         load(weights) if weights.is_dir() else convert_weights(weights, genes=_table(study), data=data.path)
     )
-    found = evaluate({"cmap": model}, data.path, split=data.sets, spearman=False).per_gene
+    per_gene = evaluate({"cmap": model}, data.path, split=data.sets, spearman=False).per_gene
     errors = {}
     for name in data.sets:
-        rows = found[(found["split"] == name) & (found["model"] == "cmap")]
+        rows = per_gene[(per_gene["split"] == name) & (per_gene["model"] == "cmap")]
         errors[name] = rows.set_index("gene")["mae"].reindex(data.genes).to_numpy(np.float32)
     facts = {"method": "cmap", "settings": {}, "seconds": time.perf_counter() - began, "weights": weights.name}
     Measured("cmap", facts, errors).save(study.folder / MEASURED)
@@ -198,20 +198,20 @@ def run_stages(study: Study, names: Sequence[str]) -> None:
 
 def _made(folder: Path) -> list[tuple[str, int]]:
     """Everything in the folder of a study with its time of change: tells whether a stage did anything."""
-    found = []
+    files = []
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # a checkpoint that is being replaced
-            found.append((str(path), path.stat().st_mtime_ns))
-    return sorted(found)
+            files.append((str(path), path.stat().st_mtime_ns))
+    return sorted(files)
 
 
 def _remember(folder: Path, stage: str, seconds: float) -> None:
     """Add to the seconds of a stage: one that was cut short and went on has taken both."""
-    held = read_json(folder / TIMES)
-    before = held.get(stage)
+    times = read_json(folder / TIMES)
+    before = times.get(stage)
     spent = float(before.get("seconds", 0.0)) if isinstance(before, dict) else 0.0
-    held[stage] = {"seconds": round(spent + seconds, 1), **_hardware()}
-    json_dump(held, folder / TIMES)
+    times[stage] = {"seconds": round(spent + seconds, 1), **_hardware()}
+    json_dump(times, folder / TIMES)
 
 
 def _hardware() -> dict[str, Any]:

@@ -34,10 +34,10 @@ class Study:
     @property
     def data(self) -> Described:
         """The dataset; made by the first stage."""
-        found = open_described(self.folder, self.plan)
-        if found is None:
+        described = open_described(self.folder, self.plan)
+        if described is None:
             raise FileError(f"{self.folder} has no dataset yet; the stage data makes it")
-        return found
+        return described
 
     @property
     def results(self) -> Results:
@@ -59,7 +59,7 @@ def interpretation_folder(study: Study, platform: Platform, name: str) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """What a JSON file of ours holds; nothing where there is none, or where it is damaged and made again."""
     try:
-        held = json.loads(path.read_text("utf-8"))
+        stored = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return stored if isinstance(stored, dict) else {}

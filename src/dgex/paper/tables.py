@@ -148,7 +148,7 @@ def comparison(results: Results) -> pd.DataFrame:
 
 def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str) -> list[tuple[str, str, str, str]]:
     gain = float(relative_improvement(ours.mean(dtype=float), theirs.mean(dtype=float)))
-    found = []
+    rows = []
     for what, words, value in (
         ("improvement", "relative improvement over", gain),
         ("better", "share of genes better than", share_better(ours, theirs)),
@@ -162,8 +162,8 @@ def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str
             stated = f"{1 - _least(published) / published.methods[base][0]:.2%}"
             place = f"computed from {published.place}"
         measured = f"{value:.2%}".replace("-", "−")
-        found.append((f"{platform.te}: {words} {base}", stated, measured, place))
-    return found
+        rows.append((f"{platform.te}: {words} {base}", stated, measured, place))
+    return rows
 
 
 def _penalized(platform: Platform, methods: Mapping[str, Measured], label: str) -> list[tuple[str, str, str, str]]:

@@ -137,17 +137,17 @@ def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
 def _match(source: Source, wanted: pd.DataFrame) -> GeneColumns:
     match = match_genes(wanted, source.var)
     landmark = (wanted["role"] == "landmark").to_numpy()
-    found = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
-    source.facts |= {"matched_by": match.matched_by, **{f"{role}s_found": count for role, count in found.items()}}
+    counts = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
+    source.facts |= {"matched_by": match.matched_by, **{f"{role}s_found": count for role, count in counts.items()}}
     shape = f"{source.shape[0]:,} profiles x {source.shape[1]:,} {source.facts['ids']} ids"
     note(
-        f"{source.label}: {shape}, {source.facts['platform']}, {source.scale}; found {found['landmark']:,} of "
-        f"{int(landmark.sum()):,} landmark and {found['target']:,} of {int((~landmark).sum()):,} target genes by "
+        f"{source.label}: {shape}, {source.facts['platform']}, {source.scale}; found {counts['landmark']:,} of "
+        f"{int(landmark.sum()):,} landmark and {counts['target']:,} of {int((~landmark).sum()):,} target genes by "
         f"{match.matched_by}"
     )
     if match.ambiguous:
         note(f"{source.label}: {match.ambiguous:,} probes that name several genes are left out")
-    if 0 < sum(found.values()) < 0.5 * len(wanted):
+    if 0 < sum(counts.values()) < 0.5 * len(wanted):
         warn(f"{source.label} has less than half of the genes; genes that one input lacks are left out of the dataset")
     return match
 
@@ -246,11 +246,11 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
                 places.append(np.arange(before, before + source.shape[0]))
                 at += source.shape[0]
             before += source.shape[0]
-    found = near_duplicates(X, distance, method=method, seed=seed)
+    duplicates = near_duplicates(X, distance, method=method, seed=seed)
     all_places = np.concatenate(places)
     keep = np.ones(before, dtype=bool)
-    keep[all_places] = found.keep
-    return Duplicates(keep, all_places[found.pairs])
+    keep[all_places] = duplicates.keep
+    return Duplicates(keep, all_places[duplicates.pairs])
 
 
 def _block_rows(columns: int) -> int:

@@ -185,7 +185,7 @@ def close_pairs(
     starts = np.arange(0, len(rows), block)
     low, high = along[starts], along[np.minimum(starts + block, len(rows)) - 1]
     reach = distance + 1e-3 * float(np.abs(along).max())  # the float32 projections are far better than this
-    found = []
+    close_pairs = []
     for first, start in enumerate(starts):
         mine = rows[start : start + block]
         left = _with_norms(fetch(mine), centre)
@@ -195,8 +195,8 @@ def close_pairs(
             theirs = rows[starts[second] : starts[second] + block]
             right = left if first == second else _with_norms(fetch(theirs), centre)
             i, j = _below(left, right, distance, fetch, mine, theirs, first == second)
-            found.append(np.stack([mine[i], theirs[j]], axis=1))
-    pairs = np.sort(np.concatenate(found).astype(np.int64), axis=1)
+            close_pairs.append(np.stack([mine[i], theirs[j]], axis=1))
+    pairs = np.sort(np.concatenate(close_pairs).astype(np.int64), axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 

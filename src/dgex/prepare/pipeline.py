@@ -24,7 +24,7 @@ from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (
     Options,
-    Work,
+    Preparation,
     drop_near_duplicates,
     normalize_quantiles,
     split_work,
@@ -193,15 +193,15 @@ def _check_target(output: str | os.PathLike[str], overwrite: bool) -> None:
 
 def _read(
     sources: list[Source], table: GeneTable | None, options: Options
-) -> tuple[Work, duplicating.Duplicates | None]:
+) -> tuple[Preparation, duplicating.Duplicates | None]:
     plan = plan_genes(sources, table, options.same_gene)
     obs = sample_table(sources)
     for source in sources:
         mixed = source.set_name is None and "set" in source.obs
-        held = texts(source.obs["set"]).unique().tolist() if mixed else []
-        if len(held) > 1:
+        sets = texts(source.obs["set"]).unique().tolist() if mixed else []
+        if len(sets) > 1:
             warn(
-                f"{source.label} holds {len(held)} sets ({first(held, 4)}), which are mixed and split together; write "
+                f"{source.label} holds {len(sets)} sets ({first(sets, 4)}), which are mixed and split together; write "
                 "each to a file of its own and give it as NAME=FILE to keep it apart"
             )
     for column in ("split", "set"):
@@ -230,7 +230,7 @@ def _read(
         "standardize": options.standardize,
         "units": _units(sources, linear),
     }
-    return Work(X, obs, plan.var, linear, record, {}), duplicates
+    return Preparation(X, obs, plan.var, linear, record, {}), duplicates
 
 
 def _units(sources: list[Source], linear: np.ndarray) -> str:
@@ -247,8 +247,8 @@ def _need_group(obs: pd.DataFrame, sources: list[Source], options: Options) -> N
         return
     lacking = [source.label for source in sources if source.set_name is None and options.group not in source.obs]
     if options.group not in obs or lacking:
-        found = [str(column) for column in obs.columns if column not in ("split", "set", "platform", "input")]
+        columns = [str(column) for column in obs.columns if column not in ("split", "set", "platform", "input")]
         raise DataError(
             f"no column {options.group!r} in obs of {first(lacking or [source.label for source in sources])} to split "
-            f"by; found {first(found) or 'no columns'}"
+            f"by; found {first(columns) or 'no columns'}"
         )

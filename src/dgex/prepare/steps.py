@@ -23,7 +23,7 @@ from dgex.progress import note, warn
 
 __all__ = [
     "Options",
-    "Work",
+    "Preparation",
     "drop_near_duplicates",
     "normalize_quantiles",
     "split_work",
@@ -77,7 +77,7 @@ _RANKS = {"average": "average", "floor": "floored average", "dense": "dense"}
 
 
 @dataclass
-class Work:
+class Preparation:
     """The dataset in the making."""
 
     X: np.ndarray
@@ -92,7 +92,7 @@ class Work:
         return np.flatnonzero((self.obs["split"] == "train").to_numpy())
 
 
-def drop_near_duplicates(work: Work, options: Options, found: duplicating.Duplicates | None = None) -> None:
+def drop_near_duplicates(work: Preparation, options: Options, found: duplicating.Duplicates | None = None) -> None:
     """Drop what was `found` already, or else look for it over the genes of the dataset."""
 
     def logged(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ def drop_near_duplicates(work: Work, options: Options, found: duplicating.Duplic
     work.obs, work.linear = work.obs[found.keep].copy(), work.linear[found.keep]
 
 
-def split_work(work: Work, options: Options) -> None:
+def split_work(work: Preparation, options: Options) -> None:
     given = work.obs["split"].to_numpy(dtype=object).copy()
     drawn = np.flatnonzero(given == "")
     if len(drawn):
@@ -156,7 +156,7 @@ def split_work(work: Work, options: Options) -> None:
     note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
 
 
-def treat_constant(work: Work, options: Options) -> None:
+def treat_constant(work: Preparation, options: Options) -> None:
     """Genes that are constant over the training samples teach nothing, and have no scale."""
     constant = gene_statistics(work.X, work.train).constant
     work.record["genes"]["constant"] = work.record["genes"].get("constant", 0) + int(constant.sum())
@@ -182,7 +182,7 @@ def treat_constant(work: Work, options: Options) -> None:
         raise DataError(f"{what} constant over the training samples: {first(names)}; constant='drop' leaves them out")
 
 
-def normalize_quantiles(work: Work, options: Options) -> None:
+def normalize_quantiles(work: Preparation, options: Options) -> None:
     # A model treats a new profile by the mode: average ranks under a name of their own.
     mode = "average" if options.quantile == "paper" and options.ties == "average" else options.quantile
     platform = work.obs["platform"].to_numpy(dtype=object)
@@ -250,7 +250,7 @@ def _warn_of_ties(
         )
 
 
-def standardize_sets(work: Work, options: Options) -> None:
+def standardize_sets(work: Preparation, options: Options) -> None:
     sets = work.obs["set"].to_numpy(dtype=object)
     everything = np.arange(len(work.X))
     if options.standardize == "inductive":
@@ -273,7 +273,7 @@ def standardize_sets(work: Work, options: Options) -> None:
         note(f"standardised each set by its own profiles: {sizes}")
 
 
-def _own(work: Work, rows: np.ndarray, name: str) -> tuple[GeneStatistics, np.ndarray]:
+def _own(work: Preparation, rows: np.ndarray, name: str) -> tuple[GeneStatistics, np.ndarray]:
     if len(rows) < 2:
         raise DataError(f"the set {name} has 1 profile, and no statistics of its own; at least 2 are needed")
     return gene_statistics(work.X, rows), rows

@@ -128,31 +128,31 @@ class Comparison:
 
     def figures(self) -> dict[str, Figure]:
         """Every figure by its file name, without suffix: densities and scatters a split, learning curves once."""
-        found: dict[str, Figure] = {}
+        figures: dict[str, Figure] = {}
         grey = [self.trivial] if self.trivial else []
         suffix = f" ({self.unit})" if self.unit else ""
         colours = self._colours()
         for split in self.splits:
             errors = self._values(split, "mae")
-            found[f"error-density-{file_name(split)}"] = density(
+            figures[f"error-density-{file_name(split)}"] = density(
                 errors, f"Mean absolute error of a gene{suffix}", f"Errors on {split}", grey=grey
             )
             correlations = {
                 n: values for n, values in self._values(split, "pearson").items() if np.isfinite(values).any()
             }
             if correlations:
-                found[f"pearson-density-{file_name(split)}"] = density(
+                figures[f"pearson-density-{file_name(split)}"] = density(
                     correlations, "Pearson correlation of a gene", f"Correlations on {split}"
                 )
             for name in self._compared():
-                found[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
+                figures[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
                     errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=colours[name]
                 )
         for name, history in self.histories.items():
             curves = _curves(history)
             if len(history) > 1 and curves:
-                found[f"learning-{file_name(name)}"] = learning_curves(curves, title=f"Training of {name}")
-        return found
+                figures[f"learning-{file_name(name)}"] = learning_curves(curves, title=f"Training of {name}")
+        return figures
 
     def _colours(self) -> dict[str, str]:
         """One colour a model in every figure: the order in which `density` hands them out."""
@@ -284,5 +284,5 @@ def _caption(name: str, figure: Figure) -> str:
         "errors": "every dot is a target gene, above the diagonal where the error is smaller.",
         "learning": "overall error after every epoch; the dot marks the best.",
     }
-    told = next((text for kind, text in rest.items() if name.startswith(f"{kind}-")), "")
-    return f"{title}: {told}" if told else title
+    caption = next((text for kind, text in rest.items() if name.startswith(f"{kind}-")), "")
+    return f"{title}: {caption}" if caption else title

@@ -226,7 +226,7 @@ def test_ctrl_c_in_the_first_epoch_ends_all() -> None:
 
 
 def interrupted_at_once(group: Group) -> Result:
-    return run(group, step=lambda group, number: signal.raise_signal(signal.SIGINT) if group.first else None)
+    return run(group, step=lambda group, number: signal.raise_signal(signal.SIGINT) if group.leads else None)
 
 
 def test_a_loss_that_is_nan_on_one_rank_stops_all(caplog: pytest.LogCaptureFixture) -> None:
@@ -280,7 +280,7 @@ def test_sigterm_is_an_error_of_one_line() -> None:
 
 
 def terminated(group: Group) -> Result:
-    return run(group, step=lambda group, number: signal.raise_signal(signal.SIGTERM) if group.first else None)
+    return run(group, step=lambda group, number: signal.raise_signal(signal.SIGTERM) if group.leads else None)
 
 
 def test_a_process_that_cannot_raise_ends_on_sigterm_all_the_same() -> None:

@@ -152,10 +152,10 @@ def _finished(folder: Path, source: Source, file: SourceFile) -> bool:
 
 
 def _check(path: Path, recorded: str) -> None:
-    found = digest(path).sha256
-    if found != recorded:
+    computed = digest(path).sha256
+    if computed != recorded:
         raise DataError(
-            f"{path} changed since it was downloaded: its SHA-256 is {found}, recorded is {recorded}; "
+            f"{path} changed since it was downloaded: its SHA-256 is {computed}, recorded is {recorded}; "
             "remove it to download it again"
         )
 
@@ -222,15 +222,15 @@ def _published(folder: Path, source: Source, patience: Patience | None) -> dict[
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DamagedError(f"{address} is no list of checksums: {error}") from error
     kinds = {digits: kind for kind, digits in DIGESTS.items()}
-    found = {}
+    paths = {}
     for line in text.splitlines():
         match = re.fullmatch(r"\s*([0-9a-fA-F]+)\s+\*?(?:.*/)?([^/]+?)\s*", line)
         if match and len(match[1]) in kinds:
-            found[match[2]] = f"{kinds[len(match[1])]}:{match[1].lower()}"
+            paths[match[2]] = f"{kinds[len(match[1])]}:{match[1].lower()}"
     for file in source.files.values():
-        if file.served not in found:
+        if file.served not in paths:
             progress.warn(f"{address} lists no checksum of {file.served}")
-    return found
+    return paths
 
 
 def _partial(folder: Path, file: SourceFile) -> Path:

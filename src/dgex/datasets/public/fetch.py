@@ -136,8 +136,8 @@ def fetch(address: str, partial: Path, size: int | None = None, patience: Patien
                 if failures > patience.retries or wait > LONGEST:
                     asked = f", and asks to wait {wait:,.0f} s" if wait > LONGEST else f", {failures} times"
                     have = _so_far(address, partial)[0]
-                    kept = f"; {size_text(have)} are kept, and the same command goes on from there" if have else ""
-                    raise FileError(f"cannot fetch {address}: {broken}{asked}{kept}") from broken
+                    advice = f"; {size_text(have)} are kept, and the same command goes on from there" if have else ""
+                    raise FileError(f"cannot fetch {address}: {broken}{asked}{advice}") from broken
                 progress.note(f"{partial.name.removesuffix('.partial')}: {broken}; trying again in {wait:.0f} s")
                 patience.sleep(wait)
 
@@ -330,10 +330,10 @@ def _content_length(headers: Message) -> int | None:
 
 def _range(headers: Message) -> tuple[int | None, int | None]:
     """First byte and length of the whole file, of "bytes 5-9/10" or "bytes */10"."""
-    found = re.fullmatch(r"bytes\s+(?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)", headers.get("Content-Range", ""))
-    if not found:
+    match = re.fullmatch(r"bytes\s+(?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)", headers.get("Content-Range", ""))
+    if not match:
         return None, None
-    begin, total = found.groups()
+    begin, total = match.groups()
     return (None if begin is None else int(begin)), (None if total == "*" else int(total))
 
 

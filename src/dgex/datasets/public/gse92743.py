@@ -100,14 +100,14 @@ def prepare_gse92743(
     """
     if not 0 < validation_share < 1:
         raise SettingsError(f"validation_share is {validation_share!r}; accepted: above 0 and below 1")
-    found = find_files(files, FILES)
-    check_output(output, overwrite, inputs=list(found.values()))
-    table = _gene_table(found["genes"])
+    paths = find_files(files, FILES)
+    check_output(output, overwrite, inputs=list(paths.values()))
+    table = _gene_table(paths["genes"])
     parent = Path(output).resolve().parent
     with tempfile.TemporaryDirectory(prefix=f".{Path(output).name}.", dir=parent) as folder:
-        sets = _write_sets(found, table, Path(folder), validation_share, seed)
+        sets = _write_sets(paths, table, Path(folder), validation_share, seed)
         prepare(
-            [found["arrays"], *(f"{name}={path}" for name, path in sets.items())],
+            [paths["arrays"], *(f"{name}={path}" for name, path in sets.items())],
             output,
             genes=table,
             dedup=dedup,
@@ -234,17 +234,17 @@ def _donors(rnaseq: io.ExpressionFile, samples: pd.DataFrame) -> list[str]:
     described = samples.drop_duplicates(key).set_index(key).reindex(ids) if key is not None else pd.DataFrame(index=ids)
     named = [c for c in described.columns if any(word in str(c).lower() for word in _DONOR_COLUMNS)]
     donors = described[named[0]].fillna("") if named else pd.Series("", index=ids)
-    found = [donor or next(iter(_DONOR.findall(str(name))), "") for donor, name in zip(donors, ids)]
+    donor_names = [donor or next(iter(_DONOR.findall(str(name))), "") for donor, name in zip(donors, ids)]
     for column in described.columns:  # ids of samples may stand in any other column
-        if all(found):
+        if all(donor_names):
             break
         texts = described[column].fillna("")
-        found = [donor or next(iter(_DONOR.findall(text)), "") for donor, text in zip(found, texts)]
-    if not all(found):
-        lacking = [name for name, donor in zip(ids, found) if not donor]
+        donor_names = [donor or next(iter(_DONOR.findall(text)), "") for donor, text in zip(donor_names, texts)]
+    if not all(donor_names):
+        lacking = [name for name, donor in zip(ids, donor_names) if not donor]
         raise DataError(
             f"{len(lacking):,} of {len(ids):,} GTEx samples have no donor, such as {first(lacking, 3)}: looked for a "
             f"column of inst_info with {' or '.join(_DONOR_COLUMNS)} in its name and for ids like GTEX-1117F; found "
             f"columns {first(samples.columns)}"
         )
-    return found
+    return donor_names

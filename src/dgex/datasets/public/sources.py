@@ -90,7 +90,7 @@ def sources(manifest: str | os.PathLike[str] | None = None) -> dict[str, Source]
     SettingsError
         `manifest` has another layout than that of `sources.toml`.
     """
-    found = _parse((package_files("dgex.datasets.public") / "sources.toml").read_text("utf-8"), "sources.toml")
+    parsed = _parse((package_files("dgex.datasets.public") / "sources.toml").read_text("utf-8"), "sources.toml")
     if manifest is not None:
         try:
             text = Path(manifest).read_text("utf-8")
@@ -98,8 +98,8 @@ def sources(manifest: str | os.PathLike[str] | None = None) -> dict[str, Source]
             raise FileError(f"cannot read the manifest {os.fspath(manifest)}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise FileError(f"{os.fspath(manifest)} is no TOML file: {error}") from error
-        found |= _parse(text, os.fspath(manifest))
-    return found
+        parsed |= _parse(text, os.fspath(manifest))
+    return parsed
 
 
 def find(name: str, manifest: str | os.PathLike[str] | None = None, base: str | None = None) -> Source:

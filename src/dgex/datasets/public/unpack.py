@@ -105,9 +105,9 @@ def settle(
             while _block(source, name):  # what is not unpacked is only digested
                 pass
         came = Content(source.size, source.digests["sha256"].hexdigest())
-        found = source.digests[kind].hexdigest()
-        if expected and found != expected:
-            raise DamagedError(f"{name}: its {kind} is {found}, published is {expected}")
+        computed = source.digests[kind].hexdigest()
+        if expected and computed != expected:
+            raise DamagedError(f"{name}: its {kind} is {computed}, published is {expected}")
     except BaseException:
         if output is not None:
             output.unlink(missing_ok=True)

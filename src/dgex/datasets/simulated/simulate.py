@@ -152,15 +152,15 @@ def simulate(
 
 def _reblock(chunks: Iterator[Array], block: int) -> Iterator[Array]:
     """Join and cut chunks into blocks of exactly `block` rows, the last one aside."""
-    held: list[Array] = []
+    blocks: list[Array] = []
     rows = 0
     for chunk in chunks:
         while rows + len(chunk) >= block:
             take = block - rows
-            yield np.concatenate([*held, chunk[:take]])
-            held, rows, chunk = [], 0, chunk[take:]
+            yield np.concatenate([*blocks, chunk[:take]])
+            blocks, rows, chunk = [], 0, chunk[take:]
         if len(chunk):
-            held.append(chunk)
+            blocks.append(chunk)
             rows += len(chunk)
-    if held:
-        yield np.concatenate(held)
+    if blocks:
+        yield np.concatenate(blocks)

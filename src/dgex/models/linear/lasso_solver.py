@@ -161,13 +161,15 @@ class LassoSolver:
             part = slice(at, min(at + CHUNK, targets))
             xy, yy = cross(part) / self._unit, squares[part]
             warm = None if start is None else start[part].T * self._unit
-            found = self._chunk(xy, yy, penalty, tol, step, warm, np.float32)
-            gap[part] = relative_gap(self._gram, xy, yy, found.astype(np.float64), penalty)
+            solution = self._chunk(xy, yy, penalty, tol, step, warm, np.float32)
+            gap[part] = relative_gap(self._gram, xy, yy, solution.astype(np.float64), penalty)
             late = np.flatnonzero(gap[part] > tol)
             if len(late):  # what float32 cannot reach
-                found[:, late] = self._chunk(xy[:, late], yy[late], penalty, tol, step, found[:, late], np.float64)
-                gap[part] = relative_gap(self._gram, xy, yy, found.astype(np.float64), penalty)
-            coef[part] = (found / self._unit).T
+                solution[:, late] = self._chunk(
+                    xy[:, late], yy[late], penalty, tol, step, solution[:, late], np.float64
+                )
+                gap[part] = relative_gap(self._gram, xy, yy, solution.astype(np.float64), penalty)
+            coef[part] = (solution / self._unit).T
 
         with workers(self._threads) as run:
             step = self._step(run, cross, squares, penalty, tol)

@@ -17,7 +17,7 @@ from dgex.training.learners.prediction import Predictor
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 from dgex.training.processes.group import Group, join
-from dgex.training.run.parts import Files, Part, train_parts
+from dgex.training.run.parts import Part, RunFiles, train_parts
 
 __all__ = ["DGEX"]
 
@@ -340,15 +340,15 @@ class DGEX(Estimator):
         """What predicts a part with the weights kept for `best`, held for the next block."""
         epoch, device = self.parts_[at].best[best]["epoch"], pick_device(self.device)
         key = (epoch, str(device), self.precision)
-        held = self._predictors.get(at)
-        if held is None or held[0] != key:
+        cached = self._predictors.get(at)
+        if cached is None or cached[0] != key:
             weights = self._weights_of(self.parts_[at], epoch)
             self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
-            held = self._predictors[at] = (key, Predictor(weights, device, self.precision))
-        return held[1]
+            cached = self._predictors[at] = (key, Predictor(weights, device, self.precision))
+        return cached[1]
 
 
-def _files(options: dict[str, Any]) -> Files:
+def _files(options: dict[str, Any]) -> RunFiles:
     if options.get("resume") and options.get("checkpoint_dir") is None:
         raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
-    return Files(**options)
+    return RunFiles(**options)

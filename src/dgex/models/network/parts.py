@@ -31,11 +31,11 @@ def best_of(parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
         return parts[0].best
     best = {}
     for name in parts[0].best:
-        kept = [part.best[name] for part in parts]
+        entries = [part.best[name] for part in parts]
         error, sd = None, None
-        if kept[0]["error"] is not None:
-            error, sd = overall([len(part.targets) for part in parts], [(k["error"], k["sd"]) for k in kept])
-        best[name] = {"epoch": [k["epoch"] for k in kept], "error": error, "sd": sd}
+        if entries[0]["error"] is not None:
+            error, sd = overall([len(part.targets) for part in parts], [(k["error"], k["sd"]) for k in entries])
+        best[name] = {"epoch": [k["epoch"] for k in entries], "error": error, "sd": sd}
     return best
 
 

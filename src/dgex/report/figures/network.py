@@ -106,15 +106,15 @@ def weight_map(
     else:
         groups = [[(inputs, 0.0, 1.0), (outputs, 2.0, 1.0)]]
         levels = [(0.0, "Landmark genes", sizes[0]), (1.0, "Hidden units", sizes[1]), (2.0, "Target genes", sizes[2])]
-    found = dict.fromkeys((level for level, _, _ in levels), 0)
+    counts = dict.fromkeys((level for level, _, _ in levels), 0)
     with house_style():
         figure, axes = new_figure((6.6, 5.6 if deep else 4.9))
         for group in groups:
             shown = [part for part in group if len(part[0])]
             if shown:
-                found |= _draw_group(axes, shown, hubs)
+                counts |= _draw_group(axes, shown, hubs)
         for level, name, size in levels:
-            text = f"{name}\n{found[level]:,} of {size:,}"
+            text = f"{name}\n{counts[level]:,} of {size:,}"
             axes.text(-0.03, level, text, ha="right", va="center", fontsize=10, linespacing=1.3)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.05, levels[-1][0] + 0.05))
         axes.set_axis_off()

@@ -154,8 +154,8 @@ def architecture(landmarks: int, hidden: Sequence[int], targets: int, parts: int
         If a layer has no unit, no hidden layer is given, or there are more parts than targets.
     """
     if not hidden or min(landmarks, *hidden, parts) < 1 or targets < parts:
-        found = f"{landmarks} landmarks, hidden {list(hidden)}, {targets} targets in {parts} parts"
-        raise DataError(f"a network needs a unit in every layer and a target in every part; found {found}")
+        caption = f"{landmarks} landmarks, hidden {list(hidden)}, {targets} targets in {parts} parts"
+        raise DataError(f"a network needs a unit in every layer and a target in every part; found {caption}")
     layers = [("Landmark\ngenes", landmarks, SHADE)]
     layers += [
         (f"Hidden\nlayer {at + 1}" if len(hidden) > 1 else "Hidden\nlayer", n, PALETTE[0])
@@ -238,15 +238,15 @@ def _label_ends(axes: Any, labels: Sequence[_Label]) -> None:
 
 
 def _clean(curves: Mapping[str, Curve]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    found = {}
+    figures = {}
     for name, (epochs, errors) in curves.items():
         x, y = np.asarray(epochs, np.float64), np.asarray(errors, np.float64)
         if x.shape != y.shape:
             raise DataError(f"the curve of {name!r} needs one error an epoch; found {x.size} epochs, {y.size} errors")
         fits = np.isfinite(x) & np.isfinite(y)
         if fits.any():
-            found[name] = (x[fits], y[fits])
-    return found
+            figures[name] = (x[fits], y[fits])
+    return figures
 
 
 def _range(curves: Sequence[np.ndarray], levels: Sequence[float]) -> tuple[float, float]:

@@ -49,8 +49,8 @@ def matrix_table(
 ) -> str:
     """The head and body of the table that `Page.add_matrix` adds."""
     if len(cells) != len(rows) or any(len(line) != len(columns) for line in cells):
-        found = f"{len(cells)} rows of {sorted({len(line) for line in cells})} cells"
-        raise DataError(f"a table of {len(rows)} rows and {len(columns)} columns needs as many cells; found {found}")
+        sizes = f"{len(cells)} rows of {sorted({len(line) for line in cells})} cells"
+        raise DataError(f"a table of {len(rows)} rows and {len(columns)} columns needs as many cells; found {sizes}")
     names = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
     first = f'<th scope="col"{" rowspan=2" if over else ""}>{escape(corner)}</th>'
     head = f"<tr>{first}{names}</tr>"
@@ -65,15 +65,15 @@ def matrix_table(
 
 def matrix_legend(cells: Sequence[Sequence[Cell | None]], paper: str, best: str, selected: str) -> str:
     """Explain the marks that occur, and no others."""
-    found = [cell for line in cells for cell in line if cell]
+    values = [cell for line in cells for cell in line if cell]
     parts = []
-    if any(_known(cell.spread) for cell in found):
+    if any(_known(cell.spread) for cell in values):
         parts.append("±: standard deviation over genes")
-    if any(_known(cell.published) for cell in found):
+    if any(_known(cell.published) for cell in values):
         parts.append(f"{escape(paper)}: as published")
-    if any(cell.best for cell in found):
+    if any(cell.best for cell in values):
         parts.append(f'<span class="best">shaded</span>: {escape(best)}')
-    if any(cell.selected for cell in found):
+    if any(cell.selected for cell in values):
         parts.append(f'<span class="sign" aria-hidden="true">◆</span> framed: {escape(selected)}')
     if any(not _known(cell.value) for line in cells for cell in [c or Cell() for c in line]):
         parts.append(f"{EMPTY}: not measured")

@@ -25,9 +25,9 @@ def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
 
     Inside `dgex.training.batches.shared.one_copy` a matrix named there is moved to a device once and shared.
     """
-    held = held_copy(array, torch.device(device))
-    if held is not None:
-        return held
+    copy = held_copy(array, torch.device(device))
+    if copy is not None:
+        return copy
     with warnings.catch_warnings():  # a read-only array (a memory map, say) is fine: it is only read
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array).to(device)

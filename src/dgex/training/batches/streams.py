@@ -177,17 +177,17 @@ class FromDisk(FromMemory):
 
     def order(self, epoch: int) -> np.ndarray:
         """Permutation of the profiles in `epoch`."""
-        found = []
+        parts = []
         for starts, mixed in self._plan(epoch):
             rows = [np.arange(start, min(start + self.block, self.profiles)) for start in starts]
-            found.append(np.concatenate(rows)[mixed])
-        return np.concatenate(found)
+            parts.append(np.concatenate(rows)[mixed])
+        return np.concatenate(parts)
 
     def rows(self, rows: Tensor) -> tuple[Tensor | Rows, Tensor | Rows]:
         """Landmark and target genes of the profiles `rows`, read once where they are few."""
-        found = super().rows(rows)
+        chosen = super().rows(rows)
         if len(rows) == self.profiles or len(rows) * 4 * (self.X.shape[1] + self.Y.shape[1]) > _HELD:
-            return found
+            return chosen
         index = rows.cpu().numpy()
         if self._kept is None or not np.array_equal(self._kept[0], index):
             X, Y = (gathered(matrix, index) for matrix in self._arrays)

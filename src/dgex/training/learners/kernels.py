@@ -121,9 +121,9 @@ def _activate(
             else:
                 draw = r3
             draw = draw & 0xFFFF if part < 4 else draw >> 16
-            kept = draw.to(tl.int32) < limit
-            value = tl.where(kept, value / keep, 0.0)
-            change = tl.where(kept, change / keep, 0.0)
+            alive = draw.to(tl.int32) < limit
+            value = tl.where(alive, value / keep, 0.0)
+            change = tl.where(alive, change / keep, 0.0)
         tl.store(z + at + offset, value.to(tl.bfloat16), mask=inside)
         if TRAINING:
             tl.store(slope + at + offset, change.to(tl.bfloat16), mask=inside)
@@ -151,9 +151,9 @@ def activate(
     """
     rows, width = z.shape
     block = min(256 if rows < 2048 else 512, triton.next_power_of_2(width // 8))
-    grid, kept = (rows, triton.cdiv(width // 8, block)), _kept(dropout)
+    grid, share = (rows, triton.cdiv(width // 8, block)), _kept(dropout)
     _activate[grid](
-        z, z if slope is None else slope, bias, state, layer, first_row, width, kept / 65536, kept,
+        z, z if slope is None else slope, bias, state, layer, first_row, width, share / 65536, share,
         DROPOUT=dropout > 0, TRAINING=slope is not None, BLOCK=block, num_warps=4,
     )  # fmt: skip
 

@@ -187,7 +187,7 @@ class MomentumStep:
         """Go on from this state, of rank 0; raises KeyError or RuntimeError where names or shapes do not fit."""
         for held, given in ((self.weights(), weights), (self._velocity, velocity)):
             for name, value in held.items():
-                if self.group.first:
+                if self.group.leads:
                     value.copy_(given[name])
                 self.group.broadcast_(value)
         self._products.refresh()

@@ -51,14 +51,14 @@ class Predictor:
     def __init__(self, weights: Mapping[str, np.ndarray], device: torch.device, precision: str = "auto") -> None:
         network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
         sizes = [network.weight(0).shape[1], *(len(network.bias(d)) for d in range(len(network.layers)))]
-        found = resolve(precision, device, sizes, predicting=True)
+        arithmetic = resolve(precision, device, sizes, predicting=True)
         on_cpu = device.type == "cpu"
-        if found == "bf16" and on_cpu:
+        if arithmetic == "bf16" and on_cpu:
             fits = agrees(network) if precision == "auto" else bf16_instructions()
-            found = "bf16" if fits else "float32"
-        self.device, self.precision, self.targets = device, found, sizes[-1]
-        self._block = _BLOCKS[found]
-        self._products = make_products(network, found) if on_cpu or found != "bf16" else None
+            arithmetic = "bf16" if fits else "float32"
+        self.device, self.precision, self.targets = device, arithmetic, sizes[-1]
+        self._block = _BLOCKS[arithmetic]
+        self._products = make_products(network, arithmetic) if on_cpu or arithmetic != "bf16" else None
         with on_device(device):
             self._forward = _on_cuda(network, self._products) if not on_cpu else None
         self._sizes, self._weights = sizes, sum(value.size for value in weights.values())

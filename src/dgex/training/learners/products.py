@@ -116,10 +116,10 @@ class Bf16Products(Products):
         weight, copy = self.network.weight(depth), self._copies[depth]
         gradient = torch.mm(self.factor(delta * -rate).t(), inputs, out=self._room(copy))
         for rows in _pieces(weight):
-            held = velocity[rows]
-            torch.add(gradient[rows], held, alpha=momentum, out=held)
+            part = velocity[rows]
+            torch.add(gradient[rows], part, alpha=momentum, out=part)
             if move:
-                copy[rows].copy_(weight[rows].add_(held))
+                copy[rows].copy_(weight[rows].add_(part))
 
     def move(self, depth: int, velocity: Tensor) -> None:
         super().move(depth, velocity)

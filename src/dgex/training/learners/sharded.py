@@ -80,13 +80,13 @@ class ShardedStep(MomentumStep):
         """Go on from the whole state that rank 0 gives; raises KeyError or RuntimeError where it does not fit."""
         for held, given in ((self.network.state_dict(), weights), (self._velocity, velocity)):
             for (name, own), units in zip(held.items(), self._by_name()):
-                whole = given[name] if self.group.first else own
-                if self.group.first and whole.shape != (units, *own.shape[1:]):
+                whole = given[name] if self.group.leads else own
+                if self.group.leads and whole.shape != (units, *own.shape[1:]):
                     raise RuntimeError(f"{name} has the shape {tuple(whole.shape)}, not {(units, *own.shape[1:])}")
                 for rank in range(self.group.size):
                     part = self.group.part(units, rank)
                     shape = (part.stop - part.start, *own.shape[1:])
-                    piece = whole[part].to(own).contiguous() if self.group.first else own.new_empty(shape)
+                    piece = whole[part].to(own).contiguous() if self.group.leads else own.new_empty(shape)
                     self.group.broadcast_(piece)
                     if rank == self.group.rank:
                         own.copy_(piece)
@@ -99,14 +99,14 @@ class ShardedStep(MomentumStep):
     def _joined(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         whole: dict[str, Tensor] = {}
         for (name, own), units in zip(tensors.items(), self._by_name()):
-            if self.group.first:
+            if self.group.leads:
                 whole[name] = own.new_empty(units, *own.shape[1:], device="cpu")
             for rank in range(self.group.size):
                 part = self.group.part(units, rank)
                 mine = rank == self.group.rank
                 piece = own if mine else own.new_empty(part.stop - part.start, *own.shape[1:])
                 self.group.broadcast_(piece, rank)
-                if self.group.first:
+                if self.group.leads:
                     whole[name][part] = piece.to("cpu")
         return whole
 

@@ -105,7 +105,7 @@ class Group:
         self.fate = Fate() if fate is None else fate
 
     @property
-    def first(self) -> bool:
+    def leads(self) -> bool:
         """Whether this is the rank that writes and speaks: rank 0."""
         return self.rank == 0
 
@@ -220,7 +220,7 @@ class Group:
         if self.size == 1:
             return make()
         outcome: list[Any] = [None, None]
-        if self.first:
+        if self.leads:
             try:
                 outcome = [make(), None]
             except DgexError as error:
@@ -247,15 +247,15 @@ class Group:
         RankError
             Names what differs and on which ranks.
         """
-        found = self.gather(dict(facts))
+        known_by_rank = self.gather(dict(facts))
         for name in facts:
-            other = [rank for rank, known in enumerate(found) if known.get(name) != found[0].get(name)]
+            other = [rank for rank, known in enumerate(known_by_rank) if known.get(name) != known_by_rank[0].get(name)]
             if other:
                 self.fate.ending = True
                 raise RankError(
                     f"the processes of this run disagree on {name}: rank {first(other)} of {self.size} "
                     f"{'differs' if len(other) == 1 else 'differ'} from rank 0 "
-                    f"(found {found[other[0]].get(name)} and {found[0].get(name)}); "
+                    f"(found {known_by_rank[other[0]].get(name)} and {known_by_rank[0].get(name)}); "
                     "accepted: the same data and settings for every process"
                 )
 
@@ -304,8 +304,8 @@ ALONE = Group()
 
 def processes() -> int:
     """How many processes torchrun started for this run; 1 without it."""
-    told = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
-    return int(os.environ["WORLD_SIZE"]) if told else 1
+    launched = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
+    return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 @contextmanager

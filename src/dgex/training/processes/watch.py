@@ -45,7 +45,7 @@ class PeerWatch:
         self._peers: list[socket.socket] = []
 
     def __enter__(self) -> Self:
-        if self._group.first:
+        if self._group.leads:
             with socket.create_server(("", 0)) as server:
                 token = self._group.from_first(lambda: secrets.token_bytes(16))
                 self._group.from_first(lambda: server.getsockname()[1])

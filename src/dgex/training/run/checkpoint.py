@@ -27,7 +27,7 @@ from dgex.progress import note
 from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.snapshots import Snapshots
-from dgex.training.run.state import Kept, Run
+from dgex.training.run.state import BestEpoch, Run
 from dgex.work import as_json, differences
 
 __all__ = ["Checkpoints", "refuse_existing"]
@@ -131,7 +131,7 @@ class Checkpoints:
         copied = [kept.weights for kept in run.best.values() if kept.epoch == run.epoch]
         weights, velocity = copied[0] if copied else learner.weights(), learner.velocity()
         self.group.check()
-        if not self.group.first:  # which has helped rank 0 to the whole tensors
+        if not self.group.leads:  # which has helped rank 0 to the whole tensors
             return
         described = {
             "format": FORMAT,
@@ -171,7 +171,7 @@ class Checkpoints:
             failure, self._failure = self._failure, None
             raise failure
 
-    def _put(self, described: dict[str, Any], tensors: Mapping[str, Tensor], best: Mapping[str, Kept]) -> None:
+    def _put(self, described: dict[str, Any], tensors: Mapping[str, Tensor], best: Mapping[str, BestEpoch]) -> None:
         state = f"state-{described['epoch']:05d}.safetensors"
         self._write(state, tensors)
         entries: dict[str, dict[str, Any]] = {}
@@ -215,12 +215,12 @@ class Checkpoints:
         path = self.folder / DESCRIPTION
         try:
             described = json.loads(path.read_text("utf-8"))
-            found = int(described["format"])
+            version = int(described["format"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is damaged or no checkpoint ({type(error).__name__}: {error})") from error
-        if found != FORMAT:
+        if version != FORMAT:
             raise ModelError(
-                f"{self.folder} holds a checkpoint of format {found}, written by dgex {described.get('dgex')}; "
+                f"{self.folder} holds a checkpoint of format {version}, written by dgex {described.get('dgex')}; "
                 f"this dgex {__version__} continues format {FORMAT}"
             )
         return dict(described)
@@ -242,7 +242,7 @@ class Checkpoints:
             files = {entry["file"] for entry in described["best"].values()}
             weights = {file: self._tensors(file) for file in files}
             best = {
-                name: Kept(entry["epoch"], entry["error"], entry["sd"], weights[entry["file"]])
+                name: BestEpoch(entry["epoch"], entry["error"], entry["sd"], weights[entry["file"]])
                 for name, entry in described["best"].items()
             }
             run = Run(
@@ -259,7 +259,7 @@ class Checkpoints:
         return run
 
     def _tensors(self, file: str) -> dict[str, Tensor]:
-        if not self.group.first:
+        if not self.group.leads:
             return {}
         try:
             return load_file(self.folder / file)

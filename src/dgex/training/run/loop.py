@@ -26,7 +26,7 @@ from dgex.training.run.history import HistoryLog, epoch_text
 from dgex.training.run.interrupt import StopRequest
 from dgex.training.run.settings import TrainingSettings
 from dgex.training.run.snapshots import Snapshots
-from dgex.training.run.state import Kept, Run
+from dgex.training.run.state import BestEpoch, Run
 from dgex.training.run.tensorboard import ScalarBoard
 
 __all__ = ["Result", "gene_errors", "train"]
@@ -41,9 +41,9 @@ class Result:
 
     Attributes
     ----------
-    best : dict of name to Kept
+    best : dict of name to BestEpoch
         Weights of the best epoch of every evaluation set; sets with the same best epoch share them.
-    last : Kept
+    last : BestEpoch
         Weights as the run ended (of a cut-short epoch too); its errors are NaN.
     history : list of dict
         One row an epoch.
@@ -51,8 +51,8 @@ class Result:
         Why the run ended: "finished", "patience", "interrupted" or "diverged".
     """
 
-    best: dict[str, Kept]
-    last: Kept
+    best: dict[str, BestEpoch]
+    last: BestEpoch
     history: list[dict[str, Any]] = field(repr=False)
     stopped: str
 
@@ -142,8 +142,8 @@ def train(
         run = checkpoints.start(run, learner, resume)
     saved, stopped = run.epoch, "finished"
     with (
-        HistoryLog(history_path if group.first else None, run.history, overwrite=resume) as log,
-        ScalarBoard(tensorboard_dir if group.first else None, run.epoch + 1) as board,
+        HistoryLog(history_path if group.leads else None, run.history, overwrite=resume) as log,
+        ScalarBoard(tensorboard_dir if group.leads else None, run.epoch + 1) as board,
         bar(settings.epochs, "training") as progress,
         StopRequest(patient=group.size > 1) as stop,
     ):
@@ -181,7 +181,7 @@ def train(
         stopped = "patience"
     _tell(stopped, run, settings)
     snapshots.wait()
-    return Result(run.best, Kept(run.epoch, math.nan, math.nan, learner.weights()), run.history, stopped)
+    return Result(run.best, BestEpoch(run.epoch, math.nan, math.nan, learner.weights()), run.history, stopped)
 
 
 def _one_epoch(
@@ -213,10 +213,10 @@ def _one_epoch(
     with stop.deferred():  # what belongs to one epoch changes together
         better = [name for name in sets if name not in run.best or row[f"{name}.error"] < run.best[name].error]
         if better:
-            held = learner.weights()  # by all ranks, for the first
-            weights = snapshots.take(held, learner.live_weights) if group.first else {}
+            weights_now = learner.weights()  # by all ranks, for the first
+            weights = snapshots.take(weights_now, learner.live_weights) if group.leads else {}
             for name in better:
-                run.best[name] = Kept(epoch, row[f"{name}.error"], row[f"{name}.sd"], weights)
+                run.best[name] = BestEpoch(epoch, row[f"{name}.error"], row[f"{name}.sd"], weights)
         if row["train.error"] > run.train_error:  # against the epoch before, not against the best
             run.rate = max(run.rate * settings.rate_decay, min(settings.min_rate, run.rate))
         run.epoch, run.train_error = epoch, row["train.error"]
@@ -315,8 +315,8 @@ def _moment(epoch: int, saved: int, checkpoints: Checkpoints | None) -> str:
 
 
 def _tell(stopped: str, run: Run, settings: TrainingSettings) -> None:
-    kept = ", ".join(f"{name} epoch {best.epoch}" for name, best in run.best.items())
-    best = f"; best epochs kept: {kept}" if kept else ""
+    epochs = ", ".join(f"{name} epoch {best.epoch}" for name, best in run.best.items())
+    best = f"; best epochs kept: {epochs}" if epochs else ""
     if stopped == "interrupted":
         note(f"interrupted after {run.epoch} of {settings.epochs} epochs{best}")
     elif stopped == "patience":

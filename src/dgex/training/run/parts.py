@@ -29,7 +29,7 @@ from dgex.training.run.partition import split_targets
 from dgex.training.run.settings import TrainingSettings
 from dgex.work import differences
 
-__all__ = ["Files", "Part", "Recipe", "train_parts"]
+__all__ = ["Part", "Recipe", "RunFiles", "train_parts"]
 
 Sets = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -69,7 +69,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Files:
+class RunFiles:
     """Where a run keeps its state; the fit options of `dgex.DGEX` tell more."""
 
     checkpoint_dir: str | os.PathLike[str] | None = None
@@ -78,7 +78,7 @@ class Files:
     history_path: str | os.PathLike[str] | None = None
     tensorboard_dir: str | os.PathLike[str] | None = None
 
-    def of_part(self, number: int) -> Files:
+    def of_part(self, number: int) -> RunFiles:
         """Those of one part among several: folders and a learning curve of its own."""
         folder, board = (
             None if path is None else Path(path) / f"part-{number}"
@@ -86,11 +86,11 @@ class Files:
         )
         path = None if self.history_path is None else Path(self.history_path)
         curve = None if path is None else path.with_name(f"{path.stem}-part-{number}{path.suffix}")
-        return Files(folder, self.checkpoint_every, self.resume, curve, board)
+        return RunFiles(folder, self.checkpoint_every, self.resume, curve, board)
 
-    def to_collect(self) -> Files:
+    def to_collect(self) -> RunFiles:
         """Those of a part that another process has trained."""
-        return Files(self.checkpoint_dir, self.checkpoint_every, resume=True)
+        return RunFiles(self.checkpoint_dir, self.checkpoint_every, resume=True)
 
 
 @dataclass
@@ -128,18 +128,18 @@ class Part:
     @classmethod
     def of(cls, result: Result, targets: np.ndarray, precision: str) -> Part:
         """Take a result over as numpy arrays on the CPU."""
-        kept = result.best or {"last": result.last}
+        best_epochs = result.best or {"last": result.last}
         measured = bool(result.best)
         best = {
             name: {"epoch": k.epoch, "error": k.error if measured else None, "sd": k.sd if measured else None}
-            for name, k in kept.items()
+            for name, k in best_epochs.items()
         }
-        weights = {k.epoch: {n: value.cpu().numpy() for n, value in k.weights.items()} for k in kept.values()}
+        weights = {k.epoch: {n: value.cpu().numpy() for n, value in k.weights.items()} for k in best_epochs.values()}
         return cls(targets, best, weights, result.history, result.stopped, precision)
 
 
 def train_parts(
-    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, group: Group = ALONE
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, group: Group = ALONE
 ) -> list[Part]:
     """Train one network for all targets, or one a part of them as if its targets were all there are.
 
@@ -161,7 +161,7 @@ def train_parts(
     return _train_spread(replace(recipe, device=group.device or recipe.device), X, Y, sets, files, group)
 
 
-def _train_several(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files) -> list[Part]:
+def _train_several(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles) -> list[Part]:
     """Train the parts one after the other."""
     shares = _shares(recipe, Y, files)
     parts = []
@@ -172,7 +172,9 @@ def _train_several(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, fil
     return parts
 
 
-def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, group: Group) -> list[Part]:
+def _train_spread(
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, group: Group
+) -> list[Part]:
     """Train this rank's parts, and take the others' when all are done."""
     if files.checkpoint_dir is None:
         raise SettingsError("target_parts over several processes need checkpoint_dir, a folder that all of them see")
@@ -203,7 +205,7 @@ def _train_spread(recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, file
 
 
 def _of_share(
-    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, shares: Sequence[np.ndarray], at: int
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, shares: Sequence[np.ndarray], at: int
 ) -> Part:
     targets = shares[at]
     note(f"part {at + 1} of {len(shares)}: {len(targets):,} target genes")
@@ -212,13 +214,13 @@ def _of_share(
 
 
 def _train_one(
-    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: Files, targets: np.ndarray, group: Group
+    recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, targets: np.ndarray, group: Group
 ) -> Part:
     """Train one network: check that it fits, choose its arithmetic, and run the loop."""
     settings, identity = recipe.settings, dict(recipe.identity)
     digest = of_sets({"": (X, Y), **sets}) if files.checkpoint_dir is not None or group.size > 1 else ""
-    kept = {"checkpoints": files.checkpoint_dir is not None and files.checkpoint_every, "resume": files.resume}
-    how = {"epochs": settings.epochs, "patience": settings.patience, "shard": recipe.shard, **kept}
+    checkpointing = {"checkpoints": files.checkpoint_dir is not None and files.checkpoint_every, "resume": files.resume}
+    how = {"epochs": settings.epochs, "patience": settings.patience, "shard": recipe.shard, **checkpointing}
     group.agree({"the data": digest[:12], **identity, **how})
     device = group.device or recipe.device
     sizes = [X.shape[1], *recipe.hidden, Y.shape[1]]
@@ -261,7 +263,7 @@ def _floor(needs: Footprint, precision: str, device: torch.device) -> float | No
     return floor_seconds(needs.sizes, needs.batch_size, precision, ceiling, device.type)
 
 
-def _refuse_other_kind(parts: int, files: Files) -> None:
+def _refuse_other_kind(parts: int, files: RunFiles) -> None:
     """Refuse the folder of a joint network for parts, and the other way round."""
     if files.checkpoint_dir is None:
         return
@@ -273,7 +275,7 @@ def _refuse_other_kind(parts: int, files: Files) -> None:
         raise ModelError(f"the checkpoint in {folder} is of other settings (target_parts: there {before}, now {parts})")
 
 
-def _shares(recipe: Recipe, Y: np.ndarray, files: Files) -> list[np.ndarray]:
+def _shares(recipe: Recipe, Y: np.ndarray, files: RunFiles) -> list[np.ndarray]:
     """The parts; those of a run that goes on are read from its folder, for clusters could move with the machine."""
     path = None if files.checkpoint_dir is None else Path(files.checkpoint_dir) / PARTITION
     if path is not None and path.exists():
@@ -287,9 +289,9 @@ def _shares(recipe: Recipe, Y: np.ndarray, files: Files) -> list[np.ndarray]:
 
 def _read_shares(path: Path, recipe: Recipe, genes: int) -> list[np.ndarray]:
     try:
-        held = json.loads(path.read_text("utf-8"))
-        shares = [np.array(part, dtype=np.int64) for part in held["targets"]]
-        before = {name: held[name] for name in ("target_parts", "partition")}
+        stored = json.loads(path.read_text("utf-8"))
+        shares = [np.array(part, dtype=np.int64) for part in stored["targets"]]
+        before = {name: stored[name] for name in ("target_parts", "partition")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}, a part of the checkpoint, is damaged ({type(error).__name__}: {error})") from error
     now = {"target_parts": recipe.parts, "partition": recipe.partition}

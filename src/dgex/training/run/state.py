@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Kept", "Run"]
+__all__ = ["BestEpoch", "Run"]
 
 
 @dataclass(frozen=True)
-class Kept:
+class BestEpoch:
     """Weights of one epoch and the error they had.
 
     Attributes
@@ -45,7 +45,7 @@ class Run:
         Overall error on the fixed training samples after the last epoch.
     history : list of dict
         One row an epoch.
-    best : dict of name to Kept
+    best : dict of name to BestEpoch
         Best epoch of every evaluation set.
     """
 
@@ -53,4 +53,4 @@ class Run:
     epoch: int = 0
     train_error: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Kept] = field(default_factory=dict)
+    best: dict[str, BestEpoch] = field(default_factory=dict)
