@@ -9,7 +9,8 @@ import pytest
 
 import dgex
 from dgex import tour
-from dgex.errors import OutputExistsError, SettingsError
+from dgex.errors import FileError, OutputExistsError, SettingsError
+from dgex.work import alone
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +57,8 @@ def test_an_unknown_scale(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="tiny, laptop"):
         dgex.demo(tmp_path / "demo", scale="galaxy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_demonstration_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with alone(tmp_path, "dgex demo"), pytest.raises(FileError, match="another dgex demo is at work"):
+        dgex.demo(tmp_path, scale="tiny")
