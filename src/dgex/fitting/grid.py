@@ -113,7 +113,7 @@ def train_grid(
     """
     check_settings(DGEX.kind, settings)
     if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs < 1):
-        raise SettingsError(f"jobs: found {jobs}, accepted a whole number, 1 or more")
+        raise SettingsError("jobs", found=jobs, accepted="a whole number, 1 or more")
     members = plan(axes, settings)
     folder = Path(output)
     described = _described(axes, settings, members, validation)

@@ -82,7 +82,7 @@ def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list
         if name != "layers" and name not in known:
             raise SettingsError(f"a grid has no axis {name!r}; accepted: layers, {', '.join(known)}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
-            raise SettingsError(f"axis {name}: found {values!r}, accepted one or more values")
+            raise SettingsError(f"axis {name}", found=values, accepted="one or more values")
         repeated = [value for at, value in enumerate(values) if value in values[:at]]
         if repeated:
             raise SettingsError(f"axis {name}: found {first(repeated)} twice, accepted different values")
@@ -91,7 +91,7 @@ def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list
     for name in ("hidden", "layers"):
         for value in axes.get(name, []):
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise SettingsError(f"axis {name}: found {value}, accepted whole numbers, 1 or more")
+                raise SettingsError(f"axis {name}", found=value, accepted="whole numbers, 1 or more")
     return [_member(dict(zip(axes, values)), settings) for values in product(*axes.values())]
 
 

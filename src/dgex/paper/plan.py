@@ -186,9 +186,9 @@ def _checked(name: str, value: Any) -> Any:
     usual = getattr(SCALES["demo"], name)
     kinds = {"learning_rate": (float, int), "duplicates": (float, int)}.get(name, (type(usual),))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise SettingsError(f"{name}: found {value!r}, accepted a value such as {usual!r}")
+        raise SettingsError(name, found=value, accepted=f"a value such as {usual!r}")
     if name in ("attributed", "epochs", "batch_size") and value < 1:
-        raise SettingsError(f"{name}: found {value}, accepted 1 or more")
+        raise SettingsError(name, found=value, accepted="1 or more")
     return value
 
 

@@ -36,17 +36,17 @@ def recipe_of(model: DGEX) -> Recipe:
     hidden = _layers(model.hidden)
     for name, value in {"dropout": model.dropout, "momentum": model.momentum}.items():
         if not 0 <= value < 1:
-            raise SettingsError(f"{name}: found {value}, accepted 0 or more, below 1")
+            raise SettingsError(name, found=value, accepted="0 or more, below 1")
     if not model.rate_scale > 0:
-        raise SettingsError(f"rate_scale: found {model.rate_scale}, accepted a number above 0")
+        raise SettingsError("rate_scale", found=model.rate_scale, accepted="a number above 0")
     check_precision(model.precision)
     if model.placement != "auto" and model.placement not in PLACEMENTS:
-        raise SettingsError(f"placement: found {model.placement!r}, accepted auto, {', '.join(PLACEMENTS)}")
+        raise SettingsError("placement", found=model.placement, accepted=f"auto, {', '.join(PLACEMENTS)}")
     parts = model.target_parts
     if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
-        raise SettingsError(f"target_parts: found {parts}, accepted a whole number, 1 or more")
+        raise SettingsError("target_parts", found=parts, accepted="a whole number, 1 or more")
     if model.partition not in PARTITIONS:
-        raise SettingsError(f"partition: found {model.partition!r}, accepted {' or '.join(map(repr, PARTITIONS))}")
+        raise SettingsError("partition", found=model.partition, accepted=" or ".join(map(repr, PARTITIONS)))
     rate = model.learning_rate
     settings = TrainingSettings(
         learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
@@ -72,5 +72,5 @@ def recipe_of(model: DGEX) -> Recipe:
 def _layers(hidden: Sequence[int] | int) -> list[int]:
     layers = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
     if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
-        raise SettingsError(f"hidden: found {hidden}, accepted one or more numbers of units, each 1 or more")
+        raise SettingsError("hidden", found=hidden, accepted="one or more numbers of units, each 1 or more")
     return [int(n) for n in layers]

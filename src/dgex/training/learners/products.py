@@ -35,7 +35,7 @@ def make_products(network: Perceptron, precision: str) -> Products:
         `precision` is none of "float32", "tf32" and "bf16".
     """
     if precision not in PRECISIONS:
-        raise SettingsError(f"precision: found {precision!r}, accepted {', '.join(map(repr, PRECISIONS))}")
+        raise SettingsError("precision", found=precision, accepted=", ".join(map(repr, PRECISIONS)))
     if precision == "bf16":
         return Bf16Products(network)
     return Products(network, tf32=precision == "tf32")

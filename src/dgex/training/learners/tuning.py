@@ -100,7 +100,7 @@ def _text(record: Mapping[str, Any]) -> str:
 def check_precision(precision: object) -> None:
     """Raise SettingsError where `precision` is neither "auto" nor one of `PRECISIONS`."""
     if precision not in ("auto", *PRECISIONS):
-        raise SettingsError(f"precision: found {precision!r}, accepted 'auto', 'float32', 'tf32' or 'bf16'")
+        raise SettingsError("precision", found=precision, accepted="'auto', 'float32', 'tf32' or 'bf16'")
 
 
 def resolve(

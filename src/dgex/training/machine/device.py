@@ -32,13 +32,13 @@ def pick_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device(name)
     if not re.fullmatch(r"cuda(:(0|[1-9]\d*))?", name):
-        raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        raise SettingsError("device", found=name, accepted="'auto', 'cpu', 'cuda' or 'cuda:N'")
     if not torch.cuda.is_available():
         raise SettingsError(f"device: found {name!r}, but PyTorch sees no CUDA device here; accepted 'auto' or 'cpu'")
     count = torch.cuda.device_count()
     if name != "cuda" and int(name.removeprefix("cuda:")) >= count:
         there = ", ".join(f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(count))
-        raise SettingsError(f"device: found {name!r}, accepted 'auto', 'cpu', {there}")
+        raise SettingsError("device", found=name, accepted=f"'auto', 'cpu', {there}")
     return torch.device(name)
 
 

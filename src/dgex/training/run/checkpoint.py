@@ -74,7 +74,7 @@ class Checkpoints:
         group: Group = ALONE,
     ) -> None:
         if every < 1:
-            raise SettingsError(f"checkpoint_every: found {every}, accepted 1 or more")
+            raise SettingsError("checkpoint_every", found=every, accepted="1 or more")
         self.folder, self.data, self.every, self.group = Path(folder), data, every, group
         self.settings = as_json(settings)
         self.arithmetic: dict[str, Any] = {}

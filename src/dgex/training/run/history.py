@@ -86,7 +86,7 @@ def read_history(path: str | os.PathLike[str]) -> list[Row]:
         return [json.loads(line) for line in lines]
     except json.JSONDecodeError as error:
         raise FileError(
-            f"{os.fspath(path)} holds no learning curve: found {error}, accepted: one JSON object a line"
+            f"{os.fspath(path)} holds no learning curve", found=error, accepted="one JSON object a line"
         ) from error
 
 

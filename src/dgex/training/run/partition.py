@@ -52,10 +52,10 @@ def split_targets(Y: np.ndarray, parts: int, how: str, seed: int) -> list[np.nda
     Of the profiles up to 1,024 are looked at, along their 64 main directions: seconds for 9,520 genes.
     """
     if how not in PARTITIONS:
-        raise SettingsError(f"partition: found {how!r}, accepted {' or '.join(map(repr, PARTITIONS))}")
+        raise SettingsError("partition", found=how, accepted=" or ".join(map(repr, PARTITIONS)))
     genes = Y.shape[1]
     if not 1 <= parts <= genes:
-        raise SettingsError(f"target_parts: found {parts}, accepted 1 to {genes:,}, the number of target genes")
+        raise SettingsError("target_parts", found=parts, accepted=f"1 to {genes:,}, the number of target genes")
     rng = numpy_stream(seed, "partition")
     if parts == 1:
         return [np.arange(genes)]

@@ -50,4 +50,4 @@ class TrainingSettings:
 
 def _accept(name: str, value: object, fits: bool, accepted: str) -> None:
     if not fits:
-        raise SettingsError(f"{name}: found {value}, accepted {accepted}")
+        raise SettingsError(name, found=value, accepted=accepted)
