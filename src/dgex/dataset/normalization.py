@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,11 @@ from dgex.dataset.scale import LOG2_LIMIT, to_log2
 from dgex.dataset.standardize import PAPER_EPSILON, unstandardize
 from dgex.errors import DataError, SettingsError
 from dgex.genes import texts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from dgex.io.base import ExpressionFile
 
 __all__ = ["Normalization", "ties_rule"]
 
@@ -63,7 +68,7 @@ class Normalization:
     target_std: np.ndarray | None = None
 
     @classmethod
-    def from_dataset(cls, data: Any) -> Self:
+    def from_dataset(cls, data: ExpressionFile | AnnData) -> Self:
         """Freeze the normalisation of a dataset.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,13 @@ from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, first
 from dgex.genes import ROLES, texts
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from dgex.io.base import ExpressionFile
+
 __all__ = [
+    "Dataset",
     "check_dataset",
     "landmarks",
     "named_sets",
@@ -21,15 +27,17 @@ __all__ = [
     "targets",
 ]
 
+Dataset: TypeAlias = "ExpressionFile | AnnData | pd.DataFrame"  # or, of the last, its obs or var alone
+
 _BLOCK = 1024
 
 
-def _frame(data: Any, name: str) -> pd.DataFrame:
+def _frame(data: Dataset, name: str) -> pd.DataFrame:
     """`obs` or `var`, of an AnnData, of an open file, or already a table."""
     return data if isinstance(data, pd.DataFrame) else getattr(data, name)
 
 
-def role_mask(data: Any, role: str) -> np.ndarray:
+def role_mask(data: Dataset, role: str) -> np.ndarray:
     """Mask of the genes with a role.
 
     Parameters
@@ -48,24 +56,24 @@ def role_mask(data: Any, role: str) -> np.ndarray:
     return (texts(var["role"]) == role).to_numpy()
 
 
-def landmarks(data: Any) -> np.ndarray:
+def landmarks(data: Dataset) -> np.ndarray:
     """Mask of the landmark genes of a dataset, an open file or its `var`."""
     return role_mask(data, "landmark")
 
 
-def targets(data: Any) -> np.ndarray:
+def targets(data: Dataset) -> np.ndarray:
     """Mask of the target genes of a dataset, an open file or its `var`."""
     return role_mask(data, "target")
 
 
-def _splits(data: Any) -> np.ndarray:
+def _splits(data: Dataset) -> np.ndarray:
     obs = _frame(data, "obs")
     if "split" not in obs:
         raise DataError("no column 'split' in obs: dgex prepare splits into train, validation and test")
     return texts(obs["split"]).to_numpy()
 
 
-def rows(data: Any, split: str) -> np.ndarray:
+def rows(data: Dataset, split: str) -> np.ndarray:
     """Positions of the samples of a split or of a named set.
 
     Parameters
@@ -91,12 +99,12 @@ def rows(data: Any, split: str) -> np.ndarray:
     return places
 
 
-def named_sets(data: Any) -> list[str]:
+def named_sets(data: Dataset) -> list[str]:
     """Values of `obs["split"]` that are neither training, validation nor test, in order of appearance."""
     return [name for name in dict.fromkeys(_splits(data).tolist()) if name not in SPLITS]
 
 
-def check_dataset(data: Any, *, need_split: bool = True, minimum_train: int = 2) -> None:
+def check_dataset(data: Dataset, *, need_split: bool = True, minimum_train: int = 2) -> None:
     """Refuse what is no dataset, in one line that says why.
 
     Parameters
@@ -154,7 +162,7 @@ def check_finite(X: np.ndarray, samples: pd.Index, genes: pd.Index) -> None:
             )
 
 
-def set_statistics(data: Any, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+def set_statistics(data: Dataset, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Mean and divisor that samples of a set were standardised with: `original = value * std + mean`.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from dgex.models.linear.regression import OLS
 from dgex.models.matrices import fingerprint
 from dgex.progress import note, warn
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 __all__ = ["OFFSETS", "convert_weights"]
 
 #: What the constant of a regression is called among the landmark genes, in lower case.
@@ -33,7 +36,7 @@ def convert_weights(
     weights: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     genes: GeneTable | str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | Any | None = None,
+    data: str | os.PathLike[str] | AnnData | None = None,
     *,
     overwrite: bool = False,
 ) -> OLS:
@@ -193,11 +196,15 @@ def _need_known(landmarks: pd.DataFrame, targets: pd.DataFrame, weights: str | o
 
 
 def _fitted_to(
-    data: Any, coef: np.ndarray, intercept: np.ndarray, landmarks: pd.DataFrame, targets: pd.DataFrame
+    data: str | os.PathLike[str] | AnnData,
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    landmarks: pd.DataFrame,
+    targets: pd.DataFrame,
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Leave out the genes that a dataset lacks, landmark genes at their training mean."""
     with ExitStack() as stack:
-        source = stack.enter_context(io.open(data)) if isinstance(data, str | os.PathLike) else data
+        source = stack.enter_context(io.open(data))
         normalization, var = Normalization.from_dataset(source), source.var
         role = texts(var["role"]) if "role" in var else pd.Series("", index=var.index)
     if normalization.landmark_mean is None or normalization.target_mean is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -63,7 +62,7 @@ def check_source(plan: Plan) -> None:
         )
 
 
-def _check_roles(source: Any, plan: Plan) -> None:
+def _check_roles(source: io.ExpressionFile, plan: Plan) -> None:
     """Refuse a matrix without roles or without the column to split by, and a panel that lacks its landmark genes."""
     if "role" not in source.var:
         raise GeneError(

@@ -245,7 +245,7 @@ def _parted(obs: pd.DataFrame, group: str, seed: int, share: float = VALIDATES) 
     return parts
 
 
-def _copy(source: Any, rows: np.ndarray, path: Path, block: int = 4096) -> None:
+def _copy(source: io.ExpressionFile, rows: np.ndarray, path: Path, block: int = 4096) -> None:
     """Write some profiles of an open file to one of their own."""
     if path.exists():
         return
