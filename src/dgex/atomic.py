@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dgex.errors import DgexError, FileError, OutputExistsError
+from dgex.paths import PathLike
 
 __all__ = [
     "PARTIAL",
@@ -32,7 +33,7 @@ __all__ = [
 PARTIAL = ".partial-"
 
 
-def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
+def os_error(path: PathLike, error: OSError) -> FileError:
     """Turn an operating system's refusal to write `path` into a one-line error."""
     reason = {
         errno.ENOSPC: "the disk is full",
@@ -43,9 +44,7 @@ def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
     return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")
 
 
-def check_output(
-    path: str | os.PathLike[str], overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
-) -> Path:
+def check_output(path: PathLike, overwrite: bool = False, inputs: Iterable[PathLike] = ()) -> Path:
     """Return `path` when it may be written, before any work is done.
 
     `inputs` are files that are about to be read, which are never overwritten.
@@ -70,7 +69,7 @@ def check_output(
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+def writing(path: PathLike) -> Iterator[None]:
     """Turn what safetensors says of a full disk, while `path` is written, into the usual one line."""
     from safetensors import SafetensorError
 
@@ -87,7 +86,7 @@ def readable(path: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def atomic_file(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
 
     The temporary name keeps the suffixes of `path`, so that writers which look at the suffix work.
@@ -123,7 +122,7 @@ def atomic_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside `path`, renamed to it on success and removed on any exception.
 
     Raises
@@ -147,7 +146,7 @@ def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iter
         raise
 
 
-def json_dump(value: Any, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def json_dump(value: Any, path: PathLike, overwrite: bool = True) -> None:
     """Write `value` as indented JSON under `path`, whole or not at all."""
     with atomic_file(path, overwrite) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n", "utf-8")

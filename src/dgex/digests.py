@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dgex.arrays.maps import RowReader, map_of, release
+from dgex.paths import PathLike
 
 __all__ = ["of_file", "of_matrices", "of_matrix", "of_names", "of_sets", "spread"]
 
@@ -72,7 +73,7 @@ def of_sets(sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
     return of_matrices({f"{name} {kind}": m for name, pair in sets.items() for kind, m in zip("XY", pair)})
 
 
-def of_file(path: str | os.PathLike[str]) -> str:
+def of_file(path: PathLike) -> str:
     """Digest of what a file holds, or of the names and contents of all files of a folder.
 
     Raises

@@ -16,6 +16,7 @@ from dgex.genes import ROLES, id_type, normalize_ids
 
 if TYPE_CHECKING:
     import pandas as pd
+from dgex.paths import PathLike
 
 __all__ = ["GeneTable", "has_header", "read_gene_table"]
 
@@ -47,7 +48,7 @@ class GeneTable:
         return self.frame.index[self.frame["role"] == "target"].tolist()
 
 
-def read_gene_table(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> GeneTable:
+def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
     """Read which genes are landmarks and which are targets.
 
     Accepted, all tab-separated (`.gz` too):
@@ -187,7 +188,7 @@ def _read_one(path: Path) -> pd.DataFrame:
     return frame[keep]
 
 
-def has_header(path: str | os.PathLike[str]) -> bool:
+def has_header(path: PathLike) -> bool:
     """Tell whether a file is anything but one half of the paper's pair: symbol, Ensembl id, probe ids, no header."""
     if not Path(path).is_file():
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,16 @@ from dgex.genes import align
 
 if TYPE_CHECKING:
     import pandas as pd
+from dgex.paths import PathLike
 
 __all__ = ["lines", "summary"]
 
 
 def summary(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
-    genes: Sequence[str | os.PathLike[str]] | None = None,
-    model: str | os.PathLike[str] | None = None,
+    genes: Sequence[PathLike] | None = None,
+    model: PathLike | None = None,
     orientation: str = "auto",
 ) -> dict[str, Any]:
     """Describe a matrix, a dataset or a model folder.
@@ -58,9 +58,7 @@ def summary(
     return description
 
 
-def _wanted(
-    genes: Sequence[str | os.PathLike[str]] | None, model: str | os.PathLike[str] | None
-) -> Iterator[tuple[str, pd.DataFrame]]:
+def _wanted(genes: Sequence[PathLike] | None, model: PathLike | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Genes to look up in a file, by what to call them."""
     if genes:
         from dgex.gene_table import read_gene_table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from dgex.fitting.train import train
 from dgex.inference.infer import infer
 from dgex.models.catalogue import METHODS
 from dgex.models.folder import load
+from dgex.paths import PathLike
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
 from dgex.report.page.page import Page
@@ -54,7 +54,7 @@ SCALES = {
 
 
 def demo(
-    output: str | os.PathLike[str] = "dgex-demo", *, scale: str = "laptop", seed: int = 0, overwrite: bool = False
+    output: PathLike = "dgex-demo", *, scale: str = "laptop", seed: int = 0, overwrite: bool = False
 ) -> Evaluation:
     """Run everything once on a simulated compendium and leave one page that shows it.
 

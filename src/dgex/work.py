@@ -16,6 +16,7 @@ from typing import Any
 
 from dgex.atomic import json_dump, plain
 from dgex.errors import FileError, ModelError, OutputExistsError
+from dgex.paths import PathLike
 
 __all__ = ["Work", "alone", "as_json", "differences"]
 
@@ -33,7 +34,7 @@ class Work:
         What the folder holds, for messages: "a grid".
     """
 
-    def __init__(self, folder: str | os.PathLike[str], marker: str, what: str) -> None:
+    def __init__(self, folder: PathLike, marker: str, what: str) -> None:
         self.folder, self.what = Path(folder), what
         self.marker = self.folder / marker
 
@@ -143,7 +144,7 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def alone(path: str | os.PathLike[str], command: str) -> Iterator[None]:
+def alone(path: PathLike, command: str) -> Iterator[None]:
     """Keep a second process from working on `path`; the lock ends with the process, however it ends.
 
     A folder that exists is locked itself; for any other output a hidden file beside it is, which is removed.

@@ -286,16 +286,16 @@ def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(
     from dgex.training.run import loop
 
     output = dataset_file.parent / "m"
-    learn, epochs = loop._learn, []
+    measure, calls = loop.gene_errors, []  # twice an epoch: on the fixed training samples, and on validation
 
-    def stopped(*args: Any) -> float:
-        epochs.append(1)
-        if len(epochs) == 3:
+    def stopped(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 5:
             raise KeyboardInterrupt
-        return learn(*args)
+        return measure(*args)
 
     settings: dict[str, Any] = {"hidden": (8,), "epochs": 5, "checkpoint_every": 100}
-    monkeypatch.setattr(loop, "_learn", stopped)
+    monkeypatch.setattr(loop, "gene_errors", stopped)
     assert len(train(dataset_file, "dgex", output, **settings).history_) == 2
     monkeypatch.undo()
     assert len(train(dataset_file, "dgex", output, resume=True, **settings).history_) == 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,13 @@ from dgex import progress
 from dgex.dataset.scale import judge_scale
 from dgex.genes import id_type
 from dgex.io.files import open
+from dgex.paths import PathLike
 
 __all__ = ["describe"]
 
 
 def describe(
-    path: str | os.PathLike[str], *, orientation: str = "auto", format: str | None = None, block: int = 1024
+    path: PathLike, *, orientation: str = "auto", format: str | None = None, block: int = 1024
 ) -> dict[str, Any]:
     """Describe an expression file; reads it once, in blocks.
 

@@ -30,10 +30,10 @@ from dgex.progress import bar, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
+from dgex.paths import PathLike
 
 __all__ = ["evaluate"]
 
-PathLike: TypeAlias = str | os.PathLike[str]
 Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[Estimator | PathLike]
 
 

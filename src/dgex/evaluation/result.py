@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 
 from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
+from dgex.paths import PathLike
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
 from dgex.work import Work
@@ -18,7 +18,6 @@ from dgex.work import Work
 __all__ = ["TRIVIAL", "Evaluation", "place"]
 
 TRIVIAL = "training mean"
-PathLike: TypeAlias = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -26,6 +25,7 @@ from dgex.fitting.splits import Splits, read_splits
 from dgex.fitting.train import train
 from dgex.models.catalogue import check_settings
 from dgex.models.network.dgex import DGEX
+from dgex.paths import PathLike
 from dgex.progress import Together, bar, note
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device
@@ -42,8 +42,8 @@ _MOST_JOBS = 8
 
 
 def train_grid(
-    data: str | os.PathLike[str] | ad.AnnData,
-    output: str | os.PathLike[str],
+    data: PathLike | ad.AnnData,
+    output: PathLike,
     axes: Mapping[str, Sequence[Any]],
     *,
     validation: Sequence[str] = ("validation",),
@@ -51,7 +51,7 @@ def train_grid(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
-    tensorboard: str | os.PathLike[str] | None = None,
+    tensorboard: PathLike | None = None,
     **settings: Any,
 ) -> Grid:
     """Train a network for every combination of settings, each as `dgex.train` would.
@@ -146,7 +146,7 @@ def _described(
     return dict(json.loads(json.dumps(described, default=lambda value: value.item())))  # as it will be read back
 
 
-def _file_digest(data: str | os.PathLike[str] | ad.AnnData) -> str | None:
+def _file_digest(data: PathLike | ad.AnnData) -> str | None:
     """Digest of a file, which spares a finished grid the reading of it; None of data in memory."""
     return None if isinstance(data, ad.AnnData) else of_file(data)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
 from dgex.fitting.grid_plan import Member
 from dgex.fitting.output import checkpoint_folder, holds_checkpoint
+from dgex.paths import PathLike
 
 __all__ = ["DONE", "GRID", "Grid", "diverged_file", "open_grid", "status_of"]
 
@@ -101,7 +101,7 @@ def diverged_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.diverged.txt"
 
 
-def open_grid(folder: str | os.PathLike[str], members: Sequence[Member], sets: Sequence[str]) -> Grid:
+def open_grid(folder: PathLike, members: Sequence[Member], sets: Sequence[str]) -> Grid:
     """Read what the networks of a grid have come to from their folders."""
     folder = Path(folder)
     rows = []

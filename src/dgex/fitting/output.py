@@ -15,6 +15,7 @@ from dgex.errors import DataError, ModelError, OutputExistsError
 from dgex.models.base import Estimator
 from dgex.models.folder import describe, place, save
 from dgex.models.record import TrainingRecord
+from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.work import alone, as_json
 
@@ -49,7 +50,7 @@ class Output:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         model: Estimator,
         validation: list[str],
         checkpoint_every: int = 1,
@@ -67,7 +68,7 @@ class Output:
         """Where rows that memory does not hold may stay until the run ends."""
         return None if self.checkpoint is None else self.checkpoint / "rows"
 
-    def claim(self, stack: ExitStack, inputs: Sequence[str | os.PathLike[str]]) -> None:
+    def claim(self, stack: ExitStack, inputs: Sequence[PathLike]) -> None:
         """Make sure that the output may be written, by this process alone, and find out what to go on with.
 
         Raises
@@ -209,12 +210,12 @@ def _longer(length: dict[str, tuple[Any, Any]]) -> bool:
     )
 
 
-def checkpoint_folder(output: str | os.PathLike[str]) -> Path:
+def checkpoint_folder(output: PathLike) -> Path:
     """Where a network that is trained into `output` keeps what is needed to go on."""
     return Path(f"{os.fspath(output).rstrip('/')}.checkpoint")
 
 
-def holds_checkpoint(output: str | os.PathLike[str]) -> bool:
+def holds_checkpoint(output: PathLike) -> bool:
     """Whether there is something to go on from, also while another thread removes the folder."""
     folder = checkpoint_folder(output)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
+from dgex.paths import PathLike
 from dgex.progress import bar, note, warn
 
 __all__ = ["Splits", "read_splits"]
@@ -54,7 +54,7 @@ class Splits(NamedTuple):
 
 
 def read_splits(
-    data: str | os.PathLike[str] | ad.AnnData,
+    data: PathLike | ad.AnnData,
     validation: Sequence[str],
     stack: ExitStack,
     placement: str = "auto",

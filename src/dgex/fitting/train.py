@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from dgex.training.processes.group import Group
+from dgex.paths import PathLike
 
 __all__ = ["train"]
 
@@ -36,16 +37,16 @@ T = TypeVar("T")
 
 
 def train(
-    data: str | os.PathLike[str] | AnnData | Splits,
+    data: PathLike | AnnData | Splits,
     method: str = "dgex",
-    output: str | os.PathLike[str] | None = None,
+    output: PathLike | None = None,
     *,
     validation: Sequence[str] = ("validation",),
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
     keep_checkpoint: bool = True,
-    tensorboard: str | os.PathLike[str] | None = None,
+    tensorboard: PathLike | None = None,
     group: Group | None = None,
     **settings: Any,
 ) -> Estimator:
@@ -129,11 +130,11 @@ def train(
 
 def _train(
     model: Estimator,
-    data: str | os.PathLike[str] | AnnData | Splits,
+    data: PathLike | AnnData | Splits,
     validation: Sequence[str],
     place: Output | None,
     keep_checkpoint: bool,
-    tensorboard: str | os.PathLike[str] | None,
+    tensorboard: PathLike | None,
     together: Group | None,
     stack: ExitStack,
 ) -> Estimator:
@@ -165,7 +166,7 @@ def _train(
     return model
 
 
-def _inputs(data: Any) -> list[str | os.PathLike[str]]:
+def _inputs(data: Any) -> list[PathLike]:
     """The files that are read; what is no dataset is refused before anything heavy is imported or made."""
     if isinstance(data, str | os.PathLike):
         if not Path(data).exists():

@@ -25,6 +25,7 @@ from dgex.work import alone
 
 if TYPE_CHECKING:
     from anndata import AnnData
+from dgex.paths import PathLike
 
 __all__ = ["infer"]
 
@@ -38,9 +39,9 @@ CHOICES = {
 
 
 def infer(
-    source: str | os.PathLike[str] | AnnData,
-    model: str | os.PathLike[str] | Estimator,
-    output: str | os.PathLike[str] | None = None,
+    source: PathLike | AnnData,
+    model: PathLike | Estimator,
+    output: PathLike | None = None,
     *,
     block: int = 4096,
     units: str = "original",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,10 +34,10 @@ from dgex.training.machine.memory import predicting
 
 if TYPE_CHECKING:
     from anndata import AnnData
+from dgex.paths import PathLike
 
 __all__ = ["interpret"]
 
-PathLike: TypeAlias = str | os.PathLike[str]
 _NONE = np.array([], dtype=np.int64)
 _GAP = 0.01  # of what attributions should add up to, at most, without a warning
 

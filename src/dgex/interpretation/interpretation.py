@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError
+from dgex.paths import PathLike
 from dgex.report.figures.evaluation import save_all, to_svg
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
@@ -23,7 +23,6 @@ from dgex.work import Work
 
 __all__ = ["Interpretation", "place"]
 
-PathLike: TypeAlias = str | os.PathLike[str]
 _NAMED = 6  # genes of a hub that its row on the page names
 _SHOWN = 10  # landmark genes of a target gene on the page
 HUB_LABELS = {

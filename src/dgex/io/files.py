@@ -20,14 +20,13 @@ from dgex.io.writer import Writer
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+from dgex.paths import PathLike
 
 __all__ = ["convert", "create", "open", "read", "write"]
 
-_PathLike = str | os.PathLike[str]
-
 
 def open(
-    path: _PathLike | AnnData, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
+    path: PathLike | AnnData, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
 ) -> ExpressionFile:
     """Open an expression file lazily: metadata at once, values block by block.
 
@@ -106,7 +105,7 @@ def _open_memory(adata: AnnData, allow_missing: bool) -> ExpressionFile:
 
 
 def read(
-    path: _PathLike,
+    path: PathLike,
     *,
     genes: Selection = None,
     samples: Selection = None,
@@ -145,7 +144,7 @@ def read(
 
 
 def create(
-    path: _PathLike,
+    path: PathLike,
     obs: pd.DataFrame,
     var: pd.DataFrame,
     *,
@@ -203,7 +202,7 @@ def create(
 
 def write(
     adata: AnnData,
-    path: _PathLike,
+    path: PathLike,
     *,
     overwrite: bool = False,
     format: str | None = None,
@@ -251,8 +250,8 @@ def write(
 
 
 def convert(
-    source: _PathLike,
-    target: _PathLike,
+    source: PathLike,
+    target: PathLike,
     *,
     genes: Selection = None,
     samples: Selection = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from dgex.dataset.normalization import Normalization
     from dgex.models.record import TrainingRecord
+from dgex.paths import PathLike
 
 __all__ = ["Arrays", "Estimator", "EvalSets", "LayerStack", "Matrix", "Sets", "report_choice"]
 
@@ -273,7 +273,7 @@ class Estimator(Parameters):
             raise ModelError(f"the method {self.kind} predicted {bad:,} values that are NaN or infinite")
         return values
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: PathLike, overwrite: bool = False) -> None:
         """Write the model folder: `model.safetensors`, `model.json` and a model card; see `dgex.load`."""
         from dgex.models.folder import save
 

@@ -25,6 +25,7 @@ from dgex.work import Work
 
 if TYPE_CHECKING:
     from dgex.models.base import Estimator
+from dgex.paths import PathLike
 
 __all__ = ["ATTACHMENTS", "describe", "is_model", "load", "place", "save"]
 
@@ -53,14 +54,14 @@ def is_model(thing: object) -> bool:
     return hasattr(thing, "landmark_genes")
 
 
-def place(path: str | os.PathLike[str]) -> Work:
+def place(path: PathLike) -> Work:
     """A model folder as a place that may be written to."""
     return Work(path, DESCRIPTION, "a model folder")
 
 
 def save(
     model: Estimator,
-    path: str | os.PathLike[str],
+    path: PathLike,
     overwrite: bool = False,
     beside: Callable[[Path], None] | None = None,
 ) -> None:
@@ -139,7 +140,7 @@ def _own_arrays(model: Estimator) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def load(path: str | os.PathLike[str]) -> Estimator:
+def load(path: PathLike) -> Estimator:
     """Load any model folder.
 
     Raises
@@ -187,7 +188,7 @@ def _attachment(home: str, arrays: dict[str, np.ndarray], state: dict[str, Any] 
     return getattr(importlib.import_module(module), name).restore(arrays, state)
 
 
-def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+def describe(path: PathLike) -> dict[str, Any]:
     """What `model.json` of a model folder says, checked but for the arrays.
 
     Raises

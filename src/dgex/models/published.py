@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from dgex.progress import note, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
+from dgex.paths import PathLike
 
 __all__ = ["OFFSETS", "convert_weights"]
 
@@ -33,10 +33,10 @@ _KINDS = ("symbol", "ensembl", "entrez")
 
 
 def convert_weights(
-    weights: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    genes: GeneTable | str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | AnnData | None = None,
+    weights: PathLike,
+    output: PathLike | None = None,
+    genes: GeneTable | PathLike | None = None,
+    data: PathLike | AnnData | None = None,
     *,
     overwrite: bool = False,
 ) -> OLS:
@@ -112,7 +112,7 @@ def convert_weights(
     return model
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
+def _read(path: PathLike) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Coefficients [targets, landmarks], intercepts, and the ids of both kinds of genes as the file has them."""
     # said, so that a matrix without samples is not suspected to be turned the wrong way
     with io.open(path, orientation="genes-in-rows", allow_missing=True) as file:
@@ -182,7 +182,7 @@ def _named(frame: pd.DataFrame, table: GeneTable | None, used: set[str]) -> pd.D
     return named
 
 
-def _need_known(landmarks: pd.DataFrame, targets: pd.DataFrame, weights: str | os.PathLike[str]) -> None:
+def _need_known(landmarks: pd.DataFrame, targets: pd.DataFrame, weights: PathLike) -> None:
     both = pd.concat([landmarks, targets])
     symbols = both["symbol"].fillna("") if "symbol" in both else pd.Series("", index=both.index)
     unknown = int((symbols == "").sum())
@@ -196,7 +196,7 @@ def _need_known(landmarks: pd.DataFrame, targets: pd.DataFrame, weights: str | o
 
 
 def _fitted_to(
-    data: str | os.PathLike[str] | AnnData,
+    data: PathLike | AnnData,
     coef: np.ndarray,
     intercept: np.ndarray,
     landmarks: pd.DataFrame,

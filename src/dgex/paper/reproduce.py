@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import STAGES, run_stages
 from dgex.paper.study import INTERPRETATION, L1000, TABLES, TIMES, Study, read_json
+from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.work import Work, alone, differences
 
@@ -28,7 +28,7 @@ PLAN, INPUTS = "study.json", "inputs.json"
 
 
 def reproduce(
-    output: str | os.PathLike[str] = "study",
+    output: PathLike = "study",
     *,
     scale: str = "demo",
     stages: Sequence[str] | None = None,

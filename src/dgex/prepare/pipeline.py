@@ -19,6 +19,7 @@ from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import texts
+from dgex.paths import PathLike
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
 from dgex.prepare.sources import Source, open_sources
@@ -35,14 +36,14 @@ from dgex.progress import note, warn
 
 __all__ = ["prepare"]
 
-Input: TypeAlias = str | os.PathLike[str] | AnnData
+Input: TypeAlias = PathLike | AnnData
 
 
 def prepare(
     inputs: Input | Sequence[Input],
-    output: str | os.PathLike[str] | None = None,
+    output: PathLike | None = None,
     *,
-    genes: GeneTable | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    genes: GeneTable | PathLike | Sequence[PathLike] | None = None,
     dedup: float | None = None,
     dedup_method: str = "exact",
     dedup_over: str = "inputs",
@@ -185,7 +186,7 @@ def prepare(
     return adata
 
 
-def _check_target(output: str | os.PathLike[str], overwrite: bool) -> None:
+def _check_target(output: PathLike, overwrite: bool) -> None:
     if Path(output).suffix not in (".h5ad", ".zarr"):
         raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}; accepted: .h5ad, .zarr")
     check_output(output, overwrite)

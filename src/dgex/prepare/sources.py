@@ -20,6 +20,7 @@ from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
+from dgex.paths import PathLike
 from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]
@@ -122,9 +123,7 @@ class Source:
         return "units" in obs and bool(texts(obs["units"]).str.contains(_RNASEQ_UNITS).mean() > 0.5)
 
 
-def open_sources(
-    inputs: str | os.PathLike[str] | AnnData | Sequence[str | os.PathLike[str] | AnnData], stack: ExitStack
-) -> list[Source]:
+def open_sources(inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stack: ExitStack) -> list[Source]:
     """Open all inputs; `stack` closes them.
 
     Parameters

@@ -19,20 +19,20 @@ from dgex.datasets.public.meter import size_text
 from dgex.datasets.public.sources import DIGESTS, Source, SourceFile, find
 from dgex.datasets.public.unpack import DamagedError, digest, settle
 from dgex.errors import DataError, FileError
+from dgex.paths import PathLike
 from dgex.work import alone
 
 __all__ = ["RECORD", "download", "files"]
 
 RECORD = "download.json"
-_PathLike = str | os.PathLike[str]
 
 
 def download(
     name: str,
-    folder: _PathLike,
+    folder: PathLike,
     *,
     only: Iterable[str] | None = None,
-    manifest: _PathLike | None = None,
+    manifest: PathLike | None = None,
     base: str | None = None,
     keep: bool = False,
     patience: Patience | None = None,
@@ -102,7 +102,7 @@ def download(
 
 
 def files(
-    folder: _PathLike, name: str, *, only: Iterable[str] | None = None, manifest: _PathLike | None = None
+    folder: PathLike, name: str, *, only: Iterable[str] | None = None, manifest: PathLike | None = None
 ) -> dict[str, Path]:
     """Give the files of a downloaded data set after reading each one whole: it must be what was recorded.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from dgex.datasets.public.layout import find_files
 from dgex.errors import DataError, FileError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import align
+from dgex.paths import PathLike
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note, warn
 
@@ -40,8 +40,8 @@ _BLOCK = 512
 
 
 def prepare_gse92743(
-    files: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    files: Mapping[str, PathLike] | PathLike,
+    output: PathLike,
     *,
     validation_share: float = 0.5,
     dedup: float | None = 1.0,

@@ -8,13 +8,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from dgex.errors import FileError, first
+from dgex.paths import PathLike
 
 __all__ = ["find_files"]
 
 
-def find_files(
-    where: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str], patterns: Mapping[str, str]
-) -> dict[str, Path]:
+def find_files(where: Mapping[str, PathLike] | PathLike, patterns: Mapping[str, str]) -> dict[str, Path]:
     """Find one file for each pattern.
 
     Parameters

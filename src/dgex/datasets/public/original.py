@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from dgex.dataset.platforms import Platform
 from dgex.datasets.public.layout import find_files
+from dgex.paths import PathLike
 from dgex.prepare.pipeline import prepare
 
 __all__ = ["FILES", "prepare_original"]
@@ -22,8 +22,8 @@ FILES = {
 
 
 def prepare_original(
-    raw: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    raw: Mapping[str, PathLike] | PathLike,
+    output: PathLike,
     *,
     seed: int = 0,
     overwrite: bool = False,

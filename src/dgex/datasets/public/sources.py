@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dgex.errors import FileError, SettingsError
+from dgex.paths import PathLike
 
 __all__ = ["DIGESTS", "Source", "SourceFile", "find", "sources"]
 
@@ -80,7 +81,7 @@ class Source:
         return [file for file in self.files.values() if file.key in chosen]
 
 
-def sources(manifest: str | os.PathLike[str] | None = None) -> dict[str, Source]:
+def sources(manifest: PathLike | None = None) -> dict[str, Source]:
     """Read the sources that come with the package, then those of `manifest`, which replace them name by name.
 
     Raises
@@ -102,7 +103,7 @@ def sources(manifest: str | os.PathLike[str] | None = None) -> dict[str, Source]
     return parsed
 
 
-def find(name: str, manifest: str | os.PathLike[str] | None = None, base: str | None = None) -> Source:
+def find(name: str, manifest: PathLike | None = None, base: str | None = None) -> Source:
     """Find a source and where it lies: `base`, else `$DGEX_BASE_NAME`, else `manifest`, else the package.
 
     In the variable's name the source's is in capitals, with _ for what is neither letter nor digit.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -11,6 +10,7 @@ from anndata import AnnData
 
 import dgex.io
 from dgex.datasets.simulated.compendium import Compendium, Settings, check_whole
+from dgex.paths import PathLike
 from dgex.progress import bar
 
 __all__ = ["simulate"]
@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 def simulate(
-    output: str | os.PathLike[str] | None = None,
+    output: PathLike | None = None,
     *,
     samples: int = 2000,
     landmarks: int = 200,

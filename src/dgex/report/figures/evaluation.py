@@ -22,6 +22,7 @@ from scipy.stats import gaussian_kde
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
 from dgex.metrics import share_better
+from dgex.paths import PathLike
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
@@ -241,7 +242,7 @@ def to_svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def save(figure: Figure, stem: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+def save(figure: Figure, stem: PathLike, *, overwrite: bool = False) -> list[Path]:
     """Write `stem`.png (150 dots an inch) and `stem`.svg and return the two paths.
 
     Raises
@@ -257,7 +258,7 @@ def save(figure: Figure, stem: str | os.PathLike[str], *, overwrite: bool = Fals
     return paths
 
 
-def save_all(figures: Mapping[str, Figure], folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+def save_all(figures: Mapping[str, Figure], folder: PathLike, *, overwrite: bool = False) -> list[Path]:
     """Write every figure as PNG and SVG under its name into a folder, made if it is not there; see `save`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     return [path for name, figure in figures.items() for path in save(figure, Path(folder) / name, overwrite=overwrite)]

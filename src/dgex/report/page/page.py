@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from dgex._version import __version__
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
+from dgex.paths import PathLike
 from dgex.report.page.assets import SCRIPT, STYLE
 from dgex.report.page.finder import finder, fitting
 from dgex.report.page.markup import json_element, scroll_box, slug
@@ -287,7 +287,7 @@ class Page:
             lines.append(html)
         return "\n".join([*lines, "</div>" * figures, "</section>" * inside])
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the page, whole or not at all, and return its path.
 
         Raises

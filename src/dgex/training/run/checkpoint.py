@@ -9,7 +9,6 @@ follow from the seed and the epoch (see `dgex.seeds`), so the seed is their whol
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -23,6 +22,7 @@ from torch import Tensor
 from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group
@@ -67,7 +67,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        folder: str | os.PathLike[str],
+        folder: PathLike,
         settings: Mapping[str, Any],
         data: str,
         every: int = 1,

@@ -11,6 +11,7 @@ from typing import Any, Self, TextIO
 
 from dgex.atomic import atomic_file, check_output, os_error
 from dgex.errors import FileError
+from dgex.paths import PathLike
 
 __all__ = ["HistoryLog", "epoch_text", "read_history"]
 
@@ -36,7 +37,7 @@ class HistoryLog:
         The file exists, or cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, rows: Sequence[Row] = (), overwrite: bool = False) -> None:
+    def __init__(self, path: PathLike | None, rows: Sequence[Row] = (), overwrite: bool = False) -> None:
         self._path = None if path is None else check_output(path, overwrite)
         self._rows = rows
         self._file: TextIO | None = None
@@ -70,7 +71,7 @@ def _line(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def read_history(path: str | os.PathLike[str]) -> list[Row]:
+def read_history(path: PathLike) -> list[Row]:
     """Read a learning curve, also of a run that is still going: a last line cut short is left out.
 
     Raises

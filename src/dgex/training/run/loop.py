@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from dgex.errors import DivergedError, SettingsError
 from dgex.metrics import GeneErrors
+from dgex.paths import PathLike
 from dgex.progress import Bar, bar, note, warn
 from dgex.training.batches.loader import Batches, Rows
 from dgex.training.batches.streams import make_batches
@@ -75,8 +75,8 @@ def train(
     *,
     placement: str = "device",
     floor: float | None = None,
-    history_path: str | os.PathLike[str] | None = None,
-    tensorboard_dir: str | os.PathLike[str] | None = None,
+    history_path: PathLike | None = None,
+    tensorboard_dir: PathLike | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     group: Group = ALONE,

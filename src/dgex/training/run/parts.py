@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from dgex.atomic import json_dump
 from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
+from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.sharded import divided
@@ -72,11 +72,11 @@ class Recipe:
 class RunFiles:
     """Where a run keeps its state; the fit options of `dgex.DGEX` tell more."""
 
-    checkpoint_dir: str | os.PathLike[str] | None = None
+    checkpoint_dir: PathLike | None = None
     checkpoint_every: int = 1
     resume: bool = False
-    history_path: str | os.PathLike[str] | None = None
-    tensorboard_dir: str | os.PathLike[str] | None = None
+    history_path: PathLike | None = None
+    tensorboard_dir: PathLike | None = None
 
     def of_part(self, number: int) -> RunFiles:
         """Those of one part among several: folders and a learning curve of its own."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from dgex.atomic import os_error
 from dgex.errors import SettingsError
+from dgex.paths import PathLike
 
 __all__ = ["ScalarBoard", "check_tensorboard"]
 
@@ -49,7 +50,7 @@ class ScalarBoard:
         The folder cannot be written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, first: int = 1) -> None:
+    def __init__(self, folder: PathLike | None, first: int = 1) -> None:
         self._folder, self._first = folder, first
         self._writer: Any = None
         if folder is not None:
