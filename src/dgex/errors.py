@@ -49,12 +49,17 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
-        details = []
-        if self.found is not None:
-            details.append(f"found {self.found!r}" if isinstance(self.found, str) else f"found {self.found}")
-        if self.accepted is not None:
-            details.append(f"accepted {self.accepted if isinstance(self.accepted, str) else first(self.accepted, 20)}")
-        return f"{self.message}: {', '.join(details)}" if details else self.message
+        accepted = self.accepted
+        if accepted is not None and not isinstance(accepted, str):
+            accepted = first(accepted, 20)
+        if self.found is None:
+            return self.message if accepted is None else f"{self.message}; accepted: {accepted}"
+        text = (
+            f"{self.message}: found {self.found!r}"
+            if isinstance(self.found, str)
+            else f"{self.message}: found {self.found}"
+        )
+        return text if accepted is None else f"{text}, accepted {accepted}"
 
 
 class FileError(DgexError, OSError):

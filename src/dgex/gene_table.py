@@ -85,13 +85,14 @@ def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
         frames = [frames[landmark], frames[1 - landmark]]
     elif any("role" not in frame for frame in frames):
         raise GeneError(
-            f"{files[0]} has no role for its genes; accepted: a column 'role' (landmark, target, other), "
-            "'pr_is_lm', or two files, landmark genes then target genes"
+            f"{files[0]} has no role for its genes",
+            accepted="a column 'role' (landmark, target, other), "
+            "'pr_is_lm', or two files, landmark genes then target genes",
         )
     frame = pd.concat(frames)
     unknown = sorted(set(frame["role"]) - set(ROLES))
     if unknown:
-        raise GeneError(f"unknown role {first(unknown)} in {files[0]}; accepted: {', '.join(ROLES)}")
+        raise GeneError(f"unknown role {first(unknown)} in {files[0]}", accepted=ROLES)
     frame.index = pd.Index(_unique_names(frame))
     if not (frame["role"] == "landmark").any():
         raise GeneError(f"no landmark genes in {', '.join(str(path) for path in files)}")
@@ -166,8 +167,9 @@ def _read_one(path: Path) -> pd.DataFrame:
     else:
         if raw.shape[1] < 2 or id_type(raw[1]) != "ensembl":
             raise FileError(
-                f"{path} is no gene table: found {raw.shape[1]} columns without a known header; accepted: a header "
-                "with 'gene' and 'role', CMap's gene_info, or symbol, Ensembl id, probe ids without a header"
+                f"{path} is no gene table: found {raw.shape[1]} columns without a known header",
+                accepted="a header "
+                "with 'gene' and 'role', CMap's gene_info, or symbol, Ensembl id, probe ids without a header",
             )
         frame = raw.iloc[:, :3].copy()
         frame.columns = pd.Index(["symbol", "ensembl", "probes"][: frame.shape[1]])

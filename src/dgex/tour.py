@@ -91,7 +91,7 @@ def demo(
     >>> print(dgex.demo("demo", scale="tiny"))  # doctest: +SKIP
     """
     if scale not in SCALES:
-        raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")
+        raise SettingsError(f"scale is {scale!r}", accepted=SCALES)
     folder, sizes = Path(output), SCALES[scale]
     settings = {"scale": scale, "seed": seed}
     folder.mkdir(parents=True, exist_ok=True)

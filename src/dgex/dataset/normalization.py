@@ -131,7 +131,7 @@ class Normalization:
             linear = X.max(axis=1) > LOG2_LIMIT
             X[linear] = to_log2(X[linear])
         if part not in ("landmarks", "all"):
-            raise SettingsError(f"unknown part {part!r}; accepted: landmarks, all")
+            raise SettingsError(f"unknown part {part!r}", accepted="landmarks, all")
         reference = self.landmark_reference if part == "landmarks" else self.reference
         if self.quantile != "none" and reference is not None and X.shape[1]:
             reference = np.sort(resample_reference(reference, X.shape[1]))

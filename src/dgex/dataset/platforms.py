@@ -60,14 +60,14 @@ def check_platforms(platforms: Sequence[Platform]) -> None:
                 f"platform {name!r}: accepted are letters, digits, spaces and . + - _, and none of {', '.join(_TAKEN)}"
             )
         if [other.lower() for other in names].count(name.lower()) > 1:
-            raise SettingsError(f"platform {name!r} is there twice; accepted: different names")
+            raise SettingsError(f"platform {name!r} is there twice", accepted="different names")
     selecting, testing = ({getattr(p, what) for p in platforms} for what in ("validation", "test"))
     if "train" in selecting | testing:
-        raise SettingsError("the training profiles can neither select nor test; accepted: sets held out")
+        raise SettingsError("the training profiles can neither select nor test", accepted="sets held out")
     tests = [platform.test for platform in platforms]
     if len(testing) < len(tests):
         raise SettingsError(
-            f"{first(t for t in testing if tests.count(t) > 1)} tests two platforms; accepted: one each"
+            f"{first(t for t in testing if tests.count(t) > 1)} tests two platforms", accepted="one each"
         )
     if both := selecting & testing:
-        raise SettingsError(f"{first(sorted(both))} both selects and tests; accepted: different sets")
+        raise SettingsError(f"{first(sorted(both))} both selects and tests", accepted="different sets")

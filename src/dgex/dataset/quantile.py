@@ -184,7 +184,7 @@ def quantile_normalize(
     Chen et al. 2016, section 2.1, and the ranking rules of the code published with it.
     """
     if ties not in TIES:
-        raise SettingsError(f"unknown ties rule {ties!r}; accepted: {', '.join(TIES)}")
+        raise SettingsError(f"unknown ties rule {ties!r}", accepted=TIES)
     X = np.asarray(X)
     if X.dtype != np.float32:
         X = X.astype(np.float32)

@@ -129,7 +129,7 @@ def check_dataset(data: Dataset, *, need_split: bool = True, minimum_train: int 
             raise GeneError(f"no {role} gene in the dataset: no value of var['role'] is {role!r}")
     unknown = sorted(set(texts(var["role"])) - set(ROLES))
     if unknown:
-        raise GeneError(f"unknown role {first(unknown)} in var['role']; accepted: {', '.join(ROLES)}")
+        raise GeneError(f"unknown role {first(unknown)} in var['role']", accepted=ROLES)
     for what, names in (("gene", var.index), ("sample", obs.index)):
         if not names.is_unique:
             raise DataError(f"duplicate {what} ids in the dataset: {first(names[names.duplicated()].unique())}")

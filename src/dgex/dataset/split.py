@@ -69,8 +69,8 @@ def checked_fractions(fractions: Sequence[float]) -> np.ndarray:
     if shares.shape != (3,) or not (shares >= 0).all() or shares[0] <= 0 or abs(shares.sum() - 1) > 1e-6:
         given = ", ".join(f"{share:g}" for share in np.atleast_1d(shares))
         raise SettingsError(
-            f"split fractions are {given}; accepted: three shares (training, validation, test) from 0 to 1 that add "
-            "up to 1, training above 0"
+            f"split fractions are {given}",
+            accepted="three shares (training, validation, test) from 0 to 1 that add up to 1, training above 0",
         )
     return shares
 

@@ -204,7 +204,7 @@ def _trained_on(
 def _rows(source: ExpressionFile, name: str) -> np.ndarray:
     present = texts(source.obs["split"])
     if not (present == name).any():
-        raise SettingsError(f"no split named {name!r} in the dataset; accepted: {', '.join(sorted(present.unique()))}")
+        raise SettingsError(f"no split named {name!r} in the dataset", accepted=sorted(present.unique()))
     return np.asarray(rows(source, name))
 
 
@@ -247,7 +247,7 @@ def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
     names = [p.name for p in predictors]
     if asked is not None:
         if asked not in names:
-            raise SettingsError(f"no baseline named {asked!r}; accepted: {', '.join(names)}")
+            raise SettingsError(f"no baseline named {asked!r}", accepted=names)
         return asked
     linear = [p.name for p in predictors if p.kind == "ols" or p.name.lower() in {"ols", "lr"}]
     return (linear or names)[0]

@@ -77,17 +77,17 @@ def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list
     """
     known = [name for name in defaults(DGEX.kind) if name not in _NO_AXES]
     if not axes:
-        raise SettingsError(f"a grid needs an axis; accepted: layers, {', '.join(known)}")
+        raise SettingsError("a grid needs an axis", accepted=f"layers, {', '.join(known)}")
     for name, values in axes.items():
         if name != "layers" and name not in known:
-            raise SettingsError(f"a grid has no axis {name!r}; accepted: layers, {', '.join(known)}")
+            raise SettingsError(f"a grid has no axis {name!r}", accepted=f"layers, {', '.join(known)}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
             raise SettingsError(f"axis {name}", found=values, accepted="one or more values")
         repeated = [value for at, value in enumerate(values) if value in values[:at]]
         if repeated:
             raise SettingsError(f"axis {name}: found {first(repeated)} twice, accepted different values")
         if name in settings:
-            raise SettingsError(f"{name} is an axis of the grid and a setting at once; accepted: one of the two")
+            raise SettingsError(f"{name} is an axis of the grid and a setting at once", accepted="one of the two")
     for name in ("hidden", "layers"):
         for value in axes.get(name, []):
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:

@@ -94,7 +94,7 @@ def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
     present = texts(obs["split"]).unique().tolist()
     absent = [name for name in validation if name not in present]
     if absent and list(validation) != ["validation"]:
-        raise SettingsError(f"no set named {first(absent)} in the dataset; accepted: {', '.join(present)}")
+        raise SettingsError(f"no set named {first(absent)} in the dataset", accepted=present)
     if "train" in validation:
         raise SettingsError("the training profiles cannot validate themselves; name a held-out set")
     if absent:

@@ -83,8 +83,8 @@ def layers_of(model: Estimator, best: str | None, device: torch.device) -> list[
     stacks = model.layer_stacks(best)
     if not stacks:
         raise ModelError(
-            f"a model of kind {model.kind or type(model).__name__} has no weights to interpret; accepted: a network "
-            "(dgex) or a linear model (ols, ridge, lasso)"
+            f"a model of kind {model.kind or type(model).__name__} has no weights to interpret",
+            accepted="a network (dgex) or a linear model (ols, ridge, lasso)",
         )
     return [
         Layers(_tensors(stack.weights, device), _tensors(stack.biases, device), stack.targets, stack.epoch)

@@ -185,7 +185,7 @@ class H5adWriter(_AnnDataWriter):
         **common: Any,
     ) -> None:
         if compression not in (None, "gzip"):
-            raise SettingsError(f"h5ad compression {compression!r} is unknown; accepted: None, 'gzip'")
+            raise SettingsError(f"h5ad compression {compression!r} is unknown", accepted="None, 'gzip'")
         super().__init__(path, obs, var, **common)
         self._layout = storage(self.shape, compression, chunks)
         if "chunks" in self._layout:

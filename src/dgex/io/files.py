@@ -69,7 +69,7 @@ def open(
         return _open_memory(path, allow_missing)
     source = Path(path)
     if orientation not in ORIENTATIONS:
-        raise SettingsError(f"orientation {orientation!r} is unknown; accepted: {', '.join(ORIENTATIONS)}")
+        raise SettingsError(f"orientation {orientation!r} is unknown", accepted=ORIENTATIONS)
     chosen = recognise(source, format)
     handle: ExpressionFile
     if chosen.key in ("tsv", "csv", "parquet"):
@@ -192,7 +192,7 @@ def create(
     unknown = sorted(set(format_options) - set(writer.options))
     if unknown:
         accepted = ", ".join(writer.options) or "none"
-        raise SettingsError(f"{chosen.name} has no option {', '.join(unknown)}; accepted: {accepted}")
+        raise SettingsError(f"{chosen.name} has no option {', '.join(unknown)}", accepted=f"{accepted}")
     if not writer.keeps_uns and (uns or varm):
         left = " and ".join(name for name, value in (("uns", uns), ("varm", varm)) if value)
         progress.note(f"{chosen.name} holds no {left}: left out of {target}; .h5ad and .zarr hold all")

@@ -106,7 +106,7 @@ class GctWriter(SpooledTextWriter):
         self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, *, version: str = "1.3", **common: Any
     ) -> None:
         if version not in ("1.2", "1.3"):
-            raise SettingsError(f"GCT version {version!r} is unknown; accepted: '1.2', '1.3'")
+            raise SettingsError(f"GCT version {version!r} is unknown", accepted="'1.2', '1.3'")
         super().__init__(path, obs, var, **common)
         self._version = version
 

@@ -86,7 +86,7 @@ class GctxWriter(Writer):
         **common: Any,
     ) -> None:
         if compression not in (None, "gzip"):
-            raise SettingsError(f"GCTX compression {compression!r} is unknown; accepted: None, 'gzip'")
+            raise SettingsError(f"GCTX compression {compression!r} is unknown", accepted="None, 'gzip'")
         super().__init__(path, obs, var, **common)
         self._layout = storage(self.shape, compression, chunks)
         if "chunks" in self._layout:

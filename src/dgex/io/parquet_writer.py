@@ -49,9 +49,9 @@ class ParquetWriter(Writer):
     ) -> None:
         layout = layout or ("wide" if len(var) <= _WIDE else "compact")
         if layout not in ("wide", "compact"):
-            raise SettingsError(f"Parquet layout {layout!r} is unknown; accepted: 'wide', 'compact'")
+            raise SettingsError(f"Parquet layout {layout!r} is unknown", accepted="'wide', 'compact'")
         if compression not in _COMPRESSIONS:
-            raise SettingsError(f"Parquet compression {compression!r} is unknown; accepted: {', '.join(_COMPRESSIONS)}")
+            raise SettingsError(f"Parquet compression {compression!r} is unknown", accepted=_COMPRESSIONS)
         super().__init__(path, obs, var, **common)
         self._compact, self._compression = layout == "compact", compression
         self._step = max(1, min(self.shape[0], _GROUP // (4 * self.shape[1])))

@@ -82,14 +82,14 @@ def find(path: Path, key: str | None = None) -> Format:
         for item in _FORMATS:
             if item.key == key.lower():
                 return item
-        raise SettingsError(f"format {key!r} is unknown; accepted: {', '.join(formats())}")
+        raise SettingsError(f"format {key!r} is unknown", accepted=f"{', '.join(formats())}")
     name = path.name.lower()
     for item in _FORMATS:
         if name.endswith(item.suffixes):
             return item
     accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes)
     found = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
-    raise FileError(f"{path}: suffix {found!r} is of no known format; accepted: {accepted}")
+    raise FileError(f"{path}: suffix {found!r} is of no known format", accepted=f"{accepted}")
 
 
 def recognise(path: Path, key: str | None = None) -> Format:

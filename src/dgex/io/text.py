@@ -93,7 +93,7 @@ class TextWriter(SpooledTextWriter):
         self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, *, genes_in: str = "rows", **common: Any
     ) -> None:
         if genes_in not in ("rows", "columns"):
-            raise SettingsError(f"genes_in={genes_in!r} is unknown; accepted: 'rows', 'columns'")
+            raise SettingsError(f"genes_in={genes_in!r} is unknown", accepted="'rows', 'columns'")
         super().__init__(path, obs, var, **common)
         self._rows_are_genes = genes_in == "rows"
         described, other = (self.var, self.obs) if self._rows_are_genes else (self.obs, self.var)

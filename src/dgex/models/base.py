@@ -176,7 +176,7 @@ class Estimator(Parameters):
         unknown = [name for name in options if name not in self.fit_options]
         if unknown:
             takes = ", ".join(("X", "Y", "eval_sets", *self.fit_options))
-            raise SettingsError(f"{type(self).__name__}.fit does not take {first(unknown)}; accepted: {takes}")
+            raise SettingsError(f"{type(self).__name__}.fit does not take {first(unknown)}", accepted=f"{takes}")
         self.check_settings()
         x, x_genes = role_matrix(X, "landmark", "X")
         y, y_genes = role_matrix(Y, "target", "Y")
@@ -239,8 +239,9 @@ class Estimator(Parameters):
         if (ours.standardize != "none" and not standardized) or (not record and ours.quantile != "none"):
             raise DataError(
                 f"X holds values as they were measured, and this model was fitted on normalised ones (quantile: "
-                f"{ours.quantile}, standardize: {ours.standardize}); accepted: a dataset of dgex.prepare, or an array "
-                "in the model's units (adata.X); dgex.infer takes values as they were measured"
+                f"{ours.quantile}, standardize: {ours.standardize})",
+                accepted="a dataset of dgex.prepare, or an array "
+                "in the model's units (adata.X); dgex.infer takes values as they were measured",
             )
 
     def _own(self, verb: str, call: Callable[[], T]) -> T:

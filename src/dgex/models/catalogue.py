@@ -206,7 +206,7 @@ def method(kind: str) -> Method:
         raise SettingsError("method", found=type(kind).__name__, accepted=f"a name: {', '.join(methods())}")
     entry = METHODS.get(kind) or methods().get(kind)
     if entry is None:
-        raise SettingsError(f"unknown method {kind!r}; accepted: {', '.join(methods())}")
+        raise SettingsError(f"unknown method {kind!r}", accepted=f"{', '.join(methods())}")
     return entry
 
 
@@ -228,7 +228,7 @@ def check_settings(kind: str, settings: Iterable[str]) -> None:
     known = defaults(kind)
     unknown = [name for name in settings if name not in known]
     if unknown:
-        raise SettingsError(f"{kind} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}")
+        raise SettingsError(f"{kind} does not take {first(unknown)}", accepted=f"{', '.join(known) or 'no settings'}")
 
 
 def new(kind: str, settings: Mapping[str, Any]) -> Estimator:

@@ -199,7 +199,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     folder = Path(path)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise ModelError(f"no model at {folder}: it {what}; accepted: a folder made by dgex train or save")
+        raise ModelError(f"no model at {folder}: it {what}", accepted="a folder made by dgex train or save")
     for name in (DESCRIPTION, ARRAYS):
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is no complete model: {name} is missing")

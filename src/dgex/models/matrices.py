@@ -33,7 +33,7 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
         if "role" in var:
             mask = (var["role"] == role).to_numpy()
             if not mask.any():
-                raise GeneError(f"{what} has no {role} genes among {len(var):,}; accepted: var['role'] == '{role}'")
+                raise GeneError(f"{what} has no {role} genes among {len(var):,}", accepted=f"var['role'] == '{role}'")
             if not mask.all():
                 var, values = var[mask], values[:, mask]
         keep = [c for c in var.columns if c != "role" and var[c].map(lambda v: isinstance(v, str)).all()]
@@ -82,7 +82,7 @@ def dense(values: Any, what: str) -> np.ndarray:
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise DataError(
-                f"{what}: NaN or infinity at profile {start + row}, gene {column}; accepted: finite values only"
+                f"{what}: NaN or infinity at profile {start + row}, gene {column}", accepted="finite values only"
             )
     return array
 

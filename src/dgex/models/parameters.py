@@ -34,7 +34,7 @@ class Parameters:
         unknown = [name for name in settings if name not in known]
         if unknown:
             raise SettingsError(
-                f"{type(self).__name__} does not take {first(unknown)}; accepted: {', '.join(known) or 'no settings'}"
+                f"{type(self).__name__} does not take {first(unknown)}", accepted=f"{', '.join(known) or 'no settings'}"
             )
         for name, value in settings.items():
             setattr(self, name, value)

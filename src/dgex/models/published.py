@@ -122,8 +122,8 @@ def _read(path: PathLike) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, pd.Data
     if total != 1:
         raise GeneError(
             f"{total or 'no'} constant{'s' * (total > 1)} among the {len(columns):,} columns "
-            f"({first(columns.index, 3)}) and {len(rows):,} rows ({first(rows.index, 3)}) of {path}; accepted: one of "
-            f"the name {', '.join(OFFSETS)}, in any case"
+            f"({first(columns.index, 3)}) and {len(rows):,} rows ({first(rows.index, 3)}) of {path}",
+            accepted=f"one of the name {', '.join(OFFSETS)}, in any case",
         )
     if constants["rows"]:
         columns, rows, values = rows, columns, values.T

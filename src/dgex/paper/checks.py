@@ -53,7 +53,7 @@ def check_source(plan: Plan) -> None:
     refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
     if refused:
         takes = ", ".join(TAKES[kind]) or "none of these"
-        raise SettingsError(f"{kind} as the data of a study does not take {', '.join(refused)}; accepted: {takes}")
+        raise SettingsError(f"{kind} as the data of a study does not take {', '.join(refused)}", accepted=f"{takes}")
     if kind == "a dataset":
         check_platforms(platforms_of(Path(plan.data), plan))
     if plan.cmap and Path(plan.cmap).is_dir() and "origin" not in load(plan.cmap).metrics_.get("data", {}):

@@ -171,7 +171,7 @@ def raw_folder(plan: Plan) -> Path:
         brings = "; dgex download gse92743 DIR brings them" if plan.data == "gse92743" else ""
         raise SettingsError(f"data {plan.data} needs the folder of its files: raw=DIR{brings}")
     if not Path(plan.raw).is_dir():
-        raise FileError(f"no folder at {plan.raw}; accepted: the folder that holds the files of {plan.data}")
+        raise FileError(f"no folder at {plan.raw}", accepted=f"the folder that holds the files of {plan.data}")
     return Path(plan.raw)
 
 
@@ -216,9 +216,8 @@ def platforms_of(path: Path, plan: Plan) -> list[Platform]:
     absent = [name for platform in wanted for name in (platform.validation, platform.test) if name not in present]
     if absent or not wanted:
         raise DataError(
-            f"{path} has no set {first(absent) if absent else 'to select on and to test on'}; found "
-            f"{first(present)}; accepted: validation and test, pairs NAME-va and NAME-te, or "
-            "platforms=[(name, validation, test)]"
+            f"{path} has no set {first(absent) if absent else 'to select on and to test on'}; found {first(present)}",
+            accepted="validation and test, pairs NAME-va and NAME-te, or platforms=[(name, validation, test)]",
         )
     return wanted
 

@@ -162,11 +162,11 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
         An unknown scale or setting, a method that is unknown, or values that no grid takes.
     """
     if scale not in SCALES:
-        raise SettingsError(f"scale is {scale!r}; accepted: {', '.join(SCALES)}")
+        raise SettingsError(f"scale is {scale!r}", accepted=SCALES)
     known = {field.name for field in fields(Plan)} - {"scale"}
     unknown = [name for name in changes if name not in known]
     if unknown:
-        raise SettingsError(f"a study does not take {', '.join(unknown)}; accepted: {', '.join(sorted(known))}")
+        raise SettingsError(f"a study does not take {', '.join(unknown)}", accepted=f"{', '.join(sorted(known))}")
     given = {name: _checked(name, _plain(value)) for name, value in changes.items() if value is not None}
     base = SCALES[scale]
     if given.get("data", base.data) != "simulated":
@@ -174,7 +174,7 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     resolved = replace(base, **given)
     wrong = [name for name in resolved.methods if name not in labels()]
     if wrong:
-        raise SettingsError(f"unknown method {', '.join(wrong)}; accepted: {', '.join(labels())}")
+        raise SettingsError(f"unknown method {', '.join(wrong)}", accepted=f"{', '.join(labels())}")
     if "ols" not in resolved.methods:
         raise SettingsError("every table compares with linear regression: ols must be among the methods")
     resolved.members()  # refuses axes that no grid takes, before any work

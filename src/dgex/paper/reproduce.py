@@ -83,7 +83,7 @@ def reproduce(
     wanted = list(STAGES) if stages is None else list(stages)
     unknown = [name for name in wanted if name not in STAGES]
     if unknown or not wanted:
-        raise SettingsError(f"unknown stage {', '.join(unknown) or '(none)'}; accepted: {', '.join(STAGES)}")
+        raise SettingsError(f"unknown stage {', '.join(unknown) or '(none)'}", accepted=STAGES)
     study = Study(Path(output), plan)
     _check_inputs(study)
     if not (study.folder / DESCRIPTION).exists() or overwrite:

@@ -61,7 +61,7 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
         No roles, no common genes, or no landmark or target genes left.
     """
     if same_gene not in ("drop", "keep"):
-        raise SettingsError(f"unknown same_gene {same_gene!r}; accepted: drop, keep")
+        raise SettingsError(f"unknown same_gene {same_gene!r}", accepted="drop, keep")
     wanted = _wanted(sources, table)
     facts: dict[str, Any] = _role_counts(wanted, "in_table")
     twins = _same_as_landmark(wanted)

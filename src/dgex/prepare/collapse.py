@@ -124,7 +124,7 @@ class Collapse:
 
     def __init__(self, columns: Sequence[np.ndarray], rule: str = "mean") -> None:
         if rule not in RULES:
-            raise SettingsError(f"unknown rule {rule!r} to collapse probes; accepted: {', '.join(RULES)}")
+            raise SettingsError(f"unknown rule {rule!r} to collapse probes", accepted=RULES)
         self.rule = rule
         self._columns = list(columns)
         self.genes = len(self._columns)

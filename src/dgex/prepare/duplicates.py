@@ -90,7 +90,7 @@ def near_duplicates(
     the paper.
     """
     if method not in METHODS:
-        raise SettingsError(f"unknown method {method!r} to find duplicates; accepted: {', '.join(METHODS)}")
+        raise SettingsError(f"unknown method {method!r} to find duplicates", accepted=METHODS)
     if not (np.isfinite(distance) and distance > 0):
         raise SettingsError(f"the distance of near-duplicates must be above 0, found {distance!r}")
     if method == "exact":

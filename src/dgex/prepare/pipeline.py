@@ -188,7 +188,7 @@ def prepare(
 
 def _check_target(output: PathLike, overwrite: bool) -> None:
     if Path(output).suffix not in (".h5ad", ".zarr"):
-        raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}; accepted: .h5ad, .zarr")
+        raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}", accepted=".h5ad, .zarr")
     check_output(output, overwrite)
 
 

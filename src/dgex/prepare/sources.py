@@ -140,7 +140,7 @@ def open_sources(inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stac
     """
     listed = [inputs] if isinstance(inputs, str | os.PathLike | AnnData) else list(inputs)
     if not listed:
-        raise SettingsError("no inputs to prepare; accepted: one or more expression files or AnnData objects")
+        raise SettingsError("no inputs to prepare", accepted="one or more expression files or AnnData objects")
     sources: list[Source] = []
     labels: set[str] = set()
     for item in listed:

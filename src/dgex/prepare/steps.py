@@ -65,7 +65,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, accepted in _ACCEPTED.items():
             if getattr(self, name) not in accepted:
-                raise SettingsError(f"unknown {name} {getattr(self, name)!r}; accepted: {', '.join(accepted)}")
+                raise SettingsError(f"unknown {name} {getattr(self, name)!r}", accepted=accepted)
         if not (np.isfinite(self.dedup) and self.dedup >= 0):
             raise SettingsError(f"the distance of near-duplicates must be above 0, found {self.dedup!r}")
         checked_fractions(self.split)

@@ -99,7 +99,7 @@ def prepare_gse92743(
     Subramanian et al., Cell 171 (2017) 1437.
     """
     if not 0 < validation_share < 1:
-        raise SettingsError(f"validation_share is {validation_share!r}; accepted: above 0 and below 1")
+        raise SettingsError(f"validation_share is {validation_share!r}", accepted="above 0 and below 1")
     paths = find_files(files, FILES)
     check_output(output, overwrite, inputs=list(paths.values()))
     table = _gene_table(paths["genes"])

@@ -45,7 +45,7 @@ def find_files(where: Mapping[str, PathLike] | PathLike, patterns: Mapping[str, 
         for pattern in several.split("|"):
             fitting = [path for path in paths if fnmatch(path.name.lower(), pattern.lower()) and path.exists()]
             if len(fitting) > 1:
-                raise FileError(f"{place}: {first(p.name for p in fitting)} are all {pattern}; accepted: one of them")
+                raise FileError(f"{place}: {first(p.name for p in fitting)} are all {pattern}", accepted="one of them")
             if fitting:
                 found[name] = fitting[0]
                 break

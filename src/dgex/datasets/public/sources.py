@@ -74,10 +74,10 @@ class Source:
         for word in wanted:
             keys = [file.key for file in self.files.values() if word in (file.key, file.name, file.served)]
             if not keys:
-                raise SettingsError(f"{self.name} has no file {word!r}; accepted: {', '.join(self.files)}")
+                raise SettingsError(f"{self.name} has no file {word!r}", accepted=self.files)
             chosen.update(keys)
         if not chosen:
-            raise SettingsError(f"no file of {self.name} was named; accepted: {', '.join(self.files)}")
+            raise SettingsError(f"no file of {self.name} was named", accepted=self.files)
         return [file for file in self.files.values() if file.key in chosen]
 
 
@@ -117,7 +117,7 @@ def find(name: str, manifest: PathLike | None = None, base: str | None = None) -
     """
     known = sources(manifest)
     if name not in known:
-        raise SettingsError(f"data set {name!r} is unknown; accepted: {', '.join(known)}")
+        raise SettingsError(f"data set {name!r} is unknown", accepted=known)
     variable = "DGEX_BASE_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
     for address, origin in ((base, "base"), (os.environ.get(variable) or None, f"${variable}")):
         if address is not None:
@@ -135,7 +135,7 @@ def _parse(text: str, origin: str) -> dict[str, Source]:
 
 def _source(name: str, table: Any, where: str) -> Source:
     if not _NAME.fullmatch(name):
-        raise SettingsError(f"{where}: the name is {name!r}; accepted: letters, digits, and . _ - inside")
+        raise SettingsError(f"{where}: the name is {name!r}", accepted="letters, digits, and . _ - inside")
     fields = {"title": str, "base": str, "files": dict, "citation": str, "licence": str, "sums": str}
     values = _checked(table, fields, ("title", "base", "files"), where)
     values["base"] = _web(values["base"], f"{where}: base")
@@ -143,11 +143,11 @@ def _source(name: str, table: Any, where: str) -> Source:
         _relative(values["sums"], f"{where}: sums")
     listed = {key: _file(key, entry, f"{where[:-1]}.files.{key}]") for key, entry in values["files"].items()}
     if not listed:
-        raise SettingsError(f"{where}: no files; accepted: at least one table [{name}.files.KEY]")
+        raise SettingsError(f"{where}: no files", accepted=f"at least one table [{name}.files.KEY]")
     names = [name for file in listed.values() for name in {file.name, file.served}]  # both stand in one folder
     twice = {file_name for file_name in names if names.count(file_name) > 1}
     if twice:
-        raise SettingsError(f"{where}: two files would be named {min(twice)}; accepted: one file a name")
+        raise SettingsError(f"{where}: two files would be named {min(twice)}", accepted="one file a name")
     return Source(name=name, **{**values, "files": listed})
 
 
@@ -157,14 +157,14 @@ def _file(key: str, table: Any, where: str) -> SourceFile:
     _relative(values["address"], f"{where}: address")
     packed = values["address"].endswith(".gz")
     if values.setdefault("unpack", packed) and not packed:
-        raise SettingsError(f"{where}: unpack is true for {values['address']}; accepted: for .gz files only")
+        raise SettingsError(f"{where}: unpack is true for {values['address']}", accepted="for .gz files only")
     if values.get("size", 1) < 1:
-        raise SettingsError(f"{where}: size is {values['size']}; accepted: bytes, at least 1")
+        raise SettingsError(f"{where}: size is {values['size']}", accepted="bytes, at least 1")
     if "checksum" in values:
         kind, _, digest = values["checksum"].lower().partition(":")
         if not re.fullmatch(rf"[0-9a-f]{{{DIGESTS.get(kind, 0)}}}", digest) or not digest:
             accepted = ", ".join(f"{name}: and {digits} digits" for name, digits in DIGESTS.items())
-            raise SettingsError(f"{where}: checksum is {values['checksum']!r}; accepted: {accepted} (hexadecimal)")
+            raise SettingsError(f"{where}: checksum is {values['checksum']!r}", accepted=f"{accepted} (hexadecimal)")
         values["checksum"] = f"{kind}:{digest}"
     return SourceFile(key=key, **{"description": "", **values})
 
@@ -172,13 +172,13 @@ def _file(key: str, table: Any, where: str) -> SourceFile:
 def _checked(table: Any, fields: Mapping[str, type], required: Iterable[str], where: str) -> dict[str, Any]:
     """The values of a table, each of its type and none unknown."""
     if not isinstance(table, dict):
-        raise SettingsError(f"{where} is {table!r}; accepted: a table")
+        raise SettingsError(f"{where} is {table!r}", accepted="a table")
     for name, value in table.items():
         if name not in fields:
-            raise SettingsError(f"{where}: {name!r} is unknown; accepted: {', '.join(fields)}")
+            raise SettingsError(f"{where}: {name!r} is unknown", accepted=fields)
         if type(value) is not fields[name]:
             kind = {str: "text", bool: "true or false", int: "a whole number", dict: "a table"}[fields[name]]
-            raise SettingsError(f"{where}: {name} is {value!r}; accepted: {kind}")
+            raise SettingsError(f"{where}: {name} is {value!r}", accepted=f"{kind}")
     missing = [name for name in required if not table.get(name) and not isinstance(table.get(name), dict)]
     if missing:
         raise SettingsError(f"{where}: no {missing[0]}; needed: {', '.join(required)}")
@@ -192,7 +192,7 @@ def _web(address: str, where: str) -> str:
     except ValueError:
         good = False
     if not good or not address.isascii() or re.search(r"\s", address):
-        raise SettingsError(f"{where} is {address!r}; accepted: an address that begins with http:// or https://")
+        raise SettingsError(f"{where} is {address!r}", accepted="an address that begins with http:// or https://")
     return address
 
 
@@ -203,4 +203,4 @@ def _relative(address: str, where: str) -> None:
     odd = not address.isascii() or re.search(r"[\s\\?#:]", unquote(address))
     ours = name.startswith(".") or name == "download.json" or name.endswith((".partial", ".partial.json", ".unpacking"))
     if odd or ours or not name or any(part in ("", ".", "..") for part in parts):
-        raise SettingsError(f"{where} is {address!r}; accepted: a path below the base, such as suppl/matrix.gctx.gz")
+        raise SettingsError(f"{where} is {address!r}", accepted="a path below the base, such as suppl/matrix.gctx.gz")

@@ -95,8 +95,9 @@ class Moments:
         """
         if len(X) != len(Y) or X.shape[1:] != (self.n_landmarks,) or Y.shape[1:] != (self.n_targets,):
             raise DataError(
-                f"blocks do not fit: found X {X.shape} and Y {Y.shape}; accepted: the same number of profiles, "
-                f"{self.n_landmarks:,} landmark and {self.n_targets:,} target genes"
+                f"blocks do not fit: found X {X.shape} and Y {Y.shape}",
+                accepted="the same number of profiles, "
+                f"{self.n_landmarks:,} landmark and {self.n_targets:,} target genes",
             )
         if not self.n and len(X):
             self._x_shift = _rounded_mean(X[:ROWS])
@@ -141,7 +142,8 @@ class Moments:
         if (other.n_landmarks, other.n_targets) != (self.n_landmarks, self.n_targets):
             raise DataError(
                 f"moments do not fit together: found {self.n_landmarks:,} landmark and {self.n_targets:,} target genes "
-                f"and {other.n_landmarks:,} and {other.n_targets:,}; accepted: the same genes"
+                f"and {other.n_landmarks:,} and {other.n_targets:,}",
+                accepted="the same genes",
             )
         if not other.n:
             return self

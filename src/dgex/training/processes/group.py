@@ -366,8 +366,8 @@ def _own_device(name: str) -> torch.device:
     local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if local >= there:
         raise SettingsError(
-            f"process {local} of this host finds {there} CUDA devices; accepted: torchrun --nproc-per-node {there} "
-            "or less, or --device cpu"
+            f"process {local} of this host finds {there} CUDA devices",
+            accepted=f"torchrun --nproc-per-node {there} or less, or --device cpu",
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
