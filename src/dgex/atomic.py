@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dgex.aliases import PathLike
 from dgex.errors import DgexError, FileError, OutputExistsError
-from dgex.paths import PathLike
 
 __all__ = [
     "PARTIAL",

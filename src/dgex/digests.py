@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dgex.aliases import PathLike, Sets
 from dgex.arrays.maps import RowReader, map_of, release
-from dgex.paths import PathLike
 
 __all__ = ["of_file", "of_matrices", "of_matrix", "of_names", "of_sets", "spread"]
 
@@ -68,7 +68,7 @@ def of_matrices(named: Mapping[str, np.ndarray]) -> str:
     return of_names(*((name, of_matrix(np.asarray(matrix))) for name, matrix in named.items()))
 
 
-def of_sets(sets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+def of_sets(sets: Sets) -> str:
     """Digest of named sets of profiles, each its landmark and its target values."""
     return of_matrices({f"{name} {kind}": m for name, pair in sets.items() for kind, m in zip("XY", pair)})
 

@@ -16,7 +16,7 @@ from dgex.genes import ROLES, id_type, normalize_ids
 
 if TYPE_CHECKING:
     import pandas as pd
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["GeneTable", "has_header", "read_gene_table"]
 

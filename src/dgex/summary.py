@@ -13,7 +13,7 @@ from dgex.genes import align
 
 if TYPE_CHECKING:
     import pandas as pd
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["lines", "summary"]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
+from dgex.aliases import PathLike
 from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import OutputExistsError, SettingsError
 from dgex.evaluation.evaluate import evaluate
@@ -21,7 +22,6 @@ from dgex.fitting.train import train
 from dgex.inference.infer import infer
 from dgex.models.catalogue import METHODS
 from dgex.models.folder import load
-from dgex.paths import PathLike
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
 from dgex.report.page.page import Page

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dgex.aliases import PathLike
 from dgex.atomic import json_dump, plain
 from dgex.errors import FileError, ModelError, OutputExistsError
-from dgex.paths import PathLike
 
 __all__ = ["Work", "alone", "as_json", "differences"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from dgex import progress
+from dgex.aliases import PathLike
 from dgex.dataset.scale import judge_scale
 from dgex.genes import id_type
 from dgex.io.files import open
-from dgex.paths import PathLike
 
 __all__ = ["describe"]
 

@@ -30,7 +30,7 @@ from dgex.progress import bar, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["evaluate"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
-from dgex.paths import PathLike
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
 from dgex.work import Work

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dgex._version import __version__
+from dgex.aliases import PathLike
 from dgex.atomic import check_output
 from dgex.digests import of_file, of_sets
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
@@ -25,7 +26,6 @@ from dgex.fitting.splits import Splits, read_splits
 from dgex.fitting.train import train
 from dgex.models.catalogue import check_settings
 from dgex.models.network.dgex import DGEX
-from dgex.paths import PathLike
 from dgex.progress import Together, bar, note
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device

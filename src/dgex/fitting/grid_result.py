@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
 from dgex.fitting.grid_plan import Member
 from dgex.fitting.output import checkpoint_folder, holds_checkpoint
-from dgex.paths import PathLike
 
 __all__ = ["DONE", "GRID", "Grid", "diverged_file", "open_grid", "status_of"]
 

@@ -10,12 +10,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from dgex.aliases import PathLike
 from dgex.atomic import check_output
 from dgex.errors import DataError, ModelError, OutputExistsError
 from dgex.models.base import Estimator
 from dgex.models.folder import describe, place, save
 from dgex.models.record import TrainingRecord
-from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.work import alone, as_json
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
+from dgex.aliases import PathLike
 from dgex.arrays.host import fits_host
 from dgex.arrays.maps import release
 from dgex.arrays.stored import SpooledRows, identity_of
@@ -20,7 +21,6 @@ from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
-from dgex.paths import PathLike
 from dgex.progress import bar, note, warn
 
 __all__ = ["Splits", "read_splits"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from dgex.training.processes.group import Group
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["train"]
 

@@ -25,7 +25,7 @@ from dgex.work import alone
 
 if TYPE_CHECKING:
     from anndata import AnnData
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["infer"]
 

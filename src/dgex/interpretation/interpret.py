@@ -34,7 +34,7 @@ from dgex.training.machine.memory import predicting
 
 if TYPE_CHECKING:
     from anndata import AnnData
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["interpret"]
 

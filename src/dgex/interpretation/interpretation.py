@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError
-from dgex.paths import PathLike
 from dgex.report.figures.evaluation import save_all, to_svg
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page

@@ -20,7 +20,7 @@ from dgex.io.writer import Writer
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["convert", "create", "open", "read", "write"]
 

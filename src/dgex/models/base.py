@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from dgex.dataset.normalization import Normalization
     from dgex.models.record import TrainingRecord
-from dgex.paths import PathLike
+from dgex.aliases import PathLike, Sets
 
 __all__ = ["Arrays", "Estimator", "EvalSets", "LayerStack", "Matrix", "Sets", "report_choice"]
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 EvalSets: TypeAlias = Mapping[str, tuple[Matrix, Matrix]]
-Sets: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> landmark and target values of its profiles
 T = TypeVar("T")
 
 

@@ -25,7 +25,7 @@ from dgex.work import Work
 
 if TYPE_CHECKING:
     from dgex.models.base import Estimator
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["ATTACHMENTS", "describe", "is_model", "load", "place", "save"]
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
+from dgex.aliases import Sets
 from dgex.errors import SettingsError
-from dgex.models.base import Arrays, Estimator, Sets, report_choice
+from dgex.models.base import Arrays, Estimator, report_choice
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import BLOCK, SCREEN, climb, held_out, mean_error, spread
 

@@ -22,7 +22,7 @@ from dgex.progress import note, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
-from dgex.paths import PathLike
+from dgex.aliases import PathLike
 
 __all__ = ["OFFSETS", "convert_weights"]
 

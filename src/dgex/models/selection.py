@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dgex.aliases import Sets
 from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
 
@@ -20,9 +21,7 @@ SCREEN = 512
 BETTER = 1e-5
 
 
-def held_out(
-    eval_sets: dict[str, tuple[np.ndarray, np.ndarray]] | None, kind: str, setting: str
-) -> tuple[np.ndarray, np.ndarray]:
+def held_out(eval_sets: Sets | None, kind: str, setting: str) -> tuple[np.ndarray, np.ndarray]:
     """The first evaluation set: the one that chooses.
 
     Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dgex.aliases import Sets
 from dgex.atomic import atomic_file, plain, readable, writing
 from dgex.errors import ModelError
 from dgex.metrics import GeneErrors
@@ -22,7 +23,6 @@ from dgex.metrics import GeneErrors
 __all__ = ["Measured", "Sets", "gene_errors", "read_measured"]
 
 SUFFIX = ".errors"
-Sets = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name -> landmark and target values of its profiles
 _BLOCK = 1024
 
 

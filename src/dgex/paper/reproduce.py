@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dgex.aliases import PathLike
 from dgex.atomic import PARTIAL, check_output, clear_partial, json_dump
 from dgex.digests import of_file, of_names
 from dgex.errors import ModelError, SettingsError
@@ -18,7 +19,6 @@ from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import STAGES, run_stages
 from dgex.paper.study import INTERPRETATION, L1000, TABLES, TIMES, Study, read_json
-from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.work import Work, alone, differences
 

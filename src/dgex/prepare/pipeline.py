@@ -15,11 +15,11 @@ from anndata import AnnData
 
 from dgex import io
 from dgex._version import __version__
+from dgex.aliases import PathLike
 from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import texts
-from dgex.paths import PathLike
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
 from dgex.prepare.sources import Source, open_sources

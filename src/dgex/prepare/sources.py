@@ -16,11 +16,11 @@ import pandas as pd
 from anndata import AnnData
 
 from dgex import io
+from dgex.aliases import PathLike
 from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
-from dgex.paths import PathLike
 from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dgex.aliases import Sets
 from dgex.report.figures.evaluation import density, learning_curves, scatter, to_svg
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
@@ -266,7 +267,7 @@ def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return table
 
 
-def _curves(history: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _curves(history: pd.DataFrame) -> Sets:
     """The columns of a history that are overall errors, by the name of their set."""
     if "part" in history:  # networks of several target parts
         parts = [(f", part {part}", _curves(rows.drop(columns="part"))) for part, rows in history.groupby("part")]

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from dgex import progress
+from dgex.aliases import PathLike
 from dgex.atomic import json_dump, os_error
 from dgex.datasets.public.fetch import Patience, RefusedError, discard, disk_error, fetch
 from dgex.datasets.public.meter import size_text
 from dgex.datasets.public.sources import DIGESTS, Source, SourceFile, find
 from dgex.datasets.public.unpack import DamagedError, digest, settle
 from dgex.errors import DataError, FileError
-from dgex.paths import PathLike
 from dgex.work import alone
 
 __all__ = ["RECORD", "download", "files"]

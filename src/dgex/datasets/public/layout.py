@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
+from dgex.aliases import PathLike
 from dgex.errors import FileError, first
-from dgex.paths import PathLike
 
 __all__ = ["find_files"]
 

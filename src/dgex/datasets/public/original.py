@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dgex.aliases import PathLike
 from dgex.dataset.platforms import Platform
 from dgex.datasets.public.layout import find_files
-from dgex.paths import PathLike
 from dgex.prepare.pipeline import prepare
 
 __all__ = ["FILES", "prepare_original"]

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from dgex.aliases import PathLike
 from dgex.errors import FileError, SettingsError
-from dgex.paths import PathLike
 
 __all__ = ["DIGESTS", "Source", "SourceFile", "find", "sources"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from anndata import AnnData
 
 import dgex.io
+from dgex.aliases import PathLike
 from dgex.datasets.simulated.compendium import Compendium, Settings, check_whole
-from dgex.paths import PathLike
 from dgex.progress import bar
 
 __all__ = ["simulate"]

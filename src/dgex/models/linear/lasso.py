@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dgex.aliases import Sets
 from dgex.errors import SettingsError
-from dgex.models.base import Arrays, Sets, report_choice
+from dgex.models.base import Arrays, report_choice
 from dgex.models.linear.lasso_solver import LassoSolver
 from dgex.models.linear.moments import Moments
 from dgex.models.linear.regression import Linear

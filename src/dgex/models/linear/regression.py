@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import linalg
 
+from dgex.aliases import Sets
 from dgex.errors import SettingsError
-from dgex.models.base import Arrays, Estimator, LayerStack, Sets, report_choice
+from dgex.models.base import Arrays, Estimator, LayerStack, report_choice
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from dgex.aliases import Sets
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, LayerStack, Matrix
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
@@ -270,7 +271,7 @@ class DGEX(Estimator):
         self,
         X: np.ndarray,
         Y: np.ndarray,
-        eval_sets: dict[str, tuple[np.ndarray, np.ndarray]],
+        eval_sets: Sets,
         *,
         group: Group | None = None,
         **options: Any,

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
 from dgex.metrics import share_better
-from dgex.paths import PathLike
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 

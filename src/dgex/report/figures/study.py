@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from dgex.aliases import Sets
 from dgex.errors import DataError
 from dgex.report.figures.evaluation import new_figure
 from dgex.report.style import INK, MUTED, PALETTE, PAPER, SHADE, house_style
@@ -237,7 +238,7 @@ def _label_ends(axes: Any, labels: Sequence[_Label]) -> None:
         )
 
 
-def _clean(curves: Mapping[str, Curve]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _clean(curves: Mapping[str, Curve]) -> Sets:
     figures = {}
     for name, (epochs, errors) in curves.items():
         x, y = np.asarray(epochs, np.float64), np.asarray(errors, np.float64)

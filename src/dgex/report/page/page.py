@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from dgex._version import __version__
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
-from dgex.paths import PathLike
 from dgex.report.page.assets import SCRIPT, STYLE
 from dgex.report.page.finder import finder, fitting
 from dgex.report.page.markup import json_element, scroll_box, slug

@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dgex._version import __version__
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, json_dump, os_error, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError
-from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, check_output, os_error
 from dgex.errors import FileError
-from dgex.paths import PathLike
 
 __all__ = ["HistoryLog", "epoch_text", "read_history"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgex.aliases import PathLike, Sets
 from dgex.errors import DivergedError, SettingsError
 from dgex.metrics import GeneErrors
-from dgex.paths import PathLike
 from dgex.progress import Bar, bar, note, warn
 from dgex.training.batches.loader import Batches, Rows
 from dgex.training.batches.streams import make_batches
@@ -32,7 +32,7 @@ from dgex.training.run.tensorboard import ScalarBoard
 __all__ = ["Result", "gene_errors", "train"]
 
 _ASK_EVERY = 16  # steps between two questions to the other processes whether one of them was told to stop
-Sets = Mapping[str, tuple[Tensor | Rows, Tensor | Rows]]
+PlacedSets = Mapping[str, tuple[Tensor | Rows, Tensor | Rows]]  # where the learner takes them from
 
 
 @dataclass
@@ -70,7 +70,7 @@ def train(
     learner: Learner,
     X: np.ndarray,
     Y: np.ndarray,
-    eval_sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    eval_sets: Sets,
     settings: TrainingSettings,
     *,
     placement: str = "device",
@@ -188,7 +188,7 @@ def _one_epoch(
     learner: Learner,
     data: Batches,
     monitor: Tensor,
-    sets: Sets,
+    sets: PlacedSets,
     run: Run,
     settings: TrainingSettings,
     floor: float | None,
@@ -294,7 +294,7 @@ def _out_of_patience(run: Run, sets: Iterable[str], settings: TrainingSettings) 
     return run.epoch - run.best[next(iter(sets))].epoch >= settings.patience
 
 
-def _worth_keeping(run: Run, sets: Sets, group: Group) -> bool:
+def _worth_keeping(run: Run, sets: PlacedSets, group: Group) -> bool:
     """Whether a run that diverged had learned anything: a rate far too high passes through absurd epochs first."""
     if not run.best:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from dgex.aliases import PathLike, Sets
 from dgex.atomic import json_dump
 from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
-from dgex.paths import PathLike
 from dgex.progress import note
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.sharded import divided
@@ -30,8 +30,6 @@ from dgex.training.run.settings import TrainingSettings
 from dgex.work import differences
 
 __all__ = ["Part", "Recipe", "RunFiles", "train_parts"]
-
-Sets = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)

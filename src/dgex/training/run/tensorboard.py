@@ -10,9 +10,9 @@ from numbers import Real
 from types import TracebackType
 from typing import Any, Self
 
+from dgex.aliases import PathLike
 from dgex.atomic import os_error
 from dgex.errors import SettingsError
-from dgex.paths import PathLike
 
 __all__ = ["ScalarBoard", "check_tensorboard"]
 
