@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Protocol
 
-__all__ = ["Bar", "Together", "bar", "enable", "note", "speaks", "warn"]
+__all__ = ["Bar", "Together", "bar", "enable", "note", "processes", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
@@ -136,6 +136,12 @@ def enable(on: bool = True, in_words: Callable[[str], str] = str) -> None:
 def speaks() -> bool:
     """Whether this process tells the user of the work: of several that torchrun started, the first alone does."""
     return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
+def processes() -> int:
+    """How many processes torchrun started for this run; 1 without it."""
+    launched = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
+    return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 def note(message: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dgex.aliases import PathLike
-from dgex.atomic import json_dump, plain
+from dgex.atomic import json_dump, os_error, plain
 from dgex.errors import FileError, ModelError, OutputExistsError
 
 __all__ = ["Work", "alone", "as_json", "differences"]
@@ -75,7 +75,10 @@ class Work:
 
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what the work is of."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise os_error(self.folder, error) from error
         json_dump(dict(identity), self.marker)
 
     def compare(self, before: Mapping[str, Any], now: Mapping[str, Any], advice: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ import typer
 from dgex.cli.arguments import assignments, axes, merge_settings, numbers, there, words
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
-from dgex.progress import note, speaks
+from dgex.progress import note, processes, speaks
 
 __all__ = ["train"]
 
@@ -114,15 +113,14 @@ def _run(
 
 def _alone(kind: str) -> None:
     """Refuse several processes for a method that would do the same work in each."""
-    processes = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-    if processes == 1:
+    if processes() == 1:
         return
     from dgex.errors import SettingsError
     from dgex.models.catalogue import method
 
     if not method(kind).load().spreads:
         raise SettingsError(
-            f"{kind} does not spread over processes", found=processes, accepted="1 (dgex train without torchrun)"
+            f"{kind} does not spread over processes", found=processes(), accepted="1 (dgex train without torchrun)"
         )
 
 

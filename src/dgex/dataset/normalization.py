@@ -193,8 +193,8 @@ def _main_set(obs: pd.DataFrame) -> str:
     if "set" not in obs:
         return "train"
     names = texts(obs["set"])
-    if "split" in obs and (texts(obs["split"]) == "train").any():
-        names = names[texts(obs["split"]) == "train"]
+    if "split" in obs and (train := texts(obs["split"]) == "train").any():
+        names = names[train]
     return str(Counter(names).most_common(1)[0][0])
 
 

@@ -183,6 +183,9 @@ def _trained_on(
 ) -> dict[str, dict[str, int]]:
     """How many profiles of each set a model was trained on; says so, for its error there is no honest one."""
     seen: dict[str, dict[str, int]] = {}
+    read: dict[
+        tuple[str, tuple[str, ...], bytes], dict[str, np.ndarray]
+    ] = {}  # models of the same landmark genes read a set once
     for name, model in models.items():
         if model.training_ is None or not model.training_.signatures:
             continue
@@ -190,8 +193,10 @@ def _trained_on(
         if genes.missing:
             continue  # refused by name a little later
         for label, samples in where.items():
-            theirs = signatures(source, samples, genes.index, model.landmarks_)
-            count = int(known(model.training_.signatures, theirs).sum())
+            key = label, tuple(model.landmarks_), genes.index.tobytes()
+            if key not in read:
+                read[key] = signatures(source, samples, genes.index, model.landmarks_)
+            count = int(known(model.training_.signatures, read[key]).sum())
             if count:
                 seen.setdefault(name, {})[label] = count
                 warn(

@@ -21,6 +21,7 @@ from dgex.metrics import in_blocks, measured
 from dgex.models.base import Estimator
 from dgex.models.catalogue import new
 from dgex.models.folder import load
+from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
 from dgex.progress import note
 
@@ -172,7 +173,7 @@ def _inputs(data: Any) -> list[PathLike]:
         if not Path(data).exists():
             raise FileError(f"{os.fspath(data)} does not exist")
         return [data]
-    if not isinstance(data, Splits) and not hasattr(data, "obs_names"):
+    if not isinstance(data, Splits) and not is_annotated(data):
         raise DataError("data", found=type(data).__name__, accepted="the path of a dataset, or an AnnData")
     return []
 

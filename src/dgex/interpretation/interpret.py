@@ -111,7 +111,7 @@ def interpret(
 
     Notes
     -----
-    Major weights and hubs follow the paper's section 3.3, which leave open what a hub is: here the
+    Major weights and hubs follow the paper's section 3.3, which leaves open what a hub is: here the
     units with most major weights. With one hidden layer a hub joins landmark and target genes; with more, hubs of the
     first hidden layer have landmark genes only and hubs of the last one target genes only.
 

@@ -11,8 +11,8 @@ from dgex.errors import SettingsError
 from dgex.models.base import Arrays, report_choice
 from dgex.models.linear.lasso_solver import LassoSolver
 from dgex.models.linear.moments import Moments
-from dgex.models.linear.regression import Linear
-from dgex.models.selection import check_penalty, held_out, mean_error
+from dgex.models.linear.regression import Penalized
+from dgex.models.selection import held_out, mean_error
 from dgex.progress import bar, note, warn
 
 __all__ = ["Lasso"]
@@ -26,7 +26,7 @@ RISE = 0.01
 PATH_TOLERANCE = 1e-3
 
 
-class Lasso(Linear):
+class Lasso(Penalized):
     r"""Linear regression with an L1 penalty: the LR-L1 of Chen et al. 2016 (equation 7).
 
     For every target gene it minimises scikit-learn's objective
@@ -70,12 +70,7 @@ class Lasso(Linear):
     def check_settings(self) -> None:
         if not isinstance(self.tol, int | float | np.number) or not 0 < self.tol < 1:
             raise SettingsError("lasso tol", found=self.tol, accepted="a number between 0 and 1")
-        check_penalty(self.kind, self.alpha)
-
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
-        if self.alpha is None:
-            held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
-        super()._fit(X, Y, eval_sets)
+        super().check_settings()
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         solver = LassoSolver(moments.gram() / moments.n)

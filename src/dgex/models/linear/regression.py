@@ -15,7 +15,7 @@ from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note
 
-__all__ = ["OLS", "Linear", "Ridge", "RidgePath"]
+__all__ = ["OLS", "Linear", "Penalized", "Ridge", "RidgePath"]
 
 # Float32 products cost about 1e-9 of the coefficients for each unit of the Gram matrix's condition number;
 # beyond this one the moments are gathered again in float64. LAPACK's 1-norm estimate reads a few times higher.
@@ -137,7 +137,21 @@ class OLS(Linear):
         self.rank_ = None if state["rank"] is None else int(state["rank"])
 
 
-class Ridge(Linear):
+class Penalized(Linear):
+    """What ridge and lasso share: a penalty `alpha` that is given, or chosen on the first evaluation set."""
+
+    alpha: float | None
+
+    def check_settings(self) -> None:
+        check_penalty(self.kind, self.alpha)
+
+    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+        if self.alpha is None:
+            held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
+        super()._fit(X, Y, eval_sets)
+
+
+class Ridge(Penalized):
     r"""Linear regression with an L2 penalty: the LR-L2 of Chen et al. 2016.
 
     For every target gene it minimises scikit-learn's objective
@@ -171,14 +185,6 @@ class Ridge(Linear):
 
     def __init__(self, alpha: float | None = None) -> None:
         self.alpha = alpha
-
-    def check_settings(self) -> None:
-        check_penalty(self.kind, self.alpha)
-
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
-        if self.alpha is None:
-            held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
-        super()._fit(X, Y, eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         self.path_: list[dict[str, Any]] = []

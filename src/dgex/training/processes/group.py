@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dgex.errors import DgexError, RankError, SettingsError, first
+from dgex.progress import processes
 from dgex.training.machine.device import pick_device
 from dgex.training.processes.termination import Termination
 from dgex.training.processes.watch import PeerWatch
@@ -300,12 +301,6 @@ class Group:
 
 
 ALONE = Group()
-
-
-def processes() -> int:
-    """How many processes torchrun started for this run; 1 without it."""
-    launched = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
-    return int(os.environ["WORLD_SIZE"]) if launched else 1
 
 
 @contextmanager
