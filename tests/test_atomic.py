@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
+from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError, OutputExistsError
+from dgex.places import check_output
 
 
 def write_half_and_fail(target: Path, error: BaseException) -> None:
@@ -53,7 +54,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     for content in ("one", "two"):
         with atomic_folder(target, overwrite=True) as folder:
             (folder / content).write_text(content)
-    assert os.listdir(target) == ["two"]
+    assert sorted(os.listdir(target)) == [".dgex.json", "two"]
     assert os.listdir(tmp_path) == ["model"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import dgex
 from dgex import tour
 from dgex.errors import FileError, OutputExistsError, SettingsError
-from dgex.work import alone
+from dgex.locks import alone
 
 
 @pytest.fixture(autouse=True)

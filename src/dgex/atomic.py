@@ -1,71 +1,36 @@
-"""Outputs that appear under their final name only when they are complete."""
+"""Outputs that appear under their final name only when they are complete, folders with a list of what they hold."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
-import shutil
-import tempfile
+import secrets
+import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from dgex.aliases import PathLike
-from dgex.errors import DgexError, FileError, OutputExistsError
+from dgex.errors import DgexError, os_error
+from dgex.locks import OLD, alone, beside, held
+from dgex.ownership import discard, others, put_list, refuse_others
+from dgex.places import check_output
 
 __all__ = [
-    "PARTIAL",
     "atomic_file",
     "atomic_folder",
-    "check_output",
-    "clear_partial",
     "json_dump",
-    "os_error",
     "plain",
     "readable",
     "writing",
 ]
 
-
-PARTIAL = ".partial-"
-
-
-def os_error(path: PathLike, error: OSError) -> FileError:
-    """Turn an operating system's refusal to write `path` into a one-line error."""
-    reason = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EACCES: "permission denied",
-        errno.EROFS: "the file system is read-only",
-    }.get(error.errno or 0, error.strerror or str(error).splitlines()[0])
-    return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")
-
-
-def check_output(path: PathLike, overwrite: bool = False, inputs: Iterable[PathLike] = ()) -> Path:
-    """Return `path` when it may be written, before any work is done.
-
-    `inputs` are files that are about to be read, which are never overwritten.
-
-    Raises
-    ------
-    OutputExistsError
-        `path` exists and `overwrite` is False.
-    FileError
-        `path` is one of `inputs`, or the folder to hold it does not exist and cannot be made, or is a file.
-    """
-    target = Path(path)
-    if any(target.resolve() == Path(source).resolve() for source in inputs):
-        raise FileError(f"{target} is the file to read; give another name")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(f"{target} exists already; give another name, or overwrite=True to replace it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise os_error(target, error) from error
-    return target
+_PATIENCE = 10.0  # seconds to wait for another process that writes the same small file
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @contextmanager
@@ -89,36 +54,23 @@ def readable(path: Path) -> None:
 def atomic_file(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it on success and removed on any exception.
 
-    The temporary name keeps the suffixes of `path`, so that writers which look at the suffix work.
+    The temporary name keeps the suffixes of `path`, so that writers which look at the suffix work. A `.zarr` is a
+    folder, and comes to its place as `atomic_folder` brings one.
 
     Raises
     ------
     OutputExistsError
         See `check_output`.
     FileError
-        The operating system refused to write (full disk, permissions).
+        The operating system refused to write (full disk, permissions), or another process writes there.
     """
-    target = check_output(path, overwrite)
-    suffix = "".join(target.suffixes[-2:])
-    try:
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=suffix, dir=target.parent)
-        os.close(handle)
-        os.unlink(name)  # some writers refuse a file that exists; the name stays ours in practice
-    except OSError as error:
-        raise os_error(target, error) from error
-    temporary = Path(name)
-    try:
+    with _temporary(path, overwrite, None) as (temporary, target):
         yield temporary
-        if temporary.is_dir():  # .zarr is a folder
-            _replace_folder(temporary, target)
+        if temporary.is_dir():
+            _put_folder(temporary, target)
         else:
             readable(temporary)
             os.replace(temporary, target)
-    except BaseException as error:
-        _remove(temporary)
-        if isinstance(error, OSError) and not isinstance(error, DgexError):
-            raise os_error(target, error) from error
-        raise
 
 
 @contextmanager
@@ -130,20 +82,25 @@ def atomic_folder(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     OutputExistsError, FileError
         As `atomic_file`.
     """
-    target = check_output(path, overwrite)
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
-    except OSError as error:
-        raise os_error(target, error) from error
-    try:
+    with _temporary(path, overwrite, True) as (temporary, target):
+        temporary.mkdir()
         yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        _replace_folder(temporary, target)
-    except BaseException as error:
-        _remove(temporary)
-        if isinstance(error, OSError) and not isinstance(error, DgexError):
-            raise os_error(target, error) from error
-        raise
+        _put_folder(temporary, target)
+
+
+@contextmanager
+def _temporary(path: PathLike, overwrite: bool, folder: bool | None) -> Iterator[tuple[Path, Path]]:
+    """A name to write under and the final one; what is left under the first is removed, however the block ends."""
+    target = check_output(path, overwrite, folder=folder)
+    temporary = beside(target, secrets.token_hex(4))
+    with nullcontext() if held(target) else alone(target, "process", _PATIENCE):
+        try:
+            yield temporary, target
+        except BaseException as error:
+            discard(temporary)
+            if isinstance(error, OSError) and not isinstance(error, DgexError):
+                raise os_error(target, error) from error
+            raise
 
 
 def json_dump(value: Any, path: PathLike, overwrite: bool = True) -> None:
@@ -171,25 +128,27 @@ def _umask() -> int:
     return mask
 
 
-def clear_partial(folder: Path) -> None:
-    """Remove what killed processes left half-written, or set aside to be replaced, anywhere in a folder of ours."""
-    for path in [*folder.rglob(f"{PARTIAL}*"), *folder.rglob(".replaced-*")]:
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _replace_folder(temporary: Path, target: Path) -> None:
-    """Put a finished folder in place; the old one is set aside first, since a folder cannot be replaced."""
+def _put_folder(temporary: Path, target: Path) -> None:
+    """Put a finished folder in place with the list of its files; an old one changes places with it and is removed."""
+    put_list(temporary)
     if not target.exists():
         os.replace(temporary, target)
         return
-    aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
-    os.replace(target, aside / "old")
-    os.replace(temporary, target)
-    _remove(aside)
+    refuse_others(target)  # again: the work may have taken hours
+    _exchange(temporary, target)
+    if others(temporary):  # came in just now
+        _exchange(temporary, target)
+        refuse_others(target)
+    discard(temporary)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two folders change places, at one stroke where the system can."""
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    swap = getattr(libc, "renameat2", None)
+    if swap is not None and swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return
+    aside = beside(other, f"{secrets.token_hex(4)}{OLD}")
+    os.replace(other, aside)
+    os.replace(one, other)
+    os.replace(aside, one)

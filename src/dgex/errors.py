@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "RankError",
     "SettingsError",
     "first",
+    "os_error",
 ]
 
 
@@ -99,3 +102,14 @@ def first(items: Iterable[object], count: int = 10) -> str:
     listed = [str(item) for item in items]
     more = f" and {len(listed) - count:,} more" if len(listed) > count else ""
     return ", ".join(listed[:count]) + more
+
+
+def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """Turn an operating system's refusal to write `path` into a one-line error."""
+    reason = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission denied",
+        errno.EROFS: "the file system is read-only",
+    }.get(error.errno or 0, error.strerror or str(error).splitlines()[0])
+    return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")

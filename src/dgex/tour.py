@@ -20,12 +20,13 @@ from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import Evaluation
 from dgex.fitting.train import train
 from dgex.inference.infer import infer
+from dgex.locks import alone
 from dgex.models.catalogue import METHODS
 from dgex.models.folder import load
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
 from dgex.report.page.page import Page
-from dgex.work import Work, alone, differences
+from dgex.work import Work, differences
 
 __all__ = ["SCALES", "demo"]
 
@@ -51,6 +52,20 @@ SCALES = {
     "tiny": Scale(600, 60, 120, 60, (150,), 15, 50, 2e-3),
     "laptop": Scale(12000, 200, 1000, 300, (600,), 60, 100, 1e-3),
 }
+
+
+_FILES = (
+    ARRAYS,
+    RNASEQ,
+    "data.h5ad",
+    "panel.gctx",
+    "full.gctx",
+    "report.html",
+    "models/",
+    *(f"models/{method}/" for method in METHODS),
+    *(f"models/{method}.checkpoint/" for method in METHODS),
+    "evaluation/",
+)
 
 
 def demo(
@@ -94,10 +109,14 @@ def demo(
         raise SettingsError(f"scale is {scale!r}", accepted=SCALES)
     folder, sizes = Path(output), SCALES[scale]
     settings = {"scale": scale, "seed": seed}
-    folder.mkdir(parents=True, exist_ok=True)
     with alone(folder, "dgex demo"):
-        _claim(Work(folder, "demo.json", "a demonstration"), settings, overwrite)
+        _claim(place(folder), settings, overwrite)
         return _run(folder, sizes, seed)
+
+
+def place(folder: PathLike) -> Work:
+    """The folder of a demonstration, as a place that may be gone on in and emptied."""
+    return Work(folder, "demo.json", "a demonstration", _FILES)
 
 
 def _run(folder: Path, sizes: Scale, seed: int) -> Evaluation:
@@ -142,18 +161,8 @@ def _claim(work: Work, settings: dict[str, Any], overwrite: bool) -> None:
         if not overwrite:
             work.compare(work.read(), settings, "overwrite=True does it again")
         elif finished or differences(work.read(), settings):
-            _empty(work.folder)
+            work.clear()
     work.begin(settings)
-
-
-def _empty(folder: Path) -> None:
-    """Remove what an earlier demonstration left, and nothing else."""
-    import shutil
-
-    for name in ("models", "evaluation"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (ARRAYS, RNASEQ, "data.h5ad", "panel.gctx", "full.gctx", "report.html"):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _simulate(folder: Path, sizes: Scale, seed: int) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dgex.aliases import PathLike
-from dgex.atomic import json_dump, os_error, plain
-from dgex.errors import FileError, ModelError, OutputExistsError
+from dgex.atomic import json_dump, plain
+from dgex.errors import FileError, ModelError, OutputExistsError, first, os_error
+from dgex.locks import clear_dead
+from dgex.ownership import listed, others, put_list, refuse_others, remove
 
-__all__ = ["Work", "alone", "as_json", "differences"]
+__all__ = ["Work", "as_json", "differences"]
 
 
 class Work:
@@ -32,11 +32,14 @@ class Work:
         Name of the file in it that says what the work is of.
     what : str
         What the folder holds, for messages: "a grid".
+    files : iterable of str
+        What the work writes there besides the marker: folders with a slash at the end, `*` for any text but a slash.
     """
 
-    def __init__(self, folder: PathLike, marker: str, what: str) -> None:
+    def __init__(self, folder: PathLike, marker: str, what: str, files: Iterable[str] = ()) -> None:
         self.folder, self.what = Path(folder), what
         self.marker = self.folder / marker
+        self._files = [marker, *files]
 
     @property
     def begun(self) -> bool:
@@ -50,10 +53,14 @@ class Work:
         ------
         OutputExistsError
         """
+        if self.folder.is_symlink():
+            raise FileError(f"{self.folder} is a link to {os.readlink(self.folder)}; give the place itself")
         if not os.path.lexists(self.folder) or self.begun:
             return
-        if not self.folder.is_dir() or any(self.folder.iterdir()):
-            raise OutputExistsError(f"{self.folder} exists and is not {self.what}; give another name")
+        found = others(self.folder) if self.folder.is_dir() else []
+        if found or not self.folder.is_dir():
+            holds = f" (it holds {first(found, 3)})" if found else ""
+            raise OutputExistsError(f"{self.folder} exists and is not {self.what}{holds}; give another name")
 
     def read(self) -> dict[str, Any]:
         """What the marker says.
@@ -76,10 +83,21 @@ class Work:
     def begin(self, identity: Mapping[str, Any]) -> None:
         """Say what the work is of."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.own(*self._files)
         except OSError as error:
             raise os_error(self.folder, error) from error
         json_dump(dict(identity), self.marker)
+
+    def own(self, *names: str) -> None:
+        """Put names on the list of what dgex writes into the folder; each before it is written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files, patterns = listed(self.folder)
+        if not (files | patterns).issuperset(names):
+            files, patterns = (
+                files.union(n for n in names if "*" not in n),
+                patterns.union(n for n in names if "*" in n),
+            )
+            put_list(self.folder, files, patterns)
 
     def compare(self, before: Mapping[str, Any], now: Mapping[str, Any], advice: str = "") -> None:
         """Refuse to go on with work of something else.
@@ -96,17 +114,18 @@ class Work:
                 f"{advice or 'give another name, or the same again'}"
             )
 
-    def clear(self, names: Iterable[str]) -> None:
-        """Remove what this program wrote under `names`, the marker last; the folder too where nothing else is in it."""
-        for name in names:
-            path = self.folder / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        self.marker.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.rmdir()
+    def clear(self, among_others: bool = False) -> None:
+        """Remove what this program wrote there, the marker last; the folder too where nothing else is in it.
+
+        Raises
+        ------
+        OutputExistsError
+            Something else lies there, and not `among_others`: then nothing is removed.
+        """
+        clear_dead(self.folder)
+        if not among_others:
+            refuse_others(self.folder)
+        remove(self.folder, self.marker.name)
 
 
 def as_json(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,47 +163,3 @@ def _short(value: Any) -> str:
     text = str(value)
     digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return text[:12] if digest else text if len(text) <= 80 else f"{text[:77]}..."
-
-
-@contextmanager
-def alone(path: PathLike, command: str) -> Iterator[None]:
-    """Keep a second process from working on `path`; the lock ends with the process, however it ends.
-
-    A folder that exists is locked itself; for any other output a hidden file beside it is, which is removed.
-
-    Raises
-    ------
-    FileError
-        Another process is at work there (`command` says what it is), or the place cannot be read.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    target = Path(path)
-    beside = None if target.is_dir() else target.with_name(f".{target.name}.lock")
-    handle = _opened(beside or target, beside is not None)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileError(f"another {command} is at work on {target}; wait for it or give another name") from error
-        except OSError:
-            pass  # file systems without locks
-        try:
-            yield
-        finally:
-            if beside is not None:
-                beside.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
-
-
-def _opened(path: Path, make: bool) -> int:
-    try:
-        if make:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT if make else os.O_RDONLY, 0o666)
-    except OSError as error:
-        raise FileError(f"cannot work in {path.parent if make else path}: {error.strerror}") from error

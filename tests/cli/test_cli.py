@@ -165,7 +165,7 @@ def test_mistakes_become_one_line(dataset_file: Path, capsys: pytest.CaptureFixt
         (("convert", dataset_file, folder / "x.docx"), "accepted"),
         (("convert", dataset_file, dataset_file), "is the file to read"),
         (("train", dataset_file, dataset_file), "is the file to read"),
-        (("train", dataset_file, folder / "odd.toml"), "exists already"),
+        (("train", dataset_file, folder / "odd.toml"), "exists and is not a model folder"),
         (("train", folder / "none.h5ad", folder / "m"), "does not exist"),
         (("train", dataset_file, folder / "m", "--method", "ridge", "--hidden", "3"), "ridge does not take hidden"),
         (("train", dataset_file, folder / "m", "--config", folder / "bad.toml"), "no TOML"),
@@ -283,7 +283,7 @@ def test_a_grid_in_every_form(
     said = capsys.readouterr().out
     assert [line.split()[0] for line in said.splitlines()] == ["network", "4x1", "4x2", "6x1", "6x2"]
     assert said.count("*") == 1
-    assert {p.name for p in out.iterdir()} == {"4x1", "4x2", "6x1", "6x2", "grid.json", "grid.tsv"}
+    assert {p.name for p in out.glob("[!.]*")} == {"4x1", "4x2", "6x1", "6x2", "grid.json", "grid.tsv"}
     assert json.loads((out / "6x2" / "model.json").read_text())["settings"]["hidden"] == [6, 6]
 
 

@@ -20,7 +20,13 @@ def result(models, data):
 def test_save_writes_everything_once(result, tmp_path):
     out = tmp_path / "eval"
     result.save(out)
-    assert {p.name for p in out.iterdir()} == {"report.html", "overall.csv", "genes.csv", "evaluation.json", "figures"}
+    assert {p.name for p in out.glob("[!.]*")} == {
+        "report.html",
+        "overall.csv",
+        "genes.csv",
+        "evaluation.json",
+        "figures",
+    }
     figures = sorted(p.name for p in (out / "figures").iterdir())
     assert {p.rsplit(".", 1)[0] for p in figures} == {
         "error-density-test",

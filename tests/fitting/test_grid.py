@@ -183,11 +183,14 @@ def test_what_lies_in_the_folder(dataset: ad.AnnData, whole: Path, tmp_path: Pat
             train_grid(dataset, tmp_path / "mine", AXES, **options, **flags)
 
 
-def test_a_grid_that_is_replaced_leaves_what_is_not_its_own(dataset: ad.AnnData, tmp_path: Path) -> None:
+def test_a_grid_is_not_replaced_where_something_else_lies_in_it(dataset: ad.AnnData, tmp_path: Path) -> None:
     train_grid(dataset, tmp_path / "g", {"hidden": [4]}, **SMALL)
     (tmp_path / "g" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"holds notes\.txt, which dgex did not write there"):
+        train_grid(dataset, tmp_path / "g", {"hidden": [5]}, overwrite=True, **SMALL)
+    (tmp_path / "g" / "notes.txt").unlink()
     train_grid(dataset, tmp_path / "g", {"hidden": [5]}, overwrite=True, **SMALL)
-    assert {p.name for p in (tmp_path / "g").iterdir()} == {"5x1", "grid.json", "grid.tsv", "notes.txt"}
+    assert {p.name for p in (tmp_path / "g").glob("[!.]*")} == {"5x1", "grid.json", "grid.tsv"}
 
 
 def test_a_grid_without_held_out_profiles_has_no_best(dataset: ad.AnnData, tmp_path: Path) -> None:

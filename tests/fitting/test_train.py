@@ -16,8 +16,8 @@ from dgex.dataset.roles import landmarks
 from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
 from dgex.fitting.splits import read_splits
 from dgex.fitting.train import train
+from dgex.locks import alone
 from dgex.models.catalogue import METHODS, defaults
-from dgex.work import alone
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
@@ -269,15 +269,16 @@ def test_defaults_are_those_of_the_estimator() -> None:
     assert {"hidden", "dropout", "epochs", "batch_size"} <= set(defaults("dgex"))
 
 
-def test_what_the_user_keeps_beside_checkpoints_stays(dataset_file: Path) -> None:
+def test_a_folder_of_the_users_in_the_place_of_checkpoints_is_refused(dataset_file: Path) -> None:
     output = dataset_file.parent / "m"
     notes = dataset_file.parent / "m.checkpoint" / "notes.txt"
     notes.parent.mkdir()
     notes.write_text("mine")
-    train(dataset_file, "dgex", output, hidden=(8,), epochs=2)
+    for flags in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(OutputExistsError, match=r"holds notes\.txt, which dgex did not write there"):
+            train(dataset_file, "dgex", output, hidden=(8,), epochs=2, **flags)
     assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
-    train(dataset_file, "dgex", output, hidden=(8,), epochs=2, overwrite=True)
-    assert notes.read_text() == "mine"
+    assert not output.exists()
 
 
 def test_a_run_stopped_before_its_first_checkpoint_is_not_finished(

@@ -14,7 +14,8 @@ import dgex
 from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
 from dgex.fitting.train import train
 from dgex.inference import blocks
-from dgex.work import alone
+from dgex.locks import alone
+from dgex.ownership import PARTIAL
 
 
 @pytest.fixture(scope="module")
@@ -277,12 +278,13 @@ def test_notes_among_finished_blocks_stay(
     model: Any, panel: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = tmp_path / "full.h5ad.parts" / "notes.txt"
-    notes.parent.mkdir()
-    notes.write_text("mine")
-    (notes.parent / ".partial-killed.npz").write_text("half")
     begun(model, panel, tmp_path / "full.h5ad", monkeypatch)
+    notes.write_text("mine")
+    (notes.parent / f"{PARTIAL}killed-0.npz").write_text("half")
     dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True)
-    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
+    assert [path.name for path in notes.parent.glob("[!.]*")] == ["notes.txt"]
+    with pytest.raises(OutputExistsError, match=r"it holds notes\.txt"):  # without finished blocks it is the user's
+        dgex.infer(panel, model, tmp_path / "full.h5ad", block=5, resume=True, overwrite=True)
 
 
 def test_a_second_process_on_the_same_output_is_refused(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:

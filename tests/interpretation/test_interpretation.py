@@ -25,7 +25,7 @@ def test_save_writes_everything_once(result, tmp_path):
     result.save(out)
     tables = {"hubs", "gene_sets", "major_weights", "adjusted_r2", "attributions"}
     expected = {"report.html", "interpretation.json", "figures", *(f"{name}.csv" for name in tables)}
-    assert {path.name for path in out.iterdir()} == expected
+    assert {path.name for path in out.glob("[!.]*")} == expected
     assert {path.name for path in (out / "figures").iterdir()} == {
         f"{name}.{suffix}" for name in ("adjusted-r2", "major-weights") for suffix in ("svg", "png")
     }

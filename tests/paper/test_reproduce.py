@@ -20,13 +20,14 @@ from small_study import NETWORKS, SMALL
 
 import dgex
 from dgex.errors import DataError, FileError, ModelError, OutputExistsError, SettingsError
+from dgex.locks import alone
 from dgex.models.base import Estimator
 from dgex.models.catalogue import METHODS, Method
+from dgex.ownership import PARTIAL
 from dgex.paper import fit, stages
-from dgex.paper.fit import MEASURED
+from dgex.paper.folder import MEASURED
 from dgex.paper.measured import read_measured
 from dgex.paper.tables import text
-from dgex.work import alone
 
 
 def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:
@@ -106,7 +107,7 @@ def test_a_killed_process_loses_no_finished_work(study: Path, tmp_path: Path) ->
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    half_written = folder / MEASURED / ".partial-abc.errors"
+    half_written = folder / MEASURED / f"{PARTIAL}abc-ols.errors"
     half_written.write_bytes(b"what a kill leaves")
     before = {path: path.stat().st_mtime_ns for path in (folder / MEASURED).glob("[!.]*.errors")}
     dgex.reproduce(folder, **SMALL)
@@ -138,14 +139,18 @@ def test_another_raw_matrix_of_the_same_name_is_noticed(tmp_path: Path) -> None:
         dgex.reproduce(tmp_path / "study", data=tmp_path / "two" / "raw.h5ad", **small)
 
 
-def test_overwrite_begins_anew_also_behind_a_link(study: Path, tmp_path: Path) -> None:
+def test_overwrite_refuses_a_link_in_the_study_which_the_user_made(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "study")
     shutil.move(folder / MEASURED, tmp_path / "large-disk")
     (folder / MEASURED).symlink_to(tmp_path / "large-disk")
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",), "seed": 5}
+    with pytest.raises(OutputExistsError, match="holds measured, which dgex did not write there"):
+        dgex.reproduce(folder, stages=["data", "baselines"], overwrite=True, **small)
+    assert (folder / "report.html").exists()
+    assert (tmp_path / "large-disk" / "ols.errors").exists()
+    (folder / MEASURED).unlink()
     dgex.reproduce(folder, stages=["data", "baselines"], overwrite=True, **small)
     assert errors_of(folder)["ols"] != errors_of(study)["ols"]
-    assert (tmp_path / "large-disk" / "ols.errors").exists()  # what is not in the folder is not ours to remove
 
 
 def test_what_a_stage_ran_on_stays_where_it_had_nothing_to_do(study: Path, tmp_path: Path) -> None:
@@ -252,10 +257,10 @@ def test_the_training_mean_is_the_mean_absolute_deviation_from_it(study: Path) -
 
 def test_a_run_killed_before_it_said_what_it_was_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / ".partial-abc.json").write_text("{")
+    (tmp_path / "study" / f"{PARTIAL}abc-study.json").write_text("{")
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
     dgex.reproduce(tmp_path / "study", stages=["data"], **small)
-    assert not (tmp_path / "study" / ".partial-abc.json").exists()
+    assert not (tmp_path / "study" / f"{PARTIAL}abc-study.json").exists()
 
 
 def test_what_is_refused(study: Path, tmp_path: Path) -> None:
@@ -274,12 +279,16 @@ def test_what_is_refused(study: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-def test_beginning_anew_removes_what_is_ours_and_nothing_else(study: Path, tmp_path: Path) -> None:
+def test_beginning_anew_removes_what_is_ours_and_refuses_anything_else(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "study")
     (folder / "notes.txt").write_text("mine")
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(OutputExistsError, match=r"holds notes\.txt, which dgex did not write there"):
+        dgex.reproduce(folder, stages=["data"], overwrite=True, **small)
+    assert sorted(folder.rglob("*")) == before
+    (folder / "notes.txt").rename(tmp_path / "notes.txt")
     dgex.reproduce(folder, stages=["data"], overwrite=True, **small)
-    assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / MEASURED).exists()
     assert not (folder / "report.html").exists()
 

@@ -10,7 +10,8 @@ import pytest
 from dgex.dataset.platforms import Platform
 from dgex.errors import ModelError
 from dgex.paper.data import Described
-from dgex.paper.fit import MEASURED, halves_name
+from dgex.paper.fit import halves_name
+from dgex.paper.folder import MEASURED
 from dgex.paper.measured import Measured
 from dgex.paper.notes import order_words
 from dgex.paper.plan import resolve

@@ -20,8 +20,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from dgex.atomic import json_dump, os_error
-from dgex.errors import FileError
+from dgex.atomic import json_dump
+from dgex.errors import FileError, os_error
 
 __all__ = ["SpooledRows", "identity_of"]
 
@@ -82,8 +82,8 @@ class SpooledRows:
             self.complete = False
         if self.complete:
             return
-        for path in self.folder.iterdir():
-            path.unlink()
+        for path in [self.folder / DESCRIPTION, *self.folder.glob("*.f32")]:
+            path.unlink(missing_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < self._size:
             raise FileError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -68,6 +70,7 @@ def run() -> None:
     """Run a command; an error the user can mend becomes one line on stderr and exit code 1."""
     from dgex.errors import DgexError
 
+    signal.signal(signal.SIGTERM, _ended)
     try:
         app()
     except DgexError as error:
@@ -82,6 +85,12 @@ def run() -> None:
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C: what is half-written is removed on the way out."""
+    print("terminated", file=sys.stderr)
+    raise SystemExit(128 + number)
 
 
 def with_flags(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -52,15 +53,12 @@ def evaluate(
     Example: `dgex evaluate models/* data.h5ad --split test --out eval`
     """
     there(*paths)
-    from dgex.atomic import check_output
     from dgex.evaluation.evaluate import evaluate as run
     from dgex.evaluation.result import place
     from dgex.models.folder import is_model
+    from dgex.places import claim
     from dgex.progress import warn
 
-    if out is not None:
-        check_output(out, overwrite)
-        place(out).refuse_other()
     if len(paths) < 2:
         raise typer.BadParameter(f"found only {paths[0]}; accepted: one or more models, then the dataset")
     first = is_model(paths[-1]) and not is_model(paths[0])  # the dataset, told first
@@ -68,13 +66,18 @@ def evaluate(
     finished = [model for model in models if model.suffix != ".checkpoint"]
     if len(finished) < len(models):
         warn("left out what is still being trained: " + ", ".join(m.name for m in models if m not in finished))
-    result = run(finished, data, split=words(split), baseline=baseline, block=block)
-    if as_json:
-        print(json.dumps(result.to_dict(), indent=2, default=str))
-    else:
-        print(result.table())
+    with ExitStack() as stack:
+        if out is not None:
+            place(out).refuse_other()
+            stack.enter_context(claim(out, "dgex evaluate", overwrite=overwrite, inputs=paths, folder=True))
+        result = run(finished, data, split=words(split), baseline=baseline, block=block)
+        if as_json:
+            print(json.dumps(result.to_dict(), indent=2, default=str))
+        else:
+            print(result.table())
+        if out is not None:
+            result.save(out, overwrite=overwrite)
     if out is not None:
-        result.save(out, overwrite=overwrite)
         print(f"\nreport: {out / 'report.html'}" if not as_json else "", end="" if as_json else "\n")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from dgex.aliases import PathLike
-from dgex.atomic import atomic_file, atomic_folder, check_output, json_dump
+from dgex.atomic import atomic_file, atomic_folder, json_dump
+from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
 from dgex.work import Work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -16,23 +15,25 @@ import torch
 
 from dgex._version import __version__
 from dgex.aliases import PathLike
-from dgex.atomic import check_output
 from dgex.digests import of_file, of_sets
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
 from dgex.fitting.grid_plan import Member, deal, plan
-from dgex.fitting.grid_result import DONE, GRID, Grid, diverged_file, open_grid, status_of
+from dgex.fitting.grid_result import DONE, GRID, TABLE, Grid, diverged_file, open_grid, status_of
 from dgex.fitting.output import checkpoint_folder, clear_checkpoint
 from dgex.fitting.splits import Splits, read_splits
 from dgex.fitting.train import train
+from dgex.locks import alone
 from dgex.models.catalogue import check_settings
 from dgex.models.network.dgex import DGEX
+from dgex.ownership import safe_name
+from dgex.places import check_inputs
 from dgex.progress import Together, bar, note
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device
 from dgex.training.processes.group import ALONE, Group, join
 from dgex.training.run.interrupt import StopRequest
 from dgex.training.run.tensorboard import check_tensorboard
-from dgex.work import Work, alone, differences
+from dgex.work import Work, differences
 
 __all__ = ["train_grid"]
 
@@ -161,8 +162,9 @@ def _opened(
     folder: Path, data: Any, described: Mapping[str, Any], overwrite: bool, resume: bool
 ) -> dict[str, Any] | None:
     """What is known of the grid in `folder`: None where it is to be begun."""
-    Work(folder, GRID, "a grid").refuse_other()
-    check_output(folder, overwrite=True, inputs=[] if isinstance(data, ad.AnnData) else [data])
+    work = Work(folder, GRID, "a grid")
+    work.refuse_other()
+    check_inputs(folder, [data])
     if not (folder / GRID).exists():
         if resume:
             note(f"no grid in {folder} yet: training starts from the beginning")
@@ -173,14 +175,14 @@ def _opened(
         )
     try:
         stored = json.loads((folder / GRID).read_text("utf-8"))
-        names = [row["name"] for row in stored["members"]]
+        names = [safe_name(row["name"], f"{folder / GRID}: the name of a network") for row in stored["members"]]
         known = {name: stored["data"].get(name) for name in ("name", "file", "digest", "sets")}
         before = {**stored["axes"], **stored["settings"], "validation": stored["validation"]}
         axes = stored["axes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / GRID} is damaged ({type(error).__name__}: {error})") from error
     if not resume:
-        _remove(folder, names)
+        work.clear()
         return None
     now = {**described["axes"], **described["settings"], "validation": described["validation"]}
     differ = differences(
@@ -189,14 +191,6 @@ def _opened(
     if differ:
         raise ModelError(f"{folder} holds a grid of other axes or settings ({'; '.join(differ)})")
     return known | {"finished": all(status_of(folder, name) in DONE for name in names)}
-
-
-def _remove(folder: Path, names: Sequence[str]) -> None:
-    (folder / GRID).unlink()
-    for name in names:
-        shutil.rmtree(folder / name, ignore_errors=True)
-        clear_checkpoint(checkpoint_folder(folder / name))
-        diverged_file(folder, name).unlink(missing_ok=True)
 
 
 class _Job:
@@ -262,6 +256,9 @@ class _Job:
     def _begin(self) -> list[str]:
         """Make the folder, and list what is left to train."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        ends = ("/", ".checkpoint/", ".diverged.txt")
+        files = [GRID, TABLE, *(f"{member.name}{end}" for member in self.members for end in ends)]
+        Work(self.folder, GRID, "a grid").own(*files)
         grid = self._summary()
         left = grid.members.loc[~grid.members["status"].isin(DONE), "name"].tolist()
         count, done = len(self.members), len(self.members) - len(left)

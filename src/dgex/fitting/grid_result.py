@@ -17,7 +17,7 @@ from dgex.errors import ModelError
 from dgex.fitting.grid_plan import Member
 from dgex.fitting.output import checkpoint_folder, holds_checkpoint
 
-__all__ = ["DONE", "GRID", "Grid", "diverged_file", "open_grid", "status_of"]
+__all__ = ["DONE", "GRID", "TABLE", "Grid", "diverged_file", "open_grid", "status_of"]
 
 FORMAT = 1
 GRID, TABLE = "grid.json", "grid.tsv"

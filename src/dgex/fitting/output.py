@@ -11,21 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from dgex.aliases import PathLike
-from dgex.atomic import check_output
-from dgex.errors import DataError, ModelError, OutputExistsError
+from dgex.errors import DataError, FileError, ModelError, OutputExistsError, os_error
+from dgex.locks import clear_dead
 from dgex.models.base import Estimator
 from dgex.models.folder import describe, place, save
 from dgex.models.record import TrainingRecord
+from dgex.ownership import PARTIAL, put_list, refuse_others, remove
+from dgex.places import check_inputs, claim
 from dgex.progress import note
-from dgex.work import alone, as_json
+from dgex.work import as_json
 
 __all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "holds_checkpoint"]
 
 KEPT = "checkpoint"  # folder in a finished model, from which it can be trained on
 # What a run writes into its folder of checkpoints (`dgex.training.run`), parts of the targets in folders of their own.
 CHECKPOINT, PARTITION = "checkpoint.json", "partition.json"
-_OWN = (CHECKPOINT, PARTITION, "state-*.safetensors", "best-*.safetensors", "history*.jsonl", ".partial-*")
-_ROWS = ("rows.json", "*.f32", ".partial-*")
+_OWN = (CHECKPOINT, PARTITION, "state-*.safetensors", "best-*.safetensors", "history*.jsonl")
+_LISTED = (*_OWN, *(f"part-*/{name}" for name in _OWN), "rows/rows.json", "rows/*.f32", "part-*/", "rows/")
 # Settings that say when to stop: more may be asked for later.
 _LENGTH = ("epochs", "patience")
 _ADVICE = "give another name, or overwrite=True to begin anew"
@@ -80,9 +82,14 @@ class Output:
         FileError
             Another process trains there, or an input lies there.
         """
-        check_output(self.path, self._overwrite or self._resume, inputs=inputs)
-        stack.enter_context(alone(self.path, "dgex train"))
+        check_inputs(self.path, inputs)
         place(self.path).refuse_other()
+        stack.enter_context(
+            claim(self.path, "dgex train", overwrite=self._overwrite or self._resume, inputs=inputs, folder=True)
+        )
+        if self.checkpoint is not None:
+            check_inputs(self.checkpoint, inputs)
+            self._refuse_others()
         if self._resume:
             self._go_on()
         elif self.checkpoint is not None and self._overwrite:
@@ -93,6 +100,14 @@ class Output:
                 "overwrite=True to begin anew"
             )
         self._new = self.checkpoint is not None and not self.checkpoint.exists()
+
+    def _refuse_others(self) -> None:
+        """Refuse a folder in the place of the checkpoint that is not one, or has more in it."""
+        assert self.checkpoint is not None
+        if self.checkpoint.is_symlink() or (self.checkpoint.exists() and not self.checkpoint.is_dir()):
+            raise FileError(f"{self.checkpoint}, where checkpoints go, is no folder; give another name")
+        if self.checkpoint.is_dir() and not (self._resume and holds_checkpoint(self.path)):
+            refuse_others(self.checkpoint)
 
     def _go_on(self) -> None:
         if not place(self.path).begun:
@@ -156,8 +171,13 @@ class Output:
 
     def fit_options(self) -> dict[str, Any]:
         """What `fit` is told of checkpoints and the learning curve."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or self._done:
             return {}
+        try:
+            self.checkpoint.mkdir(parents=True, exist_ok=True)
+            put_list(self.checkpoint, [], _LISTED)
+        except OSError as error:
+            raise os_error(self.checkpoint, error) from error
         options = {
             "checkpoint_dir": self.checkpoint,
             "checkpoint_every": self.every,
@@ -225,22 +245,16 @@ def holds_checkpoint(output: PathLike) -> bool:
 
 
 def clear_checkpoint(folder: Path) -> None:
-    """Remove what a run wrote into its folder of checkpoints, its description first; what else lies there stays."""
-    for inner in [folder, *folder.glob("part-*")]:
-        for pattern in _OWN:
-            for path in inner.glob(pattern):
-                path.unlink(missing_ok=True)
-    for pattern in _ROWS:
-        for path in (folder / "rows").glob(pattern):
-            path.unlink(missing_ok=True)
-    for inner in [folder / "rows", *folder.glob("part-*"), folder]:
-        with suppress(OSError):
-            inner.rmdir()
+    """Remove what a run wrote into its folder of checkpoints; what else lies there stays."""
+    if folder.is_dir():
+        put_list(folder, [], _LISTED)
+        clear_dead(folder)
+        remove(folder)
 
 
 def _copied(source: Path, target: Path) -> None:
     """Copy a folder of checkpoints, whose files are replaced and never changed: links to the same files do."""
-    ignored = shutil.ignore_patterns("rows", "history*", ".partial-*")  # a learning curve is written on
+    ignored = shutil.ignore_patterns("rows", "history*", f"{PARTIAL}*")  # a learning curve is written on
     shutil.copytree(source, target, copy_function=_linked, ignore=ignored, dirs_exist_ok=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex import io
-from dgex.atomic import check_output
 from dgex.errors import SettingsError
 from dgex.inference.blocks import inferred, own_statistics, raw_blocks
-from dgex.inference.parts import Parts
+from dgex.inference.parts import Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
 from dgex.io.base import ExpressionFile
 from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
+from dgex.places import check_inputs, claim
 from dgex.progress import bar, note
-from dgex.work import alone
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -127,9 +125,10 @@ def infer(
         raise SettingsError("resume needs an output file to go on with")
     with ExitStack() as stack:
         if output is not None:
-            check_output(output, overwrite, inputs=[source] if isinstance(source, str | os.PathLike) else [])
             find(Path(output))
-            stack.enter_context(alone(output, "dgex infer"))
+            stack.enter_context(claim(output, "dgex infer", overwrite=overwrite, inputs=[source, model]))
+            if resume:
+                check_inputs(parts_folder(output), [source, model])
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dgex.atomic import atomic_file, clear_partial
+from dgex.aliases import PathLike
+from dgex.atomic import atomic_file
 from dgex.digests import of_matrices, of_names
 from dgex.errors import ModelError
 from dgex.inference.blocks import inferred, raw_blocks
@@ -20,7 +21,7 @@ from dgex.models.base import Estimator
 from dgex.progress import note
 from dgex.work import Work
 
-__all__ = ["Parts", "model_digest"]
+__all__ = ["Parts", "model_digest", "parts_folder"]
 
 MARKER = "parts.json"
 
@@ -54,7 +55,8 @@ class Parts:
 
     def __init__(self, output: Path, plan: Plan, data: ExpressionFile, block: int, settings: Mapping[str, Any]) -> None:
         self._plan, self._data, self._block = plan, data, block
-        self._work = Work(output.with_name(output.name + ".parts"), MARKER, "finished blocks of an inference")
+        names = [f"{start}.npz" for start in range(0, len(data.obs), block)]
+        self._work = Work(parts_folder(output), MARKER, "finished blocks of an inference", names)
         self._identity = {
             "model": model_digest(plan.model),
             **settings,
@@ -77,6 +79,7 @@ class Parts:
         if going_on:
             work.compare(work.read(), self._identity, f"remove {work.folder} to begin anew")
         else:
+            work.refuse_other()
             work.begin(self._identity)
         noted = False
         for at, raw, carried in raw_blocks(self._plan, self._data, self._block):
@@ -109,11 +112,13 @@ class Parts:
         return np.asarray(values)
 
     def clear(self) -> None:
-        """Remove the finished blocks and what killed calls left half-written, and nothing else in the folder."""
-        clear_partial(self._work.folder)
-        names = [path.name for path in self._work.folder.glob("*.npz") if path.stem.isdigit()]
-        with suppress(OSError):
-            self._work.clear(names)
+        """Remove the finished blocks, and nothing else in the folder."""
+        self._work.clear(among_others=True)
+
+
+def parts_folder(output: PathLike) -> Path:
+    """Where finished blocks of an inference into `output` lie."""
+    return Path(f"{os.fspath(output).rstrip('/')}.parts")
 
 
 def _digest(raw: np.ndarray, carried: np.ndarray) -> bytes:

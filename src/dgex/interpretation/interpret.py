@@ -14,7 +14,6 @@ import torch
 
 from dgex import io
 from dgex._version import __version__
-from dgex.atomic import check_output
 from dgex.dataset.roles import check_dataset, rows
 from dgex.errors import GeneError, SettingsError, first
 from dgex.evaluation.measuring import blocks, same_units, training_mean
@@ -28,6 +27,7 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import spread
+from dgex.places import claim
 from dgex.progress import Bar, bar, warn
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
@@ -142,12 +142,13 @@ def interpret(
     for name, threshold in (("input_threshold", input_threshold), ("output_threshold", output_threshold)):
         if not threshold > 0:
             raise SettingsError(f"{name} must be above 0 standard deviations, found {threshold}")
-    if output is not None:
-        check_output(output, overwrite)
-        place(output).refuse_other()
-    fitted = model if isinstance(model, Estimator) else load(model)
-    where = pick_device(device or str(getattr(fitted, "device", "cpu")))
     with ExitStack() as stack:
+        if output is not None:
+            inputs = [model, data]
+            place(output).refuse_other()
+            stack.enter_context(claim(output, "dgex interpret", overwrite=overwrite, inputs=inputs, folder=True))
+        fitted = model if isinstance(model, Estimator) else load(model)
+        where = pick_device(device or str(getattr(fitted, "device", "cpu")))
         stack.enter_context(predicting(where))
         stack.enter_context(torch.inference_mode())
         networks = layers_of(fitted, best, where)
@@ -158,38 +159,38 @@ def interpret(
         hub_table = hub_units(major, hubs)
         adjusted, told_r2 = _adjusted_r2(networks, fitted, view, where)
         attributions, told_attributions = _attributions(networks, fitted, view, chosen, samples, steps, top)
-    summary = {
-        "dgex": __version__,
-        "model": {
-            "name": fitted.label or fitted.kind if isinstance(model, Estimator) else Path(model).resolve().name,
-            "kind": fitted.kind,
-            "landmarks": fitted.n_features_in_,
-            "targets": fitted.n_targets_,
-            "hidden": [network.hidden for network in networks],
-            "part_targets": [len(network.targets) for network in networks],
-            "best": (best or next(iter(fitted.best_))) if hasattr(fitted, "best_") else None,
-            "epoch": [network.epoch for network in networks],
-            "fingerprint": fitted.fingerprint_,
-        },
-        "data": {
-            "name": source.name,
-            "profiles": len(view.samples),
-        },
-        "major_weights": {
-            "input_threshold": input_threshold,
-            "output_threshold": output_threshold,
-            "inputs": int((major["role"] == "landmark").sum()),
-            "outputs": int((major["role"] == "target").sum()),
-            "positive": float((major["weight"] > 0).mean()) if len(major) else None,
-            "hubs": len(hub_table),
-            "hubs_asked": hubs,
-        },
-        "adjusted_r2": told_r2,
-        "attributions": told_attributions,
-    }
-    result = Interpretation(hub_table, gene_sets(major, hub_table), major, adjusted, attributions, summary)
-    if output is not None:
-        result.save(output, overwrite=overwrite)
+        summary = {
+            "dgex": __version__,
+            "model": {
+                "name": fitted.label or fitted.kind if isinstance(model, Estimator) else Path(model).resolve().name,
+                "kind": fitted.kind,
+                "landmarks": fitted.n_features_in_,
+                "targets": fitted.n_targets_,
+                "hidden": [network.hidden for network in networks],
+                "part_targets": [len(network.targets) for network in networks],
+                "best": (best or next(iter(fitted.best_))) if hasattr(fitted, "best_") else None,
+                "epoch": [network.epoch for network in networks],
+                "fingerprint": fitted.fingerprint_,
+            },
+            "data": {
+                "name": source.name,
+                "profiles": len(view.samples),
+            },
+            "major_weights": {
+                "input_threshold": input_threshold,
+                "output_threshold": output_threshold,
+                "inputs": int((major["role"] == "landmark").sum()),
+                "outputs": int((major["role"] == "target").sum()),
+                "positive": float((major["weight"] > 0).mean()) if len(major) else None,
+                "hubs": len(hub_table),
+                "hubs_asked": hubs,
+            },
+            "adjusted_r2": told_r2,
+            "attributions": told_attributions,
+        }
+        result = Interpretation(hub_table, gene_sets(major, hub_table), major, adjusted, attributions, summary)
+        if output is not None:
+            result.save(output, overwrite=overwrite)
     return result
 
 

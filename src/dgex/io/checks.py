@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dgex.atomic import os_error
-from dgex.errors import DataError, DgexError, FileError, first
+from dgex.errors import DataError, DgexError, FileError, first, os_error
 
 __all__ = ["NotFinite", "check_ids", "reading", "writing"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex import progress
-from dgex.atomic import check_output
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection, Turned
 from dgex.io.orientation import ORIENTATIONS, check_not_turned
 from dgex.io.registry import find, recognise
 from dgex.io.writer import Writer
+from dgex.places import claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,8 +288,10 @@ def convert(
     >>> dgex.convert("converted.gctx", "converted.parquet")
     (50, 15)
     """
-    check_output(target, overwrite, inputs=[source])
-    with open(source, orientation=orientation, allow_missing=allow_missing) as handle:
+    with (
+        claim(target, "dgex convert", overwrite=overwrite, inputs=[source]),
+        open(source, orientation=orientation, allow_missing=allow_missing) as handle,
+    ):
         obs, var, varm = handle.selected(genes, samples)
         with (
             create(target, obs, var, uns=handle.uns, varm=varm, overwrite=overwrite, **format_options) as out,

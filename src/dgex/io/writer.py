@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from dgex.atomic import atomic_file, check_output
+from dgex.atomic import atomic_file
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.checks import check_ids, writing
+from dgex.places import check_output
 
 if TYPE_CHECKING:
     from anndata import AnnData

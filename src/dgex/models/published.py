@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from dgex import io
-from dgex.atomic import check_output
 from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, GeneError, first
 from dgex.gene_table import GeneTable, read_gene_table
@@ -18,6 +17,7 @@ from dgex.genes import ID_COLUMNS, align, id_type, normalize_ids, texts
 from dgex.models.folder import place
 from dgex.models.linear.regression import OLS
 from dgex.models.matrices import fingerprint
+from dgex.places import claim
 from dgex.progress import note, warn
 
 if TYPE_CHECKING:
@@ -88,8 +88,23 @@ def convert_weights(
     >>> dgex.convert_weights("weights.tsv").predict([[1.0, 2.0]])
     array([[4., 3.]], dtype=float32)
     """
+    with (
+        nullcontext()
+        if output is None
+        else claim(output, "dgex convert-weights", overwrite=overwrite, inputs=[weights, genes, data], folder=True)
+    ):
+        return _converted(weights, output, genes, data, overwrite)
+
+
+def _converted(
+    weights: PathLike,
+    output: PathLike | None,
+    genes: GeneTable | PathLike | None,
+    data: PathLike | AnnData | None,
+    overwrite: bool,
+) -> OLS:
+    """As `convert_weights`, once the output is this process's own."""
     if output is not None:
-        check_output(output, overwrite, inputs=[weights])
         place(output).refuse_other()
     coef, intercept, landmarks, targets = _read(weights)
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)

@@ -18,14 +18,13 @@ from dgex.fitting.train import train
 from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.paper.data import Described
+from dgex.paper.folder import MEASURED, MODELS, NETWORKS, place
 from dgex.paper.measured import Measured, gene_errors, read_measured
 from dgex.paper.plan import NETWORK, Plan
 from dgex.progress import bar, note, warn
 
 __all__ = [
     "MEAN",
-    "MEASURED",
-    "NETWORKS",
     "baseline_names",
     "fit_baselines",
     "fit_halves",
@@ -33,7 +32,6 @@ __all__ = [
     "halves_name",
 ]
 
-MEASURED, NETWORKS, MODELS = "measured", "networks", "models"
 MEAN = "mean"
 ONCE = ("ols",)  # has nothing to choose on validation: one model serves all platforms
 
@@ -64,6 +62,8 @@ def fit_baselines(folder: Path, plan: Plan, data: Described) -> None:
         for name, (method, platforms) in waiting.items():
             # The model of sample-KNN is the training profiles themselves: only its errors are kept.
             output = None if method == "knn" else folder / MODELS / name
+            if output is not None:
+                place(folder).own(f"{MODELS}/{name}/", f"{MODELS}/{name.rpartition('/')[0] or name}/")
             model = (
                 load(output)
                 if output is not None and output.exists()
@@ -131,6 +131,7 @@ def fit_halves(folder: Path, plan: Plan, data: Described, selected: list[str]) -
         read = read_splits(data.path, data.sets, stack)
         for name in waiting:
             output = folder / MODELS / halves_name(name)
+            place(folder).own(*(f"{MODELS}/{halves_name(name)}{end}/" for end in ("", ".checkpoint")))
             try:
                 seen = _seen(read, data.validation)
                 model = train(seen, NETWORK, output, resume=True, target_parts=2, **settings[name])

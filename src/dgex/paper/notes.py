@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from dgex.dataset.platforms import Platform
+from dgex.paper.folder import TIMES
 from dgex.paper.plan import SCALES
 from dgex.paper.results import CMAP, TRIVIAL, Results
-from dgex.paper.study import TIMES, Study, read_json
+from dgex.paper.study import Study, read_json
 
 __all__ = ["caveats", "data_table", "hardware_table", "order_words", "settings_table", "standardized_words"]
 

@@ -7,6 +7,7 @@ import pandas as pd
 from dgex.dataset.platforms import Platform
 from dgex.interpretation.interpretation import Interpretation
 from dgex.paper.figures import LETTERS, figure_5, platform_figures
+from dgex.paper.folder import L1000
 from dgex.paper.notes import (
     caveats,
     data_table,
@@ -18,7 +19,7 @@ from dgex.paper.notes import (
 )
 from dgex.paper.published import table
 from dgex.paper.results import LR, Results, dropout_words
-from dgex.paper.study import L1000, Study, interpretation_folder, read_json
+from dgex.paper.study import Study, interpretation_folder, read_json
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dgex.aliases import PathLike
-from dgex.atomic import PARTIAL, check_output, clear_partial, json_dump
+from dgex.atomic import json_dump
 from dgex.digests import of_file, of_names
 from dgex.errors import ModelError, SettingsError
+from dgex.locks import alone, clear_dead
 from dgex.paper.checks import check_source
-from dgex.paper.data import ARRAYS, DATA, DESCRIPTION
-from dgex.paper.fit import MEASURED, MODELS, NETWORKS
+from dgex.paper.data import DESCRIPTION
+from dgex.paper.folder import INPUTS, PLAN, place
 from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import STAGES, run_stages
-from dgex.paper.study import INTERPRETATION, L1000, TABLES, TIMES, Study, read_json
+from dgex.paper.study import Study, read_json
+from dgex.places import check_output
 from dgex.progress import note
-from dgex.work import Work, alone, differences
+from dgex.work import differences
 
 __all__ = ["reproduce"]
-
-PLAN, INPUTS = "study.json", "inputs.json"
 
 
 def reproduce(
@@ -88,12 +87,10 @@ def reproduce(
     _check_inputs(study)
     if not (study.folder / DESCRIPTION).exists() or overwrite:
         check_source(plan)
-    begun = study.folder.is_dir() and all(path.name.startswith(PARTIAL) for path in study.folder.iterdir())
-    if not begun:  # where a run was killed before it had said what it was
-        Work(study.folder, PLAN, "a study of dgex reproduce").refuse_other()
-    check_output(study.folder / PLAN, overwrite=True)
     with alone(study.folder, "dgex reproduce"):
-        clear_partial(study.folder)
+        place(study.folder).refuse_other()
+        check_output(study.folder / PLAN, overwrite=True)
+        clear_dead(study.folder)
         _claim(study, overwrite)
         run_stages(study, wanted)
         return study.results
@@ -111,13 +108,13 @@ def _claim(study: Study, overwrite: bool) -> None:
     """Make the folder ours: new, or one with the same plan to go on with."""
     marker = study.folder / PLAN
     if marker.exists() and overwrite:
-        _empty(study.folder)
+        place(study.folder).clear()
     if marker.exists():
         held, now = _held(marker), study.plan.state()
         differ = _other_inputs(study) if (study.folder / INPUTS).exists() else []
         differ += differences(held, now, lambda name, one, other: _same(name, one) == _same(name, other))
         if differ and not (study.folder / DESCRIPTION).exists():  # nothing was made yet
-            _empty(study.folder)
+            place(study.folder).clear()
         elif differ:
             raise ModelError(
                 f"{study.folder} holds a study with other settings ({'; '.join(differ)}); give another folder, the "
@@ -126,8 +123,10 @@ def _claim(study: Study, overwrite: bool) -> None:
         else:
             note(f"going on with the study in {study.folder}")
             return
+    work = place(study.folder)
+    work.own(INPUTS)
     json_dump(_digests(study), study.folder / INPUTS)
-    json_dump(study.plan.state(), marker)
+    work.begin(study.plan.state())
 
 
 def _digests(study: Study) -> dict[str, str]:
@@ -158,16 +157,3 @@ def _held(marker: Path) -> dict[str, Any]:
         return dict(json.loads(marker.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise ModelError(f"{marker} is damaged ({error}); overwrite=True begins anew") from None
-
-
-def _empty(folder: Path) -> None:
-    """Remove what an earlier study left, its plan last; of a link the link alone."""
-    for name in (MEASURED, MODELS, NETWORKS, INTERPRETATION, L1000, TABLES):
-        path = folder / name
-        if path.is_symlink() or not path.exists():
-            path.unlink(missing_ok=True)
-        else:
-            shutil.rmtree(path)
-    made = ARRAYS, DATA, "RNA-va.h5ad", "RNA-te.h5ad", "simulated.h5ad"
-    for name in (*made, DESCRIPTION, TIMES, INPUTS, "report.html", PLAN):
-        (folder / name).unlink(missing_ok=True)

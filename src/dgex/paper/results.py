@@ -15,7 +15,8 @@ from dgex.fitting.grid_plan import Member
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.catalogue import method
 from dgex.paper.data import Described
-from dgex.paper.fit import MEAN, MEASURED, baseline_names, halves_name
+from dgex.paper.fit import MEAN, baseline_names, halves_name
+from dgex.paper.folder import MEASURED
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.plan import Plan, labels
 

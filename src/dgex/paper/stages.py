@@ -24,9 +24,10 @@ from dgex.models.folder import load
 from dgex.models.published import convert_weights
 from dgex.paper.checks import check_panel, check_same
 from dgex.paper.data import ARRAYS, make_data, open_described
-from dgex.paper.fit import MEASURED, NETWORKS, fit_baselines, fit_halves, fit_networks
+from dgex.paper.fit import fit_baselines, fit_halves, fit_networks
+from dgex.paper.folder import L1000, MEASURED, NETWORKS, TABLES, TIMES, place
 from dgex.paper.measured import Measured, read_measured
-from dgex.paper.study import L1000, TABLES, TIMES, Study, interpretation_folder, read_json
+from dgex.paper.study import Study, interpretation_folder, read_json
 from dgex.progress import note
 from dgex.report.comparison import file_name
 
@@ -103,6 +104,7 @@ def _interpretation(study: Study) -> None:
         if output.exists():
             note(f"interpretation of {name}: done before")
             continue
+        place(study.folder).own(f"{output.relative_to(study.folder).as_posix()}/")
         model = load(study.folder / NETWORKS / name)
         genes = _spread(model.targets_, study.plan.attributed)
         interpret(model, results.data.path, output, best=platform.validation, genes=genes, device=study.plan.device)

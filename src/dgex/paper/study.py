@@ -10,12 +10,11 @@ from typing import Any
 from dgex.dataset.platforms import Platform
 from dgex.errors import FileError
 from dgex.paper.data import Described, open_described
+from dgex.paper.folder import INTERPRETATION
 from dgex.paper.plan import Plan
 from dgex.paper.results import Results
 
-__all__ = ["INTERPRETATION", "L1000", "TABLES", "TIMES", "Study", "interpretation_folder", "read_json"]
-
-TIMES, INTERPRETATION, L1000, TABLES = "times.json", "interpretation", "l1000", "tables"
+__all__ = ["Study", "interpretation_folder", "read_json"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,10 +16,10 @@ from anndata import AnnData
 from dgex import io
 from dgex._version import __version__
 from dgex.aliases import PathLike
-from dgex.atomic import check_output
 from dgex.errors import DataError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import texts
+from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
 from dgex.prepare.sources import Source, open_sources
@@ -162,13 +162,15 @@ def prepare(
         constant=constant,
         seed=int(seed),
     )
-    if output is not None:
-        _check_target(output, overwrite)
+    with nullcontext() if output is None else _claimed(output, overwrite, inputs, genes):
+        return _prepared(inputs, output, genes, options, overwrite)
+
+
+def _prepared(inputs: Any, output: PathLike | None, genes: Any, options: Options, overwrite: bool) -> AnnData:
+    """As `prepare`, with settings that are checked, once the output is this process's own."""
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
     with ExitStack() as stack:
         sources = open_sources(inputs, stack)
-        if output is not None:
-            check_output(output, overwrite, inputs=[source.path for source in sources if source.path])
         work, duplicates = _read(sources, table, options)
     if options.dedup:
         drop_near_duplicates(work, options, duplicates)
@@ -186,10 +188,10 @@ def prepare(
     return adata
 
 
-def _check_target(output: PathLike, overwrite: bool) -> None:
+def _claimed(output: PathLike, overwrite: bool, inputs: Any, genes: Any) -> AbstractContextManager[Path]:
     if Path(output).suffix not in (".h5ad", ".zarr"):
         raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}", accepted=".h5ad, .zarr")
-    check_output(output, overwrite)
+    return claim(output, "dgex prepare", overwrite=overwrite, inputs=[inputs, genes])
 
 
 def _read(

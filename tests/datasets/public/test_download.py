@@ -24,7 +24,7 @@ from dgex.datasets.public.download import download, files
 from dgex.datasets.public.fetch import Patience, fetch
 from dgex.datasets.public.sources import sources
 from dgex.errors import DataError, DgexError, FileError
-from dgex.work import alone
+from dgex.locks import alone
 
 GENES = "GSE92743_Broad_GTEx_gene_info.txt"
 

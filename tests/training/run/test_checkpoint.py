@@ -13,6 +13,7 @@ import torch
 
 from dgex.digests import of_sets
 from dgex.errors import ModelError, OutputExistsError, RankError, SettingsError
+from dgex.ownership import PARTIAL
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.processes.group import Group
 from dgex.training.run import checkpoint
@@ -113,7 +114,7 @@ def test_killed_while_a_checkpoint_is_written(
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     run(folder, epochs=1)
-    for name in (".partial-abc.safetensors", "state-00002.safetensors", "best-00009.safetensors"):
+    for name in (f"{PARTIAL}abc-state.safetensors", "state-00002.safetensors", "best-00009.safetensors"):
         (folder / name).write_bytes(b"half")
     (folder / "notes.txt").write_text("mine")
     run(folder, epochs=3, resume=True)

@@ -14,13 +14,13 @@ from typing import Any
 
 from dgex import progress
 from dgex.aliases import PathLike
-from dgex.atomic import json_dump, os_error
+from dgex.atomic import json_dump
 from dgex.datasets.public.fetch import Patience, RefusedError, discard, disk_error, fetch
 from dgex.datasets.public.meter import size_text
 from dgex.datasets.public.sources import DIGESTS, Source, SourceFile, find
 from dgex.datasets.public.unpack import DamagedError, digest, settle
-from dgex.errors import DataError, FileError
-from dgex.work import alone
+from dgex.errors import DataError, FileError, os_error
+from dgex.locks import alone
 
 __all__ = ["RECORD", "download", "files"]
 

@@ -13,13 +13,13 @@ import pandas as pd
 
 from dgex import io
 from dgex.aliases import PathLike
-from dgex.atomic import check_output
 from dgex.dataset.platforms import Platform
 from dgex.dataset.split import split_samples
 from dgex.datasets.public.layout import find_files
 from dgex.errors import DataError, FileError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import align
+from dgex.places import check_output
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note, warn
 

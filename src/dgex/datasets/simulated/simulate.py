@@ -11,6 +11,7 @@ from anndata import AnnData
 import dgex.io
 from dgex.aliases import PathLike
 from dgex.datasets.simulated.compendium import Compendium, Settings, check_whole
+from dgex.places import claim
 from dgex.progress import bar
 
 __all__ = ["simulate"]
@@ -141,6 +142,7 @@ def simulate(
             done += len(chunk)
         return AnnData(X=X, obs=obs, var=var, uns=uns)
     with (
+        claim(output, "dgex simulate", overwrite=overwrite),
         dgex.io.create(output, obs, var, uns=uns, overwrite=overwrite) as writer,
         bar(len(obs), "simulate") as progress,
     ):

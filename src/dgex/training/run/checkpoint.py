@@ -21,8 +21,9 @@ from torch import Tensor
 
 from dgex._version import __version__
 from dgex.aliases import PathLike
-from dgex.atomic import atomic_file, json_dump, os_error, writing
-from dgex.errors import ModelError, OutputExistsError, SettingsError
+from dgex.atomic import atomic_file, json_dump, writing
+from dgex.errors import ModelError, OutputExistsError, SettingsError, os_error
+from dgex.ownership import PARTIAL, safe_name
 from dgex.progress import note
 from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group
@@ -191,7 +192,7 @@ class Checkpoints:
 
     def _clean(self) -> None:
         """Remove what no checkpoint names: the state before this one, and what a killed run left."""
-        for pattern in ("state-*.safetensors", "best-*.safetensors", ".partial-*"):
+        for pattern in ("state-*.safetensors", "best-*.safetensors", f"{PARTIAL}*"):
             for path in self.folder.glob(pattern):
                 if path.name not in self._files:
                     try:
@@ -262,7 +263,7 @@ class Checkpoints:
         if not self.group.leads:
             return {}
         try:
-            return load_file(self.folder / file)
+            return load_file(self.folder / safe_name(file, f"{self.folder / DESCRIPTION}: the name of a file"))
         except (OSError, SafetensorError) as error:
             reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
             raise ModelError(f"{self.folder / file}, a part of the checkpoint, {reason}") from error

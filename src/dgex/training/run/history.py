@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from dgex.aliases import PathLike
-from dgex.atomic import atomic_file, check_output, os_error
-from dgex.errors import FileError
+from dgex.atomic import atomic_file
+from dgex.errors import FileError, os_error
+from dgex.places import check_output
 
 __all__ = ["HistoryLog", "epoch_text", "read_history"]
 

@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dgex.aliases import PathLike
-from dgex.atomic import os_error
-from dgex.errors import SettingsError
+from dgex.errors import SettingsError, os_error
 
 __all__ = ["ScalarBoard", "check_tensorboard"]
 
