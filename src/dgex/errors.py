@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -15,7 +16,11 @@ __all__ = [
     "RankError",
     "SettingsError",
     "first",
+    "printable",
 ]
+
+_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of characters, ends of lines and paragraphs
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the way text runs
 
 
 class DgexError(Exception):
@@ -49,6 +54,9 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
+        return printable(self._text())
+
+    def _text(self) -> str:
         accepted = self.accepted
         if accepted is not None and not isinstance(accepted, str):
             accepted = first(accepted, 20)
@@ -99,3 +107,21 @@ def first(items: Iterable[object], count: int = 10) -> str:
     listed = [str(item) for item in items]
     more = f" and {len(listed) - count:,} more" if len(listed) > count else ""
     return ", ".join(listed[:count]) + more
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Show what would steer a terminal, or turn the text around, as `\\u001b`, as JSON does; all else stays.
+
+    Names come from files of others. `keep` holds characters that stay, such as the line ends of a table.
+
+    >>> print(printable("TP53\\x1b[2J"))
+    TP53\\u001b[2J
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(mark):04x}"
+        if mark not in keep and (mark in _TURNING or unicodedata.category(mark) in _HIDDEN)
+        else mark
+        for mark in text
+    )

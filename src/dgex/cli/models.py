@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dgex.cli.arguments import there, words
+from dgex.cli.arguments import show, there, words
 from dgex.cli.data import Overwrite
 from dgex.progress import note
 
@@ -72,7 +72,7 @@ def evaluate(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, default=str))
     else:
-        print(result.table())
+        show(result.table())
     if out is not None:
         result.save(out, overwrite=overwrite)
         print(f"\nreport: {out / 'report.html'}" if not as_json else "", end="" if as_json else "\n")
@@ -171,4 +171,4 @@ def interpret(
         block=block,
         overwrite=overwrite,
     )
-    print(f"{result.table()}\n\nreport: {out / 'report.html'}")
+    show(f"{result.table()}\n\nreport: {out / 'report.html'}")
