@@ -98,6 +98,8 @@ class _AnnDataFile(ExpressionFile):
                     continue
                 whole = AnnData(obs=self.obs[[]], var=self.var[[]])
                 for key, value in anndata.io.read_elem(self._handle[name]).items():
+                    if hasattr(value, "check_format"):
+                        value.check_format(full_check=True)
                     getattr(whole, name)[key] = value
                 for key, value in extras(whole[adata.obs_names, adata.var_names], name).items():
                     getattr(adata, name)[key] = value.copy()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t, h5z
 
 from dgex.errors import FileError
 from dgex.limits import LIMITS, allowed, on_disk, refuse
@@ -159,13 +160,17 @@ def _unpacks_beyond(packed: bytes, size: int) -> bool:
 
 
 def _is_variable(kind: h5t.TypeID) -> bool:
+    if isinstance(kind, h5t.TypeCompoundID):
+        return any(_is_variable(kind.get_member_type(at)) for at in range(kind.get_nmembers()))
+    if isinstance(kind, h5t.TypeArrayID):
+        return _is_variable(kind.get_super())
     return isinstance(kind, h5t.TypeVlenID) or (isinstance(kind, h5t.TypeStringID) and kind.is_variable_str())
 
 
 class _Lengths:
-    """How long the strings of variable length in a dataset are together, told before one of them is read.
+    """How long what is of variable length in a dataset is in all, told before it is read.
 
-    Thousands of them may name one and the same text of megabytes. What lies in the dataset itself, the length and the
+    Thousands of strings may be one and the same text of megabytes. What lies in the dataset itself, the length and the
     place of each, is read as plain bytes: packed chunks by way of a file in memory whose type is bytes.
     """
 
@@ -174,22 +179,26 @@ class _Lengths:
     ) -> None:
         self._dataset, self._created, self._layout = dataset, created, layout
         self._left, self._disk, self._path = left, disk, path
-        self._width = dataset.get_type().get_size()
+        self._width = 4 + h5i.get_file_id(dataset).get_create_plist().get_sizes()[0] + 4  # length, place in a heap
+        kind = dataset.get_type()
+        self._unit = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
+        self._plain = not isinstance(kind, h5t.TypeCompoundID | h5t.TypeArrayID)
 
     def total(self) -> int:
+        """Bytes in all; more than is left is not told apart."""
         space = self._dataset.get_space()
         count = space.get_simple_extent_npoints() if space.get_simple_extent_type() != h5s.NULL else 0
-        if not count or not self._dataset.get_storage_size() or count * self._disk <= self._left:
+        if not count or not self._dataset.get_storage_size() or count * self._disk <= self._left // 16:
             return 0
-        if self._layout == h5d.CHUNKED:
+        if self._plain and self._layout == h5d.CHUNKED:
             return self._chunked()
-        if self._layout == h5d.CONTIGUOUS:
+        if self._plain and self._layout == h5d.CONTIGUOUS:
             return self._contiguous(count)
-        return self._disk * count  # compact: a few thousand at most
+        return self._one_by_one(count)
 
     def _sum(self, raw: np.ndarray) -> int:
-        lengths = raw.reshape(-1, self._width)[:, :4]
-        return int(np.ascontiguousarray(lengths).view("<u4").sum(dtype=np.int64))
+        lengths = np.ascontiguousarray(raw.reshape(-1, self._width)[:, :4]).view("<u4")
+        return self._unit * int(lengths.sum(dtype=np.int64))
 
     def _contiguous(self, count: int) -> int:
         total = 0
@@ -206,22 +215,40 @@ class _Lengths:
     def _chunked(self) -> int:
         chunk = self._created.get_chunk()
         plain = h5t.py_create(np.dtype((np.uint8, (self._width,))))
-        properties = h5p.create(h5p.DATASET_CREATE)
-        properties.set_chunk(chunk)
-        for at in range(self._created.get_nfilters()):
-            code, flags, settings, _ = self._created.get_filter(at)
-            properties.set_filter(code, flags, settings)
         offsets: list[tuple[int, ...]] = []
         self._dataset.chunk_iter(lambda info: offsets.append(info.chunk_offset))
         total = 0
         with h5py.File("lengths", "w", driver="core", backing_store=False) as memory:
-            copy = h5d.create(memory.id, b"copy", plain, h5s.create_simple(chunk), properties)
             raw = np.empty((*chunk, self._width), np.uint8)
             for offset in offsets:
                 mask, packed = self._dataset.read_direct_chunk(offset)
-                copy.write_direct_chunk((0,) * len(chunk), packed, mask)
+                copy = h5d.create(memory.id, None, plain, h5s.create_simple(chunk), self._packing(mask))
+                copy.write_direct_chunk((0,) * len(chunk), packed)
                 copy.read(h5s.ALL, h5s.ALL, raw, plain)
                 total += self._sum(raw)
                 if total > self._left:
                     break
+        return total
+
+    def _packing(self, mask: int) -> h5p.PropDCID:
+        """Chunks as they are here, with the filters that `mask` leaves for one of them."""
+        properties = h5p.create(h5p.DATASET_CREATE)
+        properties.set_chunk(self._created.get_chunk())
+        for at in range(self._created.get_nfilters()):
+            code, flags, settings, _ = self._created.get_filter(at)
+            if not mask >> at & 1:
+                properties.set_filter(code, flags, settings)
+        return properties
+
+    def _one_by_one(self, count: int) -> int:
+        """For the few datasets, small ones and tables of uns, whose strings have no simple place."""
+        if count > LIMITS["objects"]:
+            raise FileError(f"{self._path} holds a table of {count:,} rows with texts inside", accepted="columns")
+        dataset, total = h5py.Dataset(self._dataset), 0
+        for at in np.ndindex(dataset.shape):
+            row: Any = dataset[at]
+            values = row.tolist() if isinstance(row, np.void) else (row,)
+            total += sum(len(value) for value in values if hasattr(value, "__len__"))
+            if total > self._left:
+                break
         return total
