@@ -21,7 +21,7 @@ from dgex.errors import FileError, ModelError, SettingsError, first
 from dgex.genes import texts
 from dgex.models.card import card
 from dgex.models.catalogue import METHODS, methods
-from dgex.models.schema import check_fields, check_format
+from dgex.models.schema import check_fields, check_format, shown
 from dgex.records import read_json
 from dgex.work import Work
 
@@ -217,7 +217,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     kind, package = description.get("kind"), description.get("package")
     if not isinstance(kind, str) or (kind not in METHODS and kind not in methods()):
         brings = f"; the package {package} brings it, and is not installed here" if package else ""
-        raise ModelError(f"{folder} holds a model of unknown kind {kind!r}{brings}; known: {', '.join(methods())}")
+        raise ModelError(f"{folder} holds a model of unknown kind {shown(kind)}{brings}; known: {', '.join(methods())}")
     if description.get("checksum") != _checksum(description):
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     check_fields(description, folder / DESCRIPTION)

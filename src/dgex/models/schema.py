@@ -8,7 +8,7 @@ from typing import Any
 
 from dgex.errors import ModelError, first
 
-__all__ = ["check_fields", "check_format"]
+__all__ = ["check_fields", "check_format", "shown"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ROLES = ("landmark", "target")
@@ -24,6 +24,10 @@ def _is_text(value: Any) -> bool:
 
 def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def _are_texts(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(isinstance(item, str) for item in value.values()))
 
 
 def _is_mapping_or_null(value: Any) -> bool:
@@ -67,7 +71,7 @@ _FIELDS: tuple[tuple[str, bool, str, Callable[[Any], bool]], ...] = (
     ("genes", True, "lists of text alike in length: names, role (landmark, target) and more", _are_genes),
     ("dgex", False, "text", _is_text),
     ("package", False, "text", _is_text),
-    ("normalization", False, "an object or null", _is_mapping_or_null),
+    ("normalization", False, "an object of texts or null", _are_texts),
     ("training", False, "an object or null", _is_mapping_or_null),
 )
 
@@ -84,7 +88,7 @@ def check_format(said: Any, path: object) -> int:
         raise ModelError(f"{path} does not describe a dgex model")
     number = said["format"]
     if type(number) is not int or number < 1:
-        raise ModelError(f"{path}: format", found=_shown(number), accepted="a whole number, 1 or more")
+        raise ModelError(f"{path}: format", found=shown(number), accepted="a whole number, 1 or more")
     return number
 
 
@@ -100,9 +104,10 @@ def check_fields(said: dict[str, Any], path: object) -> None:
         raise ModelError(f"{path} was changed or is incomplete: it has no {first(missing)}")
     for name, _, words, holds in _FIELDS:
         if name in said and not holds(said[name]):
-            raise ModelError(f"{path} was changed or is incomplete: {name}", found=_shown(said[name]), accepted=words)
+            raise ModelError(f"{path} was changed or is incomplete: {name}", found=shown(said[name]), accepted=words)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as an error shows it."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
