@@ -49,7 +49,7 @@ def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
     FileError
     """
     disk, files = _walk(folder)
-    arrays: dict[str, Any] = {}
+    arrays: list[tuple[str, dict[str, Any]]] = []  # some twice: with their own words, and repeated by the root
     for file in files:
         said = read_json(file)
         if not isinstance(said, dict):
@@ -57,7 +57,7 @@ def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
         name = file.parent.relative_to(folder).as_posix()
         for inner, description in _described(file.name, "" if name == "." else name, said, file):
             _check_array(description, file)
-            arrays[f"{inner}"] = description
+            arrays.append((inner, description))
     _check_sizes(folder, arrays, disk, values)
 
 
@@ -145,14 +145,15 @@ def _codecs(said: Any, path: Path) -> Iterator[str]:
                 yield from _codecs(_mapping(item.get("configuration") or {}, path), path)
 
 
-def _check_sizes(folder: Path, arrays: dict[str, Any], disk: int, values: tuple[str, ...]) -> None:
+def _check_sizes(folder: Path, arrays: list[tuple[str, dict[str, Any]]], disk: int, values: tuple[str, ...]) -> None:
     """Refuse arrays, chunks and metadata beyond what the size of the store allows."""
     most = max(allowed("memory"), LIMITS["array ratio"] * disk)
     budget = max(allowed("memory"), LIMITS["metadata ratio"] * disk)
-    held = 0
-    for name, said in arrays.items():
+    held: dict[str, int] = {}
+    for name, said in arrays:
         grid = said.get("chunk_grid")
-        chunks = grid.get("configuration", {}).get("chunk_shape") if isinstance(grid, dict) else said.get("chunks")
+        grid = grid.get("configuration") if isinstance(grid, dict) else None
+        chunks = grid.get("chunk_shape") if isinstance(grid, dict) else said.get("chunks")
         count, chunk = (_product(shape, f"{folder}/{name}") for shape in (said.get("shape"), chunks))
         width, text = _width(said)
         if count * width > most:
@@ -160,9 +161,9 @@ def _check_sizes(folder: Path, arrays: dict[str, Any], disk: int, values: tuple[
         if chunk * width > allowed("chunk"):
             raise refuse(folder, f"has chunks at {name}", chunk * width, allowed("chunk"))
         if not f"{name}/".startswith(values):
-            held += count * (width + (_OBJECT if text else 0))
-        if held > budget:
-            raise refuse(folder, f"holds metadata up to {name}", held, budget)
+            held[name] = max(held.get(name, 0), count * (width + (_OBJECT if text else 0)))
+        if sum(held.values()) > budget:
+            raise refuse(folder, f"holds metadata up to {name}", sum(held.values()), budget)
 
 
 def _product(shape: Any, where: str) -> int:
@@ -175,7 +176,8 @@ def _width(said: dict[str, Any]) -> tuple[int, bool]:
     """Bytes of an entry, and whether it is text."""
     kind = said.get("dtype", said.get("data_type"))
     if isinstance(kind, dict):
-        settings = kind.get("configuration") or {}
+        settings = kind.get("configuration")
+        settings = settings if isinstance(settings, dict) else {}
         sizes = [size for key, size in settings.items() if key.startswith("length") and type(size) is int]
         return max(sizes, default=_STRING), True
     if kind == "string" or "O" in str(kind):
