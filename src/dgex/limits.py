@@ -16,7 +16,7 @@ MEMORY = "DGEX_MAX_MEMORY"
 #: What a file may ask for, whatever its size. Bytes are raised by `MEMORY`, numbers are far beyond any real file.
 LIMITS: dict[str, int] = {
     "memory": 1 << 30,  # bytes that ids, metadata and annotations, or an array, may take when the file is small
-    "text": 64 << 20,  # bytes that compressed text unpacks to before its ratio counts
+    "text": 16 << 20,  # bytes that compressed text unpacks to before its ratio counts
     "table": 256 << 20,  # bytes of a gene table, unpacked
     "line": 32 << 20,  # bytes of a line of text
     "chunk": 256 << 20,  # bytes of an unpacked chunk of HDF5 or zarr
@@ -25,7 +25,7 @@ LIMITS: dict[str, int] = {
     "array ratio": 100,  # times the size of its file that an array may unpack to
     "metadata ratio": 4,  # times the size of its file that metadata may take in memory
     "fields": 2_000_000,  # columns of a table of text
-    "lines": 16_000_000,  # lines of a table of text
+    "lines": 4_000_000,  # lines of a table of text
     "objects": 100_000,  # groups and arrays of an HDF5 file or a zarr folder
     "depth": 64,  # groups inside groups
 }
