@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -18,7 +19,11 @@ __all__ = [
     "SettingsError",
     "first",
     "os_error",
+    "printable",
 ]
+
+_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of characters, ends of lines and paragraphs
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the way text runs
 
 
 class DgexError(Exception):
@@ -52,6 +57,9 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
+        return printable(self._text())
+
+    def _text(self) -> str:
         accepted = self.accepted
         if accepted is not None and not isinstance(accepted, str):
             accepted = first(accepted, 20)
@@ -113,3 +121,21 @@ def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
         errno.EROFS: "the file system is read-only",
     }.get(error.errno or 0, error.strerror or str(error).splitlines()[0])
     return FileError(f"cannot write {os.fspath(path)}: {reason}; nothing was left behind")
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Show what would steer a terminal, or turn the text around, as `\\u001b`, as JSON does; all else stays.
+
+    Names come from files of others. `keep` holds characters that stay, such as the line ends of a table.
+
+    >>> print(printable("TP53\\x1b[2J"))
+    TP53\\u001b[2J
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(mark):04x}"
+        if mark not in keep and (mark in _TURNING or unicodedata.category(mark) in _HIDDEN)
+        else mark
+        for mark in text
+    )

@@ -13,6 +13,8 @@ import numpy as np
 
 from dgex.errors import FileError, GeneError, first
 from dgex.genes import ROLES, id_type, normalize_ids
+from dgex.inputs import Unpacked, regular
+from dgex.limits import allowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,10 +148,13 @@ _RENAME = {
 def _read_one(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if not path.is_file():
+    if not regular(path).is_file():
         raise FileError(f"no gene table at {path}: the file does not exist")
     try:
-        raw = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
+        with Unpacked(path, allowed("table")) as stream:
+            raw = pd.read_csv(stream, sep="\t", header=None, dtype=str, keep_default_na=False)
+    except FileError:
+        raise
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
         raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
     header = [str(value).strip().lower() for value in raw.iloc[0]]

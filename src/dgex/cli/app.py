@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -13,6 +14,7 @@ import typer
 from dgex._version import __version__
 from dgex.cli import data, download, models, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
+from dgex.errors import printable
 
 __all__ = ["app", "run"]
 
@@ -45,8 +47,15 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress on stderr.")] = False,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Read files that ask for more memory than their size allows, up to this: 16G.")
+    ] = None,
 ) -> None:
-    from dgex import progress
+    from dgex import limits, progress
+
+    if max_memory is not None:
+        os.environ[limits.MEMORY] = max_memory
+        limits.max_memory()  # refused here, whatever the command reads
 
     _called[:] = [context.invoked_subcommand or ""]
     progress.enable(not quiet and progress.speaks(), in_words=with_flags)
@@ -109,5 +118,5 @@ def with_flags(text: str) -> str:
 
 
 def _fail(message: str) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(1)

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from dgex.errors import printable
+
 __all__ = [
     "GeneTables",
     "GridAxes",
@@ -20,6 +22,7 @@ __all__ = [
     "fractions",
     "merge_settings",
     "numbers",
+    "show",
     "there",
     "words",
 ]
@@ -162,12 +165,13 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
     settings: dict[str, Any] = {}
     if config is not None:
         from dgex.errors import FileError
+        from dgex.inputs import regular
 
         try:
-            content = tomllib.loads(config.read_text("utf-8"))
+            content = tomllib.loads(regular(config).read_text("utf-8"))
         except FileNotFoundError:
             raise FileError(f"no settings at {config}: the file does not exist") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        except (ValueError, RecursionError, IsADirectoryError) as error:
             raise FileError(f"{config} is no TOML file: {error}") from error
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
         settings |= content.get(method, {})
@@ -177,3 +181,8 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
 
         check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
     return settings | {key: value for key, value in flags.items() if value is not None}
+
+
+def show(text: object) -> None:
+    """Print a result that holds names of files of others, such as genes and profiles."""
+    print(printable(str(text), keep="\n"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import fractions
+from dgex.cli.arguments import fractions, show
 
 __all__ = ["convert", "info", "prepare", "simulate"]
 
@@ -35,7 +35,7 @@ def info(
     from dgex.summary import lines, summary
 
     description = summary(file, genes=genes, model=model, orientation=orientation)
-    print(
+    show(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )
 
@@ -49,6 +49,9 @@ def convert(
     ] = None,
     compression: Annotated[str | None, typer.Option(help="GCTX and h5ad: gzip (40 times slower to write).")] = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="TSV and CSV: names that start like a formula (=, +, -, @) as text.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert between GCTX, GCT, h5ad, zarr, Parquet and text tables, in blocks.
@@ -57,7 +60,7 @@ def convert(
     """
     from dgex import io
 
-    options: dict[str, Any] = {"layout": layout, "compression": compression}
+    options: dict[str, Any] = {"layout": layout, "compression": compression, "spreadsheet": spreadsheet or None}
     options = {name: value for name, value in options.items() if value is not None}
     io.convert(source, target, overwrite=overwrite, block=block, orientation=orientation, **options)
     print(target)

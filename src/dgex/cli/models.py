@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dgex.cli.arguments import there, words
+from dgex.cli.arguments import show, there, words
 from dgex.cli.data import Overwrite
 from dgex.progress import note
 
@@ -74,7 +74,7 @@ def evaluate(
         if as_json:
             print(json.dumps(result.to_dict(), indent=2, default=str))
         else:
-            print(result.table())
+            show(result.table())
         if out is not None:
             result.save(out, overwrite=overwrite)
     if out is not None:
@@ -174,4 +174,4 @@ def interpret(
         block=block,
         overwrite=overwrite,
     )
-    print(f"{result.table()}\n\nreport: {out / 'report.html'}")
+    show(f"{result.table()}\n\nreport: {out / 'report.html'}")

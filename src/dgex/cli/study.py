@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import floats, numbers, words
+from dgex.cli.arguments import floats, numbers, show, words
 from dgex.cli.data import Overwrite
 
 __all__ = ["demo", "reproduce"]
@@ -28,7 +28,7 @@ def demo(
     from dgex.tour import demo as run
 
     result = run(output, scale=scale, seed=seed, overwrite=overwrite)
-    print(result.table())
+    show(result.table())
     print(f"\nreport: {output / 'report.html'}")
 
 
@@ -135,7 +135,7 @@ def reproduce(
         "seed": seed,
     }
     results = run(output, scale=scale, stages=None if stages is None else words(stages), overwrite=overwrite, **changes)
-    print(text(results))
+    show(text(results))
     if (output / "report.html").exists():
         print(f"\nreport: {output / 'report.html'}")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dgex.cli.arguments import assignments, axes, merge_settings, numbers, there, words
+from dgex.cli.arguments import assignments, axes, merge_settings, numbers, show, there, words
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
 from dgex.progress import note, processes, speaks
@@ -108,7 +108,7 @@ def _run(
 
         result = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
     if speaks():
-        print(result)
+        show(result)
 
 
 def _alone(kind: str) -> None:

@@ -27,8 +27,11 @@ from dgex.io.records import EXTRAS, decode_uns, encode_uns, extras
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
 from dgex.io.writer import Writer
+from dgex.io.zarr_guard import check_zarr
 
 __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
+
+_BY_PARTS = ("X", "raw/", *(f"{name}/" for name in EXTRAS))  # not held when a file is opened
 
 
 class _AnnDataFile(ExpressionFile):
@@ -95,6 +98,8 @@ class _AnnDataFile(ExpressionFile):
                     continue
                 whole = AnnData(obs=self.obs[[]], var=self.var[[]])
                 for key, value in anndata.io.read_elem(self._handle[name]).items():
+                    if hasattr(value, "check_format"):
+                        value.check_format(full_check=True)
                     getattr(whole, name)[key] = value
                 for key, value in extras(whole[adata.obs_names, adata.var_names], name).items():
                     getattr(adata, name)[key] = value.copy()
@@ -111,7 +116,7 @@ class H5adFile(_AnnDataFile):
     format = "AnnData h5ad"
 
     def _open(self, path: Path) -> Any:
-        return open_hdf(path)
+        return open_hdf(path, _BY_PARTS)
 
     def close(self) -> None:
         super().close()
@@ -124,6 +129,7 @@ class ZarrFile(_AnnDataFile):
     format = "AnnData zarr"
 
     def _open(self, path: Path) -> Any:
+        check_zarr(path, _BY_PARTS)
         return zarr.open_group(str(path), mode="r")
 
 

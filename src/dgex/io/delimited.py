@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from dgex.arrays.spool import Spool
 from dgex.errors import DataError, DgexError, FileError
+from dgex.inputs import Unpacked
 
 __all__ = ["Table", "is_number", "open_output", "open_text", "parse", "text_lines"]
 
@@ -36,7 +37,8 @@ class Table:
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
     """Open text, compressed or not, for reading by lines."""
-    with _raw(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="") as stream:
+    raw = io.BufferedReader(Unpacked(path), 1 << 16)
+    with io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="") as stream:
         yield stream
 
 
@@ -69,7 +71,7 @@ def parse(path: Path, *, skip: int, delimiter: str, quotes: bool, leading: int, 
     spool = Spool(width - leading)
     texts: list[list[str]] = [[] for _ in range(leading)]
     try:
-        with pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None) as stream:
+        with Unpacked(path) as stream:
             reader = arrow_csv.open_csv(
                 stream,
                 read_options=arrow_csv.ReadOptions(
@@ -142,21 +144,6 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_gzip(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
-
-
-@contextmanager
-def _raw(path: Path) -> Iterator[IO[bytes]]:
-    if _is_gzip(path):
-        with gzip.open(path, "rb") as stream:
-            yield stream  # type: ignore[misc]
-    else:
-        with open(path, "rb") as plain:
-            yield plain
 
 
 def _first_bad_cell(

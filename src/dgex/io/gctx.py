@@ -19,6 +19,7 @@ from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
+from dgex.io.hdf5_guard import check_hdf5
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
 from dgex.io.slabs import fill
 from dgex.io.writer import Writer
@@ -39,7 +40,7 @@ class GctxFile(ExpressionFile):
 
     def __init__(self, path: Path) -> None:
         with reading(path, self.format):
-            self._handle = open_hdf(path)
+            self._handle = open_hdf(path, (MATRIX,))
             try:
                 version = _version(self._handle, path)
                 self._matrix = _dataset(self._handle, MATRIX, path)
@@ -113,8 +114,8 @@ class GctxWriter(Writer):
             self._handle.close()
 
 
-def open_hdf(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading.
+def open_hdf(path: Path, values: tuple[str, ...]) -> h5py.File:
+    """Open an HDF5 file for reading, once it is known to hold all it says; `values` are read by parts.
 
     The sieve buffer, 64 KiB by default, is read around every short run of a contiguous matrix: a thousand neighbouring
     genes would cost sixteen times their bytes. A page is enough.
@@ -123,7 +124,13 @@ def open_hdf(path: Path) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     access.set_cache(0, 1009, CACHE, 0.75)
     access.set_sieve_buf_size(4096)
-    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    handle = h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    try:
+        check_hdf5(handle.id, path, values)
+    except BaseException:
+        handle.close()
+        raise
+    return handle
 
 
 def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgex.errors import FileError, SettingsError
+from dgex.inputs import regular
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
@@ -100,7 +101,7 @@ def recognise(path: Path, key: str | None = None) -> Format:
     FileError
         The file is missing, empty, or its content is of another format.
     """
-    if not path.exists():
+    if not regular(path).exists():
         raise FileError(f"{path} does not exist")
     chosen = find(path, key)
     content = _content(path)

@@ -71,6 +71,7 @@ class SparseMatrix:
                     ),
                     shape=(high - low, width),
                 )
+                part.check_format(full_check=True)  # an index beyond the width would be written beyond the array
                 part = part[:, across] if size_of(across) < width else part
                 out[at : at + high - low] = part.toarray()
                 at += high - low

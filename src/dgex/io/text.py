@@ -18,6 +18,7 @@ from dgex.errors import DataError, FileError, SettingsError, first
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.delimited import is_number, open_output, open_text, parse, text_lines
+from dgex.io.formulas import Formulas
 from dgex.io.gct import SpooledTextWriter
 from dgex.io.metadata import frame, from_text, to_text
 from dgex.io.orientation import GENE_COLUMNS, ROWS, detect
@@ -84,13 +85,23 @@ class TextWriter(SpooledTextWriter):
     genes_in : {"rows", "columns"}
         Genes in rows come out of a temporary file once all profiles are there; genes in columns are streamed.
         Columns of text that describe what lies in the rows are kept, since a reader can tell them from values.
+    spreadsheet : bool
+        Names that a spreadsheet would run as formulas (`=…`) get an apostrophe before them. Without it they are
+        written as they are, so that they are the same when read, and a note says so.
     """
 
-    options = ("genes_in",)
+    options = ("genes_in", "spreadsheet")
     delimiter: ClassVar[str] = "\t"
 
     def __init__(
-        self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, *, genes_in: str = "rows", **common: Any
+        self,
+        path: Path,
+        obs: pd.DataFrame,
+        var: pd.DataFrame,
+        *,
+        genes_in: str = "rows",
+        spreadsheet: bool = False,
+        **common: Any,
     ) -> None:
         if genes_in not in ("rows", "columns"):
             raise SettingsError(f"genes_in={genes_in!r} is unknown", accepted="'rows', 'columns'")
@@ -106,8 +117,10 @@ class TextWriter(SpooledTextWriter):
             progress.note(f"a text table cannot keep the metadata {first(lost, 8)}: left out of {path}")
         corner = "gene" if self._rows_are_genes else "sample"
         header = [corner, *metadata, *to_text(other.index.to_series())]
+        self._formulas = Formulas(spreadsheet)
         self._prefixes = self._joined([to_text(described.index.to_series()), *(columns[name] for name in metadata)])
         self._header = self._joined([[field] for field in header])[0]
+        self._formulas.tell(path)
 
     def _start(self, path: Path) -> None:
         if self._rows_are_genes:
@@ -134,7 +147,7 @@ class TextWriter(SpooledTextWriter):
         """Join columns to the left part of every line, with quotes where a field needs them."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerows(zip(*columns))
+        writer.writerows(zip(*map(self._formulas.quoted, columns)))
         return out.getvalue().split("\n")[:-1]
 
 

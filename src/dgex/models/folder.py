@@ -17,10 +17,12 @@ from safetensors.numpy import load_file, save_file
 
 from dgex._version import __version__
 from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
-from dgex.errors import ModelError, SettingsError, first
+from dgex.errors import FileError, ModelError, SettingsError, first
 from dgex.genes import texts
 from dgex.models.card import card
 from dgex.models.catalogue import METHODS, methods
+from dgex.models.schema import check_fields, check_format, shown
+from dgex.records import read_json
 from dgex.work import Work
 
 if TYPE_CHECKING:
@@ -173,7 +175,7 @@ def load(path: PathLike) -> Estimator:
             setattr(model, f"{name}_", _attachment(home, arrays, description.get(name)))
         own = {key: array for key, array in arrays.items() if key.split(".")[0] not in ATTACHMENTS}
         model._own("take back its arrays", lambda: model._restore(own, description["state"]))
-    except (KeyError, TypeError, ValueError, SettingsError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SettingsError) as error:
         if isinstance(error, ModelError):
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -204,22 +206,21 @@ def describe(path: PathLike) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is no complete model: {name} is missing")
     try:
-        description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{folder / DESCRIPTION} is damaged: {error}") from error
-    if not isinstance(description, dict) or "format" not in description:
-        raise ModelError(f"{folder / DESCRIPTION} does not describe a dgex model")
-    if description["format"] > FORMAT:
+        description: dict[str, Any] = read_json(folder / DESCRIPTION)
+    except FileError as error:
+        raise ModelError(str(error)) from error
+    if check_format(description, folder / DESCRIPTION) > FORMAT:
         raise ModelError(
             f"{folder} was written by dgex {description.get('dgex')} in format {description['format']}; this dgex "
             f"{__version__} reads up to format {FORMAT}; upgrade dgex"
         )
     kind, package = description.get("kind"), description.get("package")
-    if kind not in METHODS and kind not in methods():
+    if not isinstance(kind, str) or (kind not in METHODS and kind not in methods()):
         brings = f"; the package {package} brings it, and is not installed here" if package else ""
-        raise ModelError(f"{folder} holds a model of unknown kind {kind!r}{brings}; known: {', '.join(methods())}")
+        raise ModelError(f"{folder} holds a model of unknown kind {shown(kind)}{brings}; known: {', '.join(methods())}")
     if description.get("checksum") != _checksum(description):
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
+    check_fields(description, folder / DESCRIPTION)
     return description
 
 

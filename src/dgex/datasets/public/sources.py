@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dgex.aliases import PathLike
 from dgex.errors import FileError, SettingsError
+from dgex.inputs import regular
 
 __all__ = ["DIGESTS", "Source", "SourceFile", "find", "sources"]
 
@@ -93,8 +94,9 @@ def sources(manifest: PathLike | None = None) -> dict[str, Source]:
     """
     parsed = _parse((package_files("dgex.datasets.public") / "sources.toml").read_text("utf-8"), "sources.toml")
     if manifest is not None:
+        path = regular(manifest)
         try:
-            text = Path(manifest).read_text("utf-8")
+            text = path.read_text("utf-8")
         except OSError as error:
             raise FileError(f"cannot read the manifest {os.fspath(manifest)}: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -128,7 +130,7 @@ def find(name: str, manifest: PathLike | None = None, base: str | None = None) -
 def _parse(text: str, origin: str) -> dict[str, Source]:
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{origin} is no TOML file: {error}") from error
     return {name: _source(name, table, f"{origin}, [{name}]") for name, table in tables.items()}
 

@@ -74,6 +74,10 @@ class Linear(Estimator):
 
     def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        if self.coef_.shape != (self.n_targets_, self.n_features_in_) or self.intercept_.shape != (self.n_targets_,):
+            raise ValueError(
+                f"coefficients of shape {self.coef_.shape} and {self.intercept_.shape} do not fit its genes"
+            )
 
 
 class OLS(Linear):

@@ -1,0 +1,121 @@
+"""Files of somebody else, opened so that they can neither hang nor fill the memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from dgex.aliases import PathLike
+from dgex.errors import FileError
+from dgex.limits import LIMITS, allowed, refuse
+
+__all__ = ["Unpacked", "regular"]
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_GZIP = b"\x1f\x8b"
+_SEPARATORS = (b"\t", b",", b";", b" ")
+
+
+def regular(path: PathLike) -> Path:
+    """Return `path` unless it is a pipe, a socket or a device, which hang or never end.
+
+    What is missing passes, for whoever opens it to say so in its own words.
+
+    Raises
+    ------
+    FileError
+    """
+    target = Path(path)
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return target
+    kind = next((name for test, name in _KINDS if test(mode)), None)
+    if kind is not None:
+        raise FileError(f"{target} is {kind}", accepted="a regular file")
+    return target
+
+
+class Unpacked(io.RawIOBase):
+    """The bytes of a file of text, unpacked when gzip made it, as far as the limits of `dgex.limits` go.
+
+    Looked at while it is read, so that neither an endless line nor a bomb is ever held.
+
+    Parameters
+    ----------
+    path : path
+    most : int, optional
+        Bytes in all that may come.
+    """
+
+    def __init__(self, path: PathLike, most: int | None = None) -> None:
+        super().__init__()
+        self._path, self._most = regular(path), most
+        self._below: IO[bytes] = open(path, "rb")  # noqa: SIM115 (closed by close)
+        self.packed = self._below.read(2) == _GZIP
+        self._below.seek(0)
+        self._stream: IO[bytes] = gzip.GzipFile(fileobj=self._below) if self.packed else self._below  # type: ignore[assignment]
+        self._line = self._lines = self._read = 0
+        self._fields = dict.fromkeys(_SEPARATORS, 0)
+        self._size = os.fstat(self._below.fileno()).st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        part = self._stream.read(min(len(buffer), 1 << 20))
+        self._look(part)
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._below.close()
+        super().close()
+
+    def _look(self, part: bytes) -> None:
+        self._read += len(part)
+        if self._most is not None and self._read > self._most:
+            raise refuse(self._path, "is a text", None, self._most)
+        if self.packed:
+            real = LIMITS["stretch"] * self._below.tell()
+            if self._read > allowed("text") + real:
+                raise refuse(
+                    self._path, f"unpacks to over {LIMITS['stretch']} times its size", None, allowed("text") + real
+                )
+        breaks = part.count(b"\n")
+        self._lines += breaks
+        if self._lines > self._most_lines():
+            raise refuse(self._path, "has too many lines", None, allowed("memory"))
+        self._measure(part, breaks)
+
+    def _most_lines(self) -> int:
+        return LIMITS["lines"] * allowed("memory") // LIMITS["memory"] + self._size // 16
+
+    def _measure(self, part: bytes, breaks: int) -> None:
+        """Follow the length of the line that is not over yet, and count the fields of the first ones."""
+        head = part if not breaks else part[: part.find(b"\n")]
+        if self._line + len(head) > allowed("line"):
+            raise refuse(self._path, "has a line", self._line + len(head), allowed("line"))
+        if self._lines - breaks < 100:
+            for mark in _SEPARATORS:
+                self._fields[mark] += head.count(mark)
+            if max(self._fields.values()) > LIMITS["fields"]:
+                raise FileError(
+                    f"{self._path} has a line of over {LIMITS['fields']:,} fields", accepted=f"{LIMITS['fields']:,}"
+                )
+        if breaks:
+            tail = part[part.rfind(b"\n") + 1 :]
+            self._line, self._fields = len(tail), {mark: tail.count(mark) for mark in _SEPARATORS}
+        else:
+            self._line += len(part)
