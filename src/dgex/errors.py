@@ -15,6 +15,7 @@ __all__ = [
     "RankError",
     "SettingsError",
     "first",
+    "printable",
 ]
 
 
@@ -49,6 +50,9 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
+        return printable(self._text())
+
+    def _text(self) -> str:
         accepted = self.accepted
         if accepted is not None and not isinstance(accepted, str):
             accepted = first(accepted, 20)
@@ -99,3 +103,21 @@ def first(items: Iterable[object], count: int = 10) -> str:
     listed = [str(item) for item in items]
     more = f" and {len(listed) - count:,} more" if len(listed) > count else ""
     return ", ".join(listed[:count]) + more
+
+
+def printable(text: str) -> str:
+    """Text as one line of bounded length that a terminal shows and does not obey.
+
+    Names come from files of anybody: line ends, control characters and what no encoding has become escapes, and of an
+    endless text the middle is left out.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+_LONGEST = 1600
+
+
+def _shown(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")

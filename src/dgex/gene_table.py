@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise FileError(f"no gene table at {path}: the file does not exist")
     try:
         raw = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
         raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
     header = [str(value).strip().lower() for value in raw.iloc[0]]
     if any(name in _RENAME for name in header):

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Protocol
 
+from dgex.errors import printable
+
 __all__ = ["Bar", "Together", "bar", "enable", "note", "processes", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
@@ -149,7 +151,7 @@ def note(message: str) -> None:
     if _console is None or _piece.get() is not None:
         _log.info(message)
     else:
-        _console.print(_in_words(message), markup=False)
+        _console.print(printable(_in_words(message)), markup=False)
 
 
 def warn(message: str) -> None:
@@ -159,7 +161,7 @@ def warn(message: str) -> None:
     if _console is None:
         _log.warning(message)
     else:
-        _console.print(f"warning: {_in_words(message)}", markup=False, style="yellow")
+        _console.print(f"warning: {printable(_in_words(message))}", markup=False, style="yellow")
 
 
 @contextmanager

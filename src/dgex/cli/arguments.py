@@ -167,10 +167,11 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
             content = tomllib.loads(config.read_text("utf-8"))
         except FileNotFoundError:
             raise FileError(f"no settings at {config}: the file does not exist") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        except (ValueError, RecursionError, IsADirectoryError) as error:  # of TOML, of UTF-8, or of endless numbers
             raise FileError(f"{config} is no TOML file: {error}") from error
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
-        settings |= content.get(method, {})
+        table = content.get(method, {})
+        settings |= table if isinstance(table, dict) else {}
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if settings:
         from dgex.models.catalogue import check_settings

@@ -33,6 +33,9 @@ class SparseMatrix:
         self._indices, self._data = group["indices"], group["data"]
         if len(self._pointers) != self.shape[0 if self.kind == "CSR" else 1] + 1:
             raise ValueError("the pointers of the sparse matrix do not fit its shape")
+        stored = min(self._indices.shape[0], self._data.shape[0])
+        if self._pointers[0] != 0 or self._pointers[-1] > stored or (np.diff(self._pointers) < 0).any():
+            raise ValueError(f"the pointers of the sparse matrix do not lead through its {stored:,} values")
         self._spool: Spool | None = None
         self._spooled: np.ndarray | None = None
 
@@ -63,10 +66,13 @@ class SparseMatrix:
                 high = int(np.searchsorted(self._pointers, self._pointers[low] + _VALUES, side="right")) - 1
                 high = min(max(high, low + 1), end)
                 first, last = int(self._pointers[low]), int(self._pointers[high])
+                indices = np.asarray(self._indices[first:last])
+                if indices.size and not 0 <= indices.min() <= indices.max() < width:  # scipy would write outside
+                    raise ValueError(f"an index of the sparse matrix lies outside its {width:,} columns or rows")
                 part = csr_matrix(
                     (
                         np.asarray(self._data[first:last], np.float32),
-                        np.asarray(self._indices[first:last]),
+                        indices,
                         self._pointers[low : high + 1] - first,
                     ),
                     shape=(high - low, width),
