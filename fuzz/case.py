@@ -69,6 +69,7 @@ def run_case(kind: str, seed: int, seeds: Path, folder: Path) -> Outcome:
         place.mkdir(parents=True)
     (places["cwd"] / "victim").write_text("not to be touched")
     path, rng, outcome = damaged(kind, seed, seeds, places["in"])
+    print(outcome.source, outcome.damage, file=sys.stderr)  # of a crash, this is what is left
     before = _listing(folder)
     with _inside(places), _watched(folder) as seen, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -125,16 +125,32 @@ def toml_file(path: Path, rng: Random) -> str:
     lines = path.read_text("utf-8").split("\n")
     at = rng.randrange(len(lines))
     name, _, value = lines[at].partition("=")
-    name = rng.choice(
-        (name, name, name, "hidden", "alpha", "seed", "ridge", '""', "a.b.c", '"\\u001b[31m"', "data", "output")
-    )
+    name = rng.choice((name, name, *_TOML_NAMES))
     value = rng.choice((value, *_TOML_VALUES))
     lines[at] = rng.choice((f"{name.strip() or 'x'} = {value}",) * 4 + (f"[{name}]", f"[[{name}]]"))
     path.write_text("\n".join(lines), "utf-8")
     return "a TOML line"
 
 
+_TOML_NAMES = (
+    *("hidden", "dropout", "epochs", "batch_size", "learning_rate", "rate_scale", "rate_decay", "min_rate", "momentum"),
+    *("patience", "seed", "device", "shard", "placement", "precision", "target_parts", "partition", "monitor_samples"),
+    *(
+        "alpha",
+        "tol",
+        "n_neighbors",
+        "standardize",
+        "weights",
+        "ridge",
+        '""',
+        "a.b.c",
+        '"\\u001b[31m"',
+        "data",
+        "output",
+    ),
+)
 _TOML_VALUES = (
     *("-1", "0", "1e400", "nan", "inf", "true", '""', '"x"', '"\\u001b[2J"', "[]", "[[1]]", "[1.5]", '["a"]', "{}"),
+    *("-inf", '"cpu"', '"cuda:99999999999999999999"', "0.5", "1", "1e-320", "9223372036854775808", "0xffffffffff"),
     *("{a = 1}", "1979-05-27", "07:32:00", "9" * 5000, "[" * 5000 + "]" * 5000, "0x" + "f" * 5000, "1_000_000_000_000"),
 )

@@ -104,7 +104,7 @@ class Worker:
         self.stop()
         said = self._place / "said"
         kind, seed = self._case
-        detail = said.read_text(errors="replace")[-6000:] if said.is_file() else ""
+        detail = said.read_text(errors="replace").split("Extension modules:")[0][:6000] if said.is_file() else ""
         return self._kept({"kind": kind, "seed": seed, "result": "finding", "cause": cause, "detail": detail})
 
     def _kept(self, outcome: dict[str, Any]) -> dict[str, Any]:

@@ -58,11 +58,11 @@ class DgexError(Exception):
             accepted = first(accepted, 20)
         if self.found is None:
             return self.message if accepted is None else f"{self.message}; accepted: {accepted}"
-        text = (
-            f"{self.message}: found {self.found!r}"
-            if isinstance(self.found, str)
-            else f"{self.message}: found {self.found}"
-        )
+        try:
+            found = repr(self.found) if isinstance(self.found, str) else str(self.found)
+        except ValueError:  # Python does not write out whole numbers of thousands of digits
+            found = "a number of thousands of digits"
+        text = f"{self.message}: found {found}"
         return text if accepted is None else f"{text}, accepted {accepted}"
 
 

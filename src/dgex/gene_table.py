@@ -160,6 +160,13 @@ def _read_one(path: Path) -> pd.DataFrame:
         if "id?" in frame:
             kind = id_type(frame["id?"])
             frame = frame.rename(columns={"id?": kind if kind in {"ensembl", "entrez"} else "name"})
+        again = frame.columns.duplicated(keep=False) & frame.columns.isin([*_RENAME.values()])
+        if again.any():
+            raise FileError(
+                f"{path} tells one thing of its genes in several columns",
+                found=first(name for name, twice in zip(header, again) if twice),
+                accepted="one of them",
+            )
         if "pr_is_lm" in frame and "role" not in frame:
             landmark = frame["pr_is_lm"] == "1"
             frame["role"] = np.where(landmark, "landmark", "target")
