@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -100,7 +101,7 @@ def _unfit(message: str) -> str:
         return "message of several lines"
     if len(message) > LONGEST:
         return "endless message"
-    return "" if message.isprintable() else "unprintable message"
+    return "unprintable message" if re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", message) else ""
 
 
 def _place(error: BaseException) -> str:

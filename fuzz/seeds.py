@@ -118,7 +118,7 @@ def _model(folder: Path, raw: AnnData, dataset: AnnData) -> None:
 
 def _panel(folder: Path, raw: AnnData, _: AnnData) -> None:
     panel = _small(raw)[:, raw.var["role"] == "landmark"].copy()
-    for suffix in ("gct", "gctx", "csv", "h5ad", "parquet", "zarr"):
+    for suffix in ("gct", "gctx", "csv", "h5ad", "parquet"):
         io.write(panel, folder / f"panel.{suffix}")
 
 

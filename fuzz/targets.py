@@ -11,6 +11,7 @@ import numpy as np
 
 import dgex
 from dgex.cli.arguments import merge_settings
+from dgex.errors import printable
 from dgex.gene_table import has_header
 from dgex.models.catalogue import METHODS, new
 from dgex.summary import lines, summary
@@ -25,9 +26,8 @@ class Wrong(Exception):
 def _printed(path: Path, **options: object) -> None:
     """As `dgex info` prints, with and without --json."""
     description = summary(path, **options)  # type: ignore[arg-type]
-    if unfit := [line for line in lines(description) if not line.isprintable()]:
-        raise Wrong(f"lines that a terminal obeys: {unfit[0]!r:.300}")
-    ("\n".join(lines(description)) + json.dumps(description, indent=2, ensure_ascii=False, default=str)).encode()
+    for text in ("\n".join(lines(description)), json.dumps(description, indent=2, ensure_ascii=False, default=str)):
+        printable(text, keep="\n").encode()
 
 
 def _same(one: np.ndarray, other: np.ndarray, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -17,6 +18,10 @@ __all__ = [
     "first",
     "printable",
 ]
+
+_LONGEST = 1600  # characters of a message, beyond which its middle is left out
+_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of characters, ends of lines and paragraphs
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the way text runs
 
 
 class DgexError(Exception):
@@ -50,7 +55,10 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
-        return printable(self._text())
+        text = printable(self._text())
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"  # a name in it has no end
 
     def _text(self) -> str:
         accepted = self.accepted
@@ -105,19 +113,19 @@ def first(items: Iterable[object], count: int = 10) -> str:
     return ", ".join(listed[:count]) + more
 
 
-def printable(text: str) -> str:
-    """Text as one line of bounded length that a terminal shows and does not obey.
+def printable(text: str, keep: str = "") -> str:
+    """Show what would steer a terminal, or turn the text around, as `\\u001b`, as JSON does; all else stays.
 
-    Names come from files of anybody: line ends, control characters and what no encoding has become escapes, and of an
-    endless text the middle is left out.
+    Names come from files of others. `keep` holds characters that stay, such as the line ends of a table.
+
+    >>> print(printable("TP53\\x1b[2J"))
+    TP53\\u001b[2J
     """
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"
-    return text if text.isprintable() else "".join(map(_shown, text))
-
-
-_LONGEST = 1600
-
-
-def _shown(letter: str) -> str:
-    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(mark):04x}"
+        if mark not in keep and (mark in _TURNING or unicodedata.category(mark) in _HIDDEN)
+        else mark
+        for mark in text
+    )

@@ -19,6 +19,7 @@ __all__ = ["Bar", "Together", "bar", "enable", "note", "processes", "speaks", "w
 _log = logging.getLogger("dgex")
 _console: Any = None
 _in_words: Callable[[str], str] = str
+_LINES = "\n"  # what a note may hold beside printable text
 LINE_EVERY = 30.0  # seconds between two lines of progress in a log
 
 
@@ -46,7 +47,7 @@ class _Rich:
         self._progress.advance(self._task, units)
 
     def text(self, message: str) -> None:
-        self._progress.update(self._task, text=message)
+        self._progress.update(self._task, text=printable(message))
 
 
 class _Lines:
@@ -151,7 +152,7 @@ def note(message: str) -> None:
     if _console is None or _piece.get() is not None:
         _log.info(message)
     else:
-        _console.print(printable(_in_words(message)), markup=False)
+        _console.print(printable(_in_words(message), keep=_LINES), markup=False)
 
 
 def warn(message: str) -> None:
@@ -161,13 +162,13 @@ def warn(message: str) -> None:
     if _console is None:
         _log.warning(message)
     else:
-        _console.print(f"warning: {printable(_in_words(message))}", markup=False, style="yellow")
+        _console.print(f"warning: {printable(_in_words(message), keep=_LINES)}", markup=False, style="yellow")
 
 
 @contextmanager
 def bar(total: float, label: str) -> Iterator[Bar]:
     """Show progress over `total` units while the block runs: a bar, lines in a log, nothing in the library."""
-    piece = _piece.get()
+    label, piece = printable(label), _piece.get()
     if piece is not None:
         piece.total = total
         yield piece

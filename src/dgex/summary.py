@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgex.errors import first, printable
+from dgex.errors import first
 from dgex.genes import align
 
 if TYPE_CHECKING:
@@ -106,11 +106,11 @@ def lines(description: dict[str, Any], indent: int = 0) -> list[str]:
     width = max((len(key) for key, value in known.items() if not isinstance(value, dict)), default=0)
     text = []
     for key, value in known.items():
-        name = printable(key if indent else key.replace("_", " "))
+        name = key if indent else key.replace("_", " ")
         if isinstance(value, dict):
             text += [f"{' ' * indent}{name}", *lines(value, indent + 2)]
         else:
-            text.append(f"{' ' * indent}{name.ljust(width)}  {printable(_shown(value))}")
+            text.append(f"{' ' * indent}{name.ljust(width)}  {_shown(value)}")
     return text
 
 
