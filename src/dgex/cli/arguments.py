@@ -167,7 +167,7 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
             content = tomllib.loads(config.read_text("utf-8"))
         except FileNotFoundError:
             raise FileError(f"no settings at {config}: the file does not exist") from None
-        except (ValueError, RecursionError, IsADirectoryError) as error:  # of TOML, of UTF-8, or of endless numbers
+        except (ValueError, RecursionError, IsADirectoryError) as error:
             raise FileError(f"{config} is no TOML file: {error}") from error
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
         table = content.get(method, {})
