@@ -1,8 +1,11 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
 OUT    ?= demo
+MINUTES ?= 10
+FIRST  ?= 0
+JOBS   ?= 1
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
@@ -14,7 +17,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check format install clean
+.PHONY: demo reproduce test test-newest test-oldest check fuzz format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -53,6 +56,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Damaged inputs of every kind; other ones with another FIRST.
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python fuzz/run.py --minutes $(MINUTES) --first $(FIRST) --jobs $(JOBS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,7 @@ def test_gene_info_of_cmap(tmp_path: Path) -> None:
         ("gene\trole\nA1\ttarget\n", GeneError, "no landmark genes"),
         ("gene\trole\nA1\tlandmark\nA1\tlandmark\n", GeneError, "twice"),
         ("gene\tensembl\nA1\tENSG00000000001\n", GeneError, "has no role"),
+        ("gene\trole\tname\nA1\tlandmark\tB1\n", FileError, "several columns: found 'gene, name'"),
         ("1\t2\t3\n4\t5\t6\n", FileError, "no gene table"),
         ("", FileError, "no tab-separated gene table"),
     ],
@@ -136,6 +138,14 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str, error: type[Excep
     with pytest.raises(error, match=words) as caught:
         read_gene_table(write(tmp_path / "g.tsv", text))
     assert "\n" not in str(caught.value)
+
+
+def test_a_compressed_table_that_was_damaged(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"gene\trole\nA1\tlandmark\nB1\ttarget\n"))
+    packed[10] |= 6  # a kind of block that there is none of
+    (tmp_path / "g.tsv.gz").write_bytes(packed)
+    with pytest.raises(FileError, match="no tab-separated gene table"):
+        read_gene_table(tmp_path / "g.tsv.gz")
 
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "printable",
 ]
 
+_LONGEST = 1600  # characters of a message, beyond which its middle is left out
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, halves of characters, ends of lines and paragraphs
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the way text runs
 
@@ -57,7 +58,10 @@ class DgexError(Exception):
         self.message, self.found, self.accepted = message, found, accepted
 
     def __str__(self) -> str:
-        return printable(self._text())
+        text = printable(self._text())
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"  # a name in it has no end
 
     def _text(self) -> str:
         accepted = self.accepted
@@ -65,11 +69,11 @@ class DgexError(Exception):
             accepted = first(accepted, 20)
         if self.found is None:
             return self.message if accepted is None else f"{self.message}; accepted: {accepted}"
-        text = (
-            f"{self.message}: found {self.found!r}"
-            if isinstance(self.found, str)
-            else f"{self.message}: found {self.found}"
-        )
+        try:
+            found = repr(self.found) if isinstance(self.found, str) else str(self.found)
+        except ValueError:  # Python does not write out whole numbers of thousands of digits
+            found = "a number of thousands of digits"
+        text = f"{self.message}: found {found}"
         return text if accepted is None else f"{text}, accepted {accepted}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ def _read_one(path: Path) -> pd.DataFrame:
             raw = pd.read_csv(stream, sep="\t", header=None, dtype=str, keep_default_na=False)
     except FileError:
         raise
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
         raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
     header = [str(value).strip().lower() for value in raw.iloc[0]]
     if any(name in _RENAME for name in header):
@@ -164,6 +165,13 @@ def _read_one(path: Path) -> pd.DataFrame:
         if "id?" in frame:
             kind = id_type(frame["id?"])
             frame = frame.rename(columns={"id?": kind if kind in {"ensembl", "entrez"} else "name"})
+        again = frame.columns.duplicated(keep=False) & frame.columns.isin([*_RENAME.values()])
+        if again.any():
+            raise FileError(
+                f"{path} tells one thing of its genes in several columns",
+                found=first(name for name, twice in zip(header, again) if twice),
+                accepted="one of them",
+            )
         if "pr_is_lm" in frame and "role" not in frame:
             landmark = frame["pr_is_lm"] == "1"
             frame["role"] = np.where(landmark, "landmark", "target")

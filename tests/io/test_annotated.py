@@ -132,3 +132,20 @@ def test_a_folder_that_is_no_zarr(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(FileError, match=r"a.zarr"):
         io.read(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize(
+    ("part", "values"), [("indices", 7_000_000), ("indices", -3), ("indptr", 10**9), ("indptr", -1), ("indptr", 1)]
+)
+def test_a_sparse_matrix_that_points_outside_itself_is_refused(
+    tmp_path: Path, kind: str, part: str, values: int
+) -> None:
+    path = tmp_path / "a.h5ad"
+    matrix = getattr(sparse, f"{kind}_matrix")(np.eye(4, dtype=np.float32))
+    names = [f"n{i}" for i in range(4)]
+    AnnData(matrix, obs=pd.DataFrame(index=names), var=pd.DataFrame(index=names)).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file[f"X/{part}"][0 if values == 1 else 2] = values
+    with pytest.raises(FileError, match="cannot read"):
+        io.read(path)

@@ -115,7 +115,7 @@ def test_numbers_of_neighbours_that_cannot_be(kind: Any) -> None:
     X, Y = problem(20, 6, 2)
     with pytest.raises(SettingsError, match="eval_sets"):
         kind().fit(X, Y)
-    for wrong in (0, 21, 1.5):
+    for wrong in (0, 21, 1.5, float("inf"), float("nan")):
         with pytest.raises(SettingsError, match=f"n_neighbors: found {wrong}"):
             kind(n_neighbors=wrong).fit(X, Y)
     with pytest.raises(SettingsError, match="weights"):

@@ -174,7 +174,8 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         except (ValueError, RecursionError, IsADirectoryError) as error:
             raise FileError(f"{config} is no TOML file: {error}") from error
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
-        settings |= content.get(method, {})
+        table = content.get(method, {})
+        settings |= table if isinstance(table, dict) else {}
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if settings:
         from dgex.models.catalogue import check_settings

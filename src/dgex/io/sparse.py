@@ -33,6 +33,9 @@ class SparseMatrix:
         self._indices, self._data = group["indices"], group["data"]
         if len(self._pointers) != self.shape[0 if self.kind == "CSR" else 1] + 1:
             raise ValueError("the pointers of the sparse matrix do not fit its shape")
+        stored = min(self._indices.shape[0], self._data.shape[0])
+        if self._pointers[0] != 0 or self._pointers[-1] > stored or (np.diff(self._pointers) < 0).any():
+            raise ValueError(f"the pointers of the sparse matrix do not lead through its {stored:,} values")
         self._spool: Spool | None = None
         self._spooled: np.ndarray | None = None
 

@@ -256,7 +256,7 @@ def _check_count(model: KNNGE | SampleKNN) -> None:
     count = model.n_neighbors
     if count is None:
         return
-    if not isinstance(count, int | float | np.number) or isinstance(count, bool) or count < 1 or count != int(count):
+    if not isinstance(count, int | float | np.number) or isinstance(count, bool) or not count >= 1 or count % 1 != 0:
         raise SettingsError(f"{model.kind} n_neighbors", found=count, accepted="a whole number, 1 or more")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,14 @@ def test_a_checkpointed_run_resumes_and_logs(tmp_path: Path) -> None:
         ({"device": "tpu"}, "device: found 'tpu'"),
         ({"placement": "moon"}, "placement: found 'moon', accepted auto, device, memory, disk"),
         ({"epochs": 0}, "epochs: found 0"),
+        ({"hidden": date(2020, 1, 1)}, "hidden: found 2020-01-01"),
+        ({"dropout": "0.1"}, "dropout: found '0.1'"),
+        ({"rate_scale": date(2020, 1, 1)}, "rate_scale: found 2020-01-01"),
+        ({"placement": ({},)}, "placement: found"),
+        ({"device": 3}, "device: found 3"),
+        ({"device": "cuda:" + "9" * 5000}, "device: found 'cuda:999"),
+        ({"patience": "x"}, "patience: found 'x'"),
+        ({"learning_rate": 16**4999}, "learning_rate: found a number of thousands of digits"),
     ],
 )
 def test_settings_outside_what_is_accepted(setting: dict[str, Any], message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,12 @@ def recipe_of(model: DGEX) -> Recipe:
     """
     hidden = _layers(model.hidden)
     for name, value in {"dropout": model.dropout, "momentum": model.momentum}.items():
-        if not 0 <= value < 1:
+        if not _is_number(value) or not 0 <= value < 1:
             raise SettingsError(name, found=value, accepted="0 or more, below 1")
-    if not model.rate_scale > 0:
+    if not _is_number(model.rate_scale) or not model.rate_scale > 0:
         raise SettingsError("rate_scale", found=model.rate_scale, accepted="a number above 0")
     check_precision(model.precision)
-    if model.placement != "auto" and model.placement not in PLACEMENTS:
+    if model.placement not in ("auto", *PLACEMENTS):
         raise SettingsError("placement", found=model.placement, accepted=f"auto, {', '.join(PLACEMENTS)}")
     parts = model.target_parts
     if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
@@ -70,7 +70,11 @@ def recipe_of(model: DGEX) -> Recipe:
 
 
 def _layers(hidden: Sequence[int] | int) -> list[int]:
-    layers = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
+    layers = list(hidden) if isinstance(hidden, Iterable) else [hidden]
     if not layers or not all(isinstance(n, int | np.integer) and n >= 1 for n in layers):
         raise SettingsError("hidden", found=hidden, accepted="one or more numbers of units, each 1 or more")
     return [int(n) for n in layers]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -31,7 +31,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cpu":
         return torch.device(name)
-    if not re.fullmatch(r"cuda(:(0|[1-9]\d*))?", name):
+    if not isinstance(name, str) or not re.fullmatch(r"cuda(:(0|[1-9]\d{0,8}))?", name):
         raise SettingsError("device", found=name, accepted="'auto', 'cpu', 'cuda' or 'cuda:N'")
     if not torch.cuda.is_available():
         raise SettingsError(f"device: found {name!r}, but PyTorch sees no CUDA device here; accepted 'auto' or 'cpu'")

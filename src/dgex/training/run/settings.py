@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +41,13 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "monitor_samples"):
             _accept(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
         rate = self.learning_rate
-        _accept("learning_rate", rate, rate > 0 and math.isfinite(rate), "a number above 0")
+        _accept("learning_rate", rate, 0 < rate <= sys.float_info.max, "a number above 0")
         _accept("rate_decay", self.rate_decay, 0 < self.rate_decay <= 1, "above 0, at most 1")
         _accept("min_rate", self.min_rate, self.min_rate >= 0, "0 or more")
-        _accept("patience", self.patience, self.patience is None or self.patience >= 1, "None, or 1 or more")
+        wait = self.patience
+        _accept(
+            "patience", wait, wait is None or (isinstance(wait, int | np.integer) and wait >= 1), "None, or 1 or more"
+        )
         _accept("seed", self.seed, self.seed >= 0, "0 or more")
 
 
