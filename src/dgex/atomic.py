@@ -6,7 +6,6 @@ import ctypes
 import errno
 import json
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -92,7 +91,7 @@ def atomic_folder(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
 def _temporary(path: PathLike, overwrite: bool, folder: bool | None) -> Iterator[tuple[Path, Path]]:
     """A name to write under and the final one; what is left under the first is removed, however the block ends."""
     target = check_output(path, overwrite, folder=folder)
-    temporary = beside(target, secrets.token_hex(4))
+    temporary = beside(target)
     with nullcontext() if held(target) else alone(target, "process", _PATIENCE):
         try:
             yield temporary, target
@@ -148,7 +147,7 @@ def _exchange(one: Path, other: Path) -> None:
     swap = getattr(libc, "renameat2", None)
     if swap is not None and swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
         return
-    aside = beside(other, f"{secrets.token_hex(4)}{OLD}")
+    aside = beside(other, OLD)
     os.replace(other, aside)
     os.replace(one, other)
     os.replace(aside, one)

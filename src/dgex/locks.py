@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import threading
 import time
@@ -59,22 +60,14 @@ def alone(path: PathLike, command: str, patience: float = 0.0) -> Iterator[None]
 
 
 def held(path: PathLike) -> bool:
-    """Whether this process has `path` to itself, what it lies in, or what it accompanies (`NAME.checkpoint`)."""
-    target = Path(os.path.abspath(path))
+    """Whether this process has `path` to itself already."""
     with _guard:
-        ours = list(_held)
-    return any(
-        path in (target, *target.parents)
-        or any(
-            each.parent == path.parent and each.name.startswith(f"{path.name}.") for each in (target, *target.parents)
-        )
-        for path in ours
-    )
+        return Path(os.path.abspath(path)) in _held
 
 
-def beside(target: Path, token: str) -> Path:
+def beside(target: Path, mark: str = "") -> Path:
     """A name beside `target` for what is to take its place; the suffixes are those of `target`."""
-    return target.with_name(f"{PARTIAL}{token}-{_short(target.name)}")
+    return target.with_name(f"{PARTIAL}{os.getpid()}.{secrets.token_hex(4)}{mark}-{_short(target.name)}")
 
 
 def clear_dead(folder: Path) -> None:
@@ -114,8 +107,8 @@ def _tidy(target: Path) -> None:
     with suppress(OSError):
         for left in target.parent.glob(f"{PARTIAL}*"):
             token, _, name = left.name.removeprefix(PARTIAL).partition("-")
-            if name != _short(target.name):
-                continue
+            if name != _short(target.name) or token.startswith(f"{os.getpid()}."):
+                continue  # of another output, or of another thread
             if token.endswith(OLD) and not os.path.lexists(target):
                 os.replace(left, target)  # it was about to be replaced
             else:

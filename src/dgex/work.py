@@ -17,6 +17,7 @@ from dgex.atomic import json_dump, plain
 from dgex.errors import FileError, ModelError, OutputExistsError, first, os_error
 from dgex.locks import clear_dead
 from dgex.ownership import listed, others, put_list, refuse_others, remove
+from dgex.records import read_json
 
 __all__ = ["Work", "as_json", "differences"]
 
@@ -71,7 +72,7 @@ class Work:
             It is missing or damaged.
         """
         try:
-            said = json.loads(self.marker.read_text("utf-8"))
+            said = read_json(self.marker)
             if not isinstance(said, dict):
                 raise ValueError("no JSON object")
         except (OSError, ValueError) as error:

@@ -7,7 +7,6 @@ copies: a resumed run takes them as they are. Otherwise they lie in a temporary 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ import pandas as pd
 
 from dgex.atomic import json_dump
 from dgex.errors import FileError, os_error
+from dgex.records import read_json
 
 __all__ = ["SpooledRows", "identity_of"]
 
@@ -77,7 +77,7 @@ class SpooledRows:
 
     def _begin(self) -> None:
         try:
-            self.complete = json.loads((self.folder / DESCRIPTION).read_text("utf-8")) == self._identity
+            self.complete = read_json(self.folder / DESCRIPTION) == self._identity
         except (OSError, ValueError):
             self.complete = False
         if self.complete:

@@ -38,6 +38,7 @@ def download(
     from dgex.datasets.public import download as room
     from dgex.datasets.public.fetch import Patience
     from dgex.datasets.public.sources import find, sources
+    from dgex.records import read_json
 
     known = {each: find(each, manifest, base if name else None) for each in ([name] if name else sources(manifest))}
     if list_them or name is None:
@@ -55,7 +56,7 @@ def download(
         patience = Patience(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
         paths = room.download(name, folder, only=chosen, manifest=manifest, base=base, keep=keep, patience=patience)
     if as_json:
-        recorded = json.loads((folder / room.RECORD).read_text("utf-8"))["sources"][name]["files"]
+        recorded = read_json(folder / room.RECORD)["sources"][name]["files"]
         print(json.dumps({key: {"path": str(path)} | recorded[key] for key, path in paths.items()}, indent=2))
     else:
         print("\n".join(str(path) for path in paths.values()))

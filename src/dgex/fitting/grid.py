@@ -28,6 +28,7 @@ from dgex.models.network.dgex import DGEX
 from dgex.ownership import safe_name
 from dgex.places import check_inputs
 from dgex.progress import Together, bar, note
+from dgex.records import read_json
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device
 from dgex.training.processes.group import ALONE, Group, join
@@ -174,7 +175,7 @@ def _opened(
             f"{folder} holds a grid; give another folder, resume=True to continue it or overwrite=True to replace it"
         )
     try:
-        stored = json.loads((folder / GRID).read_text("utf-8"))
+        stored = read_json(folder / GRID)
         names = [safe_name(row["name"], f"{folder / GRID}: the name of a network") for row in stored["members"]]
         known = {name: stored["data"].get(name) for name in ("name", "file", "digest", "sets")}
         before = {**stored["axes"], **stored["settings"], "validation": stored["validation"]}

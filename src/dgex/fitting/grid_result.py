@@ -16,6 +16,7 @@ from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
 from dgex.fitting.grid_plan import Member
 from dgex.fitting.output import checkpoint_folder, holds_checkpoint
+from dgex.records import read_json
 
 __all__ = ["DONE", "GRID", "TABLE", "Grid", "diverged_file", "open_grid", "status_of"]
 
@@ -127,7 +128,7 @@ def open_grid(folder: PathLike, members: Sequence[Member], sets: Sequence[str]) 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text("utf-8"))
+        description = read_json(path)
         return {"state": {key: description["state"][key] for key in ("best", "stopped", "history")}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(

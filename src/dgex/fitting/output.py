@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dgex.models.record import TrainingRecord
 from dgex.ownership import PARTIAL, put_list, refuse_others, remove
 from dgex.places import check_inputs, claim
 from dgex.progress import note
+from dgex.records import read_json
 from dgex.work import as_json
 
 __all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "holds_checkpoint"]
@@ -139,10 +139,11 @@ class Output:
     def _refuse_shorter(self) -> None:
         """Refuse fewer epochs than the run has gone through already."""
         asked = getattr(self.model, "epochs", None)
+        epoch = 0
         with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: whoever reads it next says so
-            epoch = json.loads((checkpoint_folder(self.path) / CHECKPOINT).read_text("utf-8"))["epoch"]
-            if asked is not None and epoch > asked:
-                raise ModelError(f"{self.path} has been trained for {epoch} epochs already: found epochs={asked}")
+            epoch = int(read_json(checkpoint_folder(self.path) / CHECKPOINT)["epoch"])
+        if asked is not None and epoch > asked:
+            raise ModelError(f"{self.path} has been trained for {epoch} epochs already: found epochs={asked}")
 
     def _take_out(self) -> None:
         """Lay the checkpoint that was kept in a finished model where a run goes on from."""

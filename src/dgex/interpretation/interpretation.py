@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError
+from dgex.records import read_json
 from dgex.report.figures.evaluation import save_all, to_svg
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
@@ -222,7 +222,7 @@ class Interpretation:
         where, tables = Path(folder), {}
         words = dict.fromkeys(("gene", "landmark", "role", "sign"), str)
         try:
-            summary = json.loads((where / "interpretation.json").read_text("utf-8"))
+            summary = read_json(where / "interpretation.json")
             for name, columns in COLUMNS.items():
                 path = where / f"{name}.csv"
                 if path.exists():  # a gene may be called NA

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from dgex.genes import texts
 from dgex.paper.plan import Plan
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
+from dgex.records import read_json
 
 __all__ = [
     "ARRAYS",
@@ -85,11 +85,11 @@ def open_described(folder: Path, plan: Plan) -> Described | None:
     if not path.exists():
         return None
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = read_json(path)
         platforms = [Platform(**platform) for platform in stored["platforms"]]
         facts = {name: stored["facts"][name] for name in FACTS}
         return Described(Path(plan.data) if stored["given"] else folder / DATA, platforms, facts, stored["genes"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} is damaged ({type(error).__name__}: {error}); remove it to describe the data anew"
         ) from None

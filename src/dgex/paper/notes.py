@@ -10,7 +10,7 @@ from dgex.dataset.platforms import Platform
 from dgex.paper.folder import TIMES
 from dgex.paper.plan import SCALES
 from dgex.paper.results import CMAP, TRIVIAL, Results
-from dgex.paper.study import Study, read_json
+from dgex.paper.study import Study, read_record
 
 __all__ = ["caveats", "data_table", "hardware_table", "order_words", "settings_table", "standardized_words"]
 
@@ -183,5 +183,5 @@ def _words(value: Any) -> str:
 
 def hardware_table(study: Study) -> pd.DataFrame:
     """Seconds of every stage, and the machine."""
-    times = read_json(study.folder / TIMES)
+    times = read_record(study.folder / TIMES)
     return pd.DataFrame([{"stage": stage, **facts} for stage, facts in times.items() if isinstance(facts, dict)])

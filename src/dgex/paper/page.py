@@ -19,7 +19,7 @@ from dgex.paper.notes import (
 )
 from dgex.paper.published import table
 from dgex.paper.results import LR, Results, dropout_words
-from dgex.paper.study import Study, interpretation_folder, read_json
+from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture
@@ -215,7 +215,7 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
 
 
 def _inference(page: Page, study: Study) -> None:
-    facts = read_json(study.folder / L1000 / "l1000.json")
+    facts = read_record(study.folder / L1000 / "l1000.json")
     if not facts:
         return
     page.add_heading("Inference of landmark profiles")

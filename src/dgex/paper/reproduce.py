@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ from dgex.paper.folder import INPUTS, PLAN, place
 from dgex.paper.plan import PATHS, resolve
 from dgex.paper.results import Results
 from dgex.paper.stages import STAGES, run_stages
-from dgex.paper.study import Study, read_json
+from dgex.paper.study import Study, read_record
 from dgex.places import check_output
 from dgex.progress import note
+from dgex.records import read_json
 from dgex.work import differences
 
 __all__ = ["reproduce"]
@@ -143,7 +143,7 @@ def _digests(study: Study) -> dict[str, str]:
 
 def _other_inputs(study: Study) -> list[str]:
     """Inputs that are there but are not those the study began with."""
-    held, now = read_json(study.folder / INPUTS), _digests(study)
+    held, now = read_record(study.folder / INPUTS), _digests(study)
     return [f"{name}: another content of {getattr(study.plan, name)}" for name in now if held.get(name) != now[name]]
 
 
@@ -154,6 +154,6 @@ def _same(name: str, value: Any) -> Any:
 
 def _held(marker: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(marker.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+        return dict(read_json(marker))
+    except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{marker} is damaged ({error}); overwrite=True begins anew") from None

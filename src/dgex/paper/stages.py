@@ -27,7 +27,7 @@ from dgex.paper.data import ARRAYS, make_data, open_described
 from dgex.paper.fit import fit_baselines, fit_halves, fit_networks
 from dgex.paper.folder import L1000, MEASURED, NETWORKS, TABLES, TIMES, place
 from dgex.paper.measured import Measured, read_measured
-from dgex.paper.study import Study, interpretation_folder, read_json
+from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.progress import note
 from dgex.report.comparison import file_name
 
@@ -126,7 +126,7 @@ def _l1000(study: Study) -> None:
     name = results.selected(results.data.platforms[0])
     if source is None or name is None:
         return
-    if read_json(record).get("network") == name:
+    if read_record(record).get("network") == name:
         note("inference: done before")
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def _made(folder: Path) -> list[tuple[str, int]]:
 
 def _remember(folder: Path, stage: str, seconds: float) -> None:
     """Add to the seconds of a stage: one that was cut short and went on has taken both."""
-    times = read_json(folder / TIMES)
+    times = read_record(folder / TIMES)
     before = times.get(stage)
     spent = float(before.get("seconds", 0.0)) if isinstance(before, dict) else 0.0
     times[stage] = {"seconds": round(spent + seconds, 1), **_hardware()}

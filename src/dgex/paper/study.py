@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from dgex.paper.data import Described, open_described
 from dgex.paper.folder import INTERPRETATION
 from dgex.paper.plan import Plan
 from dgex.paper.results import Results
+from dgex.records import read_json
 
-__all__ = ["Study", "interpretation_folder", "read_json"]
+__all__ = ["Study", "interpretation_folder", "read_record"]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def interpretation_folder(study: Study, platform: Platform, name: str) -> Path:
     return study.folder / INTERPRETATION / f"{platform.name}-{name}"
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
     """What a JSON file of ours holds; nothing where there is none, or where it is damaged and made again."""
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = read_json(path)
     except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

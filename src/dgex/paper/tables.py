@@ -12,7 +12,7 @@ from dgex.metrics import relative_improvement, share_better
 from dgex.paper.measured import Measured
 from dgex.paper.published import Table, number, table
 from dgex.paper.results import KNN_GE, LR, Results, dropout_words
-from dgex.paper.study import Study, interpretation_folder, read_json
+from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.report.page.matrix import Cell
 from dgex.report.tables import EMPTY, text_table
 
@@ -182,7 +182,7 @@ def _interpreted(results: Results, platform: Platform, name: str) -> list[tuple[
         number, (f"adjusted-r2.{platform.published}", "interpreted.units", "interpreted.targets")
     )
     folder = interpretation_folder(Study(results.folder, results.plan), platform, name)
-    r2 = read_json(folder / "interpretation.json").get("adjusted_r2") or {}
+    r2 = read_record(folder / "interpretation.json").get("adjusted_r2") or {}
     share = r2.get("share_rising")
     if known is None or units is None or targets is None or share is None:
         return []

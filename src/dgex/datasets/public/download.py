@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import re
 import zlib
@@ -21,6 +20,7 @@ from dgex.datasets.public.sources import DIGESTS, Source, SourceFile, find
 from dgex.datasets.public.unpack import DamagedError, digest, settle
 from dgex.errors import DataError, FileError, os_error
 from dgex.locks import alone
+from dgex.records import read_json
 
 __all__ = ["RECORD", "download", "files"]
 
@@ -244,14 +244,12 @@ def _unpacking(folder: Path, file: SourceFile) -> Path:
 def _record(folder: Path) -> dict[str, Any]:
     """What `download.json` says: source name to its description with `files`."""
     path = folder / RECORD
-    try:
-        known = json.loads(path.read_text("utf-8"))["sources"]
-        well = isinstance(known, dict) and all(isinstance(source["files"], dict) for source in known.values())
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return {}
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
+    try:
+        known = read_json(path)["sources"]
+        well = isinstance(known, dict) and all(isinstance(source["files"], dict) for source in known.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         well = False
     if not well:
         raise FileError(f"{path} is no record of downloads; move it elsewhere and the files with it")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import http.client
-import json
 import re
 import shutil
 import socket
@@ -26,6 +25,7 @@ from dgex._version import __version__
 from dgex.atomic import json_dump
 from dgex.datasets.public.meter import Meter, size_text
 from dgex.errors import FileError
+from dgex.records import read_json
 
 __all__ = ["Patience", "RefusedError", "Remote", "discard", "disk_error", "fetch", "sidecar"]
 
@@ -192,7 +192,7 @@ def _so_far(address: str, partial: Path) -> tuple[int, Remote]:
     nothing = 0, Remote(address)
     have = _length(partial)
     try:
-        before = Remote(**json.loads(sidecar(partial).read_text("utf-8")))
+        before = Remote(**read_json(sidecar(partial)))
     except (OSError, ValueError, TypeError):
         return nothing
     whole = before.length is not None and have == before.length

@@ -8,7 +8,6 @@ follow from the seed and the epoch (see `dgex.seeds`), so the seed is their whol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -25,6 +24,7 @@ from dgex.atomic import atomic_file, json_dump, writing
 from dgex.errors import ModelError, OutputExistsError, SettingsError, os_error
 from dgex.ownership import PARTIAL, safe_name
 from dgex.progress import note
+from dgex.records import read_json
 from dgex.training.learners.learner import Learner
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.snapshots import Snapshots
@@ -215,7 +215,7 @@ class Checkpoints:
     def _read(self) -> dict[str, Any]:
         path = self.folder / DESCRIPTION
         try:
-            described = json.loads(path.read_text("utf-8"))
+            described = read_json(path)
             version = int(described["format"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is damaged or no checkpoint ({type(error).__name__}: {error})") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from dgex.atomic import json_dump
 from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
+from dgex.records import read_json
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.sharded import divided
 from dgex.training.learners.tuning import Arithmetic, using_threads
@@ -287,7 +287,7 @@ def _shares(recipe: Recipe, Y: np.ndarray, files: RunFiles) -> list[np.ndarray]:
 
 def _read_shares(path: Path, recipe: Recipe, genes: int) -> list[np.ndarray]:
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = read_json(path)
         shares = [np.array(part, dtype=np.int64) for part in stored["targets"]]
         before = {name: stored[name] for name in ("target_parts", "partition")}
     except (OSError, ValueError, KeyError, TypeError) as error:
