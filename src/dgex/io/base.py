@@ -57,7 +57,9 @@ class ExpressionFile(ABC):
         self.notes = {"format": self.format, **notes}
         self.uns, self.varm = dict(uns or {}), dict(varm or {})
         self.allow_missing = False
-        check_ids(self.var.index.tolist(), "gene", path)
+        check_ids(
+            self.var.index.tolist(), "gene", path, repeats=True
+        )  # `open` refuses them where nobody collapses them
         check_ids(self.obs.index.tolist(), "sample", path)
 
     @abstractmethod

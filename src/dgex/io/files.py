@@ -13,6 +13,7 @@ from dgex import progress
 from dgex.atomic import check_output
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection, Turned
+from dgex.io.checks import check_ids
 from dgex.io.orientation import ORIENTATIONS, check_not_turned
 from dgex.io.registry import find, recognise
 from dgex.io.writer import Writer
@@ -26,7 +27,12 @@ __all__ = ["convert", "create", "open", "read", "write"]
 
 
 def open(
-    path: PathLike | AnnData, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
+    path: PathLike | AnnData,
+    *,
+    orientation: str = "auto",
+    format: str | None = None,
+    allow_missing: bool = False,
+    allow_repeats: bool = False,
 ) -> ExpressionFile:
     """Open an expression file lazily: metadata at once, values block by block.
 
@@ -43,6 +49,8 @@ def open(
         Key of the format for files whose suffix does not say it.
     allow_missing : bool
         Let NaN and infinity pass instead of raising an error when they are read.
+    allow_repeats : bool
+        Let gene ids be empty or occur twice, for who collapses them.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def open(
     [(20, 5), (20, 5), (10, 5)]
     """
     if not isinstance(path, str | os.PathLike):
-        return _open_memory(path, allow_missing)
+        return _checked(_open_memory(path, allow_missing), allow_repeats)
     source = Path(path)
     if orientation not in ORIENTATIONS:
         raise SettingsError(f"orientation {orientation!r} is unknown", accepted=ORIENTATIONS)
@@ -85,6 +93,16 @@ def open(
                 handle.close()
                 raise
     handle.allow_missing = allow_missing
+    return _checked(handle, allow_repeats)
+
+
+def _checked(handle: ExpressionFile, allow_repeats: bool) -> ExpressionFile:
+    """Refuse gene ids that are empty or repeat, unless they are to be collapsed."""
+    try:
+        check_ids(handle.var.index.tolist(), "gene", handle.path, repeats=allow_repeats)
+    except BaseException:
+        handle.close()
+        raise
     return handle
 
 

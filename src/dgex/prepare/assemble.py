@@ -13,8 +13,8 @@ from dgex.dataset.scale import to_log2
 from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable
-from dgex.genes import id_columns, texts
-from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
+from dgex.genes import Match, id_columns, match_genes, texts
+from dgex.prepare.collapse import Collapse
 from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.sources import Source
 from dgex.progress import bar, note, warn
@@ -134,7 +134,7 @@ def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
     return same
 
 
-def _match(source: Source, wanted: pd.DataFrame) -> GeneColumns:
+def _match(source: Source, wanted: pd.DataFrame) -> Match:
     match = match_genes(wanted, source.var)
     landmark = (wanted["role"] == "landmark").to_numpy()
     counts = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
