@@ -182,13 +182,79 @@ def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pyte
     assert "far from the training data" in said[0]
 
 
-def test_a_linear_panel_is_refused_or_logged(model: Any, panel: ad.AnnData) -> None:
+@pytest.mark.parametrize(
+    ("to", "uns", "asked"),
+    [
+        (lambda x: np.exp2(x) - 1, {}, {}),
+        (lambda x: np.exp2(x) - 1, {}, {"log2": "auto"}),
+        (lambda x: np.exp2(x) - 1, {}, {"scale": "linear"}),
+        (lambda x: x * np.log(2), {"log1p": {"base": None}}, {}),
+        (lambda x: x * np.log(2), {"log1p": {}}, {}),
+        (lambda x: x * np.log(2), {"unit": "ln(TPM + 1)"}, {}),
+        (lambda x: x * np.log(2), {}, {"scale": "ln"}),
+        (lambda x: x * np.log10(2), {"log1p": {"base": 10}}, {}),
+        (lambda x: x, {"log1p": {"base": 2}}, {}),
+        (lambda x: np.log2(np.exp2(x) - 1 + 0.001), {"unit": "log2(TPM+0.001)"}, {}),
+    ],
+)
+def test_any_scale_gives_the_same_result(
+    model: Any, panel: ad.AnnData, to: Any, uns: dict[str, Any], asked: dict[str, Any], tmp_path: Path
+) -> None:
+    other = ad.AnnData(to(np.asarray(panel.X)).astype(np.float32), obs=panel.obs, var=panel.var, uns=uns)
+    expected, found = dgex.infer(panel, model), dgex.infer(other, model, **asked)
+    np.testing.assert_allclose(np.asarray(found.X), np.asarray(expected.X), atol=2e-3)
+    assert set(found.var["unit"]) == {"log2 expression"} == {found.uns["unit"]}
+    raw = found.layers["measured"] if "measured" in found.layers else np.asarray(found.X)
+    measured = (found.var["origin"] == "measured").to_numpy()
+    np.testing.assert_allclose(raw[:, measured], other.X, rtol=1e-6)
+    other.write_h5ad(tmp_path / "other.h5ad")
+    dgex.infer(tmp_path / "other.h5ad", model, tmp_path / "full.h5ad", block=7, **asked)
+    written = dgex.read(tmp_path / "full.h5ad")
+    np.testing.assert_allclose(np.asarray(written.X), np.asarray(found.X), rtol=1e-6, atol=1e-6)
+    assert set(written.layers) == set(found.layers)
+    for name, values in found.layers.items():
+        np.testing.assert_array_equal(written.layers[name], values)
+
+
+def test_one_shallow_profile_is_logged_as_the_others_are(model: Any, panel: ad.AnnData) -> None:
     linear = panel.copy()
-    linear.X = np.exp2(np.asarray(panel.X)) - 1
-    with pytest.raises(DataError, match="log2='auto'"):
-        dgex.infer(linear, model)
-    logged = dgex.infer(linear, model, log2="auto")
-    np.testing.assert_allclose(targets_of(logged), targets_of(dgex.infer(panel, model)), atol=1e-3)
+    values = np.exp2(np.asarray(panel.X, np.float64)) - 1
+    values[3] *= 40 / values[3].max()
+    linear.X = values.astype(np.float32)
+    panel.X = np.log2(values + 1).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(linear, model).X), np.asarray(dgex.infer(panel, model).X), atol=2e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (lambda x: np.exp2(x), {"log2": "never"}, "the input is on the linear scale.*scale='auto'"),
+        (lambda x: x - x.mean(0), {}, "the input is standardized .*scale='log2'"),
+        (
+            lambda x: np.exp2(x),
+            {"uns": {"log1p": {}}},
+            "doubtful: uns.'log1p'. says ln, but values reach",
+        ),
+        (lambda x: x - 8, {"uns": {"log1p": {}}}, "doubtful: .* values go down to .*scale='log2'"),
+        (lambda x: np.where(x == x.max(), 30, x * 0.01), {}, "doubtful: up to 30, and .* times the mean"),
+        (lambda x: np.exp2(x) - 50, {}, "linear scale and holds values below zero"),
+    ],
+)
+def test_what_is_doubtful_is_refused(
+    model: Any, panel: ad.AnnData, change: Any, options: dict[str, Any], words: str
+) -> None:
+    panel = ad.AnnData(change(np.asarray(panel.X)).astype(np.float32), var=panel.var, uns=options.pop("uns", {}))
+    with pytest.raises(DataError, match=words) as caught:
+        dgex.infer(panel, model, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_genes_and_a_doubtful_scale_are_told_in_one_go(model: Any, panel: ad.AnnData) -> None:
+    part = ad.AnnData(np.asarray(panel.X)[:, 2:] * 1, var=panel.var.iloc[2:], uns={"log1p": {"base": 3}})
+    with pytest.raises(GeneError, match=r"2 of 20 landmark genes are missing.*; besides, the scale of .* is doubtful"):
+        dgex.infer(part, model)
 
 
 def test_a_standardised_dataset_is_refused(model: Any, dataset: ad.AnnData) -> None:
@@ -231,7 +297,8 @@ def begun(model: Any, panel: ad.AnnData, output: Path, monkeypatch: pytest.Monke
     ("change", "differs"),
     [
         ({"units": "standardized"}, "units: there original, now standardized"),
-        ({"log2": "auto"}, "log2: there never, now auto"),
+        ({"scale": "linear"}, "scale: there log2, now linear"),
+        ({"measured": "raw"}, "measured: there keep, now raw"),
         ({"standardize": "own"}, "standardize: there model, now own"),
         ({"extra": "carry"}, "extra: there drop, now carry"),
         ({"missing": "impute"}, "missing: there error, now impute"),
@@ -296,7 +363,11 @@ def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp
     expected = np.asarray(dgex.infer(panel, model).X)
     for source, what in ((panel, model), (tmp_path / "panel.h5ad", tmp_path / "model")):
         np.testing.assert_array_equal(np.asarray(dgex.infer(what, source).X), expected)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="found 'DataFrame', accepted the path of an expression file, or an AnnData"):
-        dgex.infer(panel.to_df(), model)  # type: ignore[arg-type]
+    for frame in (panel.to_df(), panel.to_df().T):  # the model's genes say how it is turned
+        np.testing.assert_array_equal(np.asarray(dgex.infer(frame, model).X), expected)
+    with pytest.raises(DataError, match="cannot be read as numbers"):
+        dgex.infer(panel.to_df().assign(G="x"), model)
+    with pytest.raises(DataError, match="found 'list', accepted the path of an expression file, or an AnnData"):
+        dgex.infer([1, 2], model)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="found 'AnnData', accepted the path of a model folder"):
         dgex.infer(panel, panel)  # type: ignore[arg-type]

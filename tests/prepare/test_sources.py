@@ -58,8 +58,7 @@ def test_blocks(wrap: object) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_errors() -> None:
-    with pytest.raises(DataError, match="duplicate gene ids: B"):
-        source(LOG2[:, :3], ["A", "B", "B"])
+    assert source(LOG2[:, :3], ["A", "B", "B"]).shape == (len(LOG2), 3)  # to be collapsed
     with pytest.raises(DataError, match="has no samples"):
         source(LOG2[:0])
     with pytest.raises(DataError, match="no finite value"):

@@ -17,6 +17,10 @@ Orientation = Annotated[
     Literal["auto", "genes-in-rows", "genes-in-columns"],
     typer.Option(help="Where a text table has its genes; detected unless told."),
 ]
+Scale = Annotated[
+    Literal["auto", "log2", "ln", "log10", "linear", "counts"],
+    typer.Option(help="On which scale the values are; found once for all profiles of a file unless told."),
+]
 
 
 def info(
@@ -126,10 +130,20 @@ def prepare(
         str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
     ] = None,
     log2: Annotated[
-        Literal["never", "auto", "always"], typer.Option(help="Take log2(x + 1): auto does so for linear inputs.")
-    ] = "never",
+        Literal["never", "auto", "always"] | None,
+        typer.Option(help="Take log2(x + 1): auto does so for linear inputs; never, unless depth is normalised."),
+    ] = None,
+    scale: Scale = "auto",
+    normalize: Annotated[
+        Literal["none", "cpm", "size-factors"],
+        typer.Option(help="Take sequencing depth out of linear inputs, before the logarithm."),
+    ] = "none",
+    landmarks: Annotated[
+        Path | None, typer.Option(help="List of landmark genes, one a line; all other genes are targets.")
+    ] = None,
     collapse: Annotated[
-        Literal["mean", "median", "max-mean"], typer.Option(help="How the probes of a gene become one value.")
+        Literal["mean", "median", "max-mean"],
+        typer.Option(help="How several rows of a gene become one, here and where the model infers."),
     ] = "mean",
     same_gene: Annotated[
         Literal["drop", "keep"], typer.Option(help="Targets that are the same gene as a landmark.")
@@ -165,6 +179,9 @@ def prepare(
         split=fractions(split, "--split"),
         group=group,
         log2=log2,
+        scale=scale,
+        normalize=normalize,
+        landmarks=landmarks,
         collapse=collapse,
         same_gene=same_gene,
         constant=constant,

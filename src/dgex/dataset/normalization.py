@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import Index
 from dgex.dataset.quantile import quantile_normalize, resample_reference
 from dgex.dataset.roles import landmarks, set_statistics, targets
 from dgex.dataset.scale import LOG2_LIMIT, Scale, as_log2, detect_scale, to_log2
@@ -220,9 +221,13 @@ class Normalization:
             return np.asarray(((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32))
         return _standardized(X, self.landmark_mean, self.landmark_std, "landmark")
 
-    def invert_targets(self, Y: np.ndarray) -> np.ndarray:
-        """Target values in the units before standardising, float32."""
-        return _original(Y, self.target_mean, self.target_std, "target")
+    def standardize_targets(self, Y: np.ndarray, at: Index = slice(None)) -> np.ndarray:
+        """Standardise values of target genes (all, or those `at` some positions) that went through `transform`."""
+        return _standardized(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
+
+    def invert_targets(self, Y: np.ndarray, at: Index = slice(None)) -> np.ndarray:
+        """Target values (all, or those `at` some positions) in the units before standardising, float32."""
+        return _original(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
 
     def invert_landmarks(self, X: np.ndarray) -> np.ndarray:
         """Landmark values in the units before standardising, float32."""
@@ -256,6 +261,10 @@ def _main_set(obs: pd.DataFrame) -> str:
     if "split" in obs and (train := texts(obs["split"]) == "train").any():
         names = names[train]
     return str(Counter(names).most_common(1)[0][0])
+
+
+def _part(statistics: np.ndarray | None, at: Index) -> np.ndarray | None:
+    return None if statistics is None else statistics[at]
 
 
 def _check(values: np.ndarray, mean: np.ndarray, what: str) -> None:

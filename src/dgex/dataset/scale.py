@@ -329,7 +329,8 @@ def as_log2(X: np.ndarray, scale: Scale) -> np.ndarray:
     values = X if scale.kind == "log2" else X * X.dtype.type(_FACTORS[scale.kind])
     if scale.offset == 1.0:
         return values
-    return np.log2(np.maximum(np.exp2(values.astype(np.float64)) - scale.offset, 0) + 1).astype(X.dtype)
+    linear = np.exp2(values.astype(np.float64)) - scale.offset
+    return np.asarray(np.log2(np.maximum(linear, 0) + 1), dtype=X.dtype)
 
 
 def to_log2(X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from dgex import progress
 from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection
-from dgex.io.checks import reading
+from dgex.io.checks import reading, writing
 from dgex.io.gctx import layout, open_hdf, storage
 from dgex.io.metadata import is_text
 from dgex.io.records import EXTRAS, decode_uns, encode_uns, extras
@@ -165,6 +166,26 @@ class _AnnDataWriter(Writer):
     def _mark_x(self) -> None:
         self._matrix.attrs["encoding-type"], self._matrix.attrs["encoding-version"] = "array", "0.2.0"
 
+    def replace_uns(self, uns: Mapping[str, Any]) -> None:
+        self.uns = dict(uns)
+        with writing(self.path):
+            del self._root["uns"]
+            anndata.io.write_elem(self._root, "uns", encode_uns(self.uns))
+
+    def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:
+        with writing(self.path):
+            if name not in self._root["layers"]:
+                chunks = tuple(
+                    min(size, most) for size, most in zip(self.shape, (256, 1024))
+                )  # not written, not stored
+                stored = self._make(f"layers/{name}", chunks, float("nan"))
+                stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
+            self._root["layers"][name][rows, genes] = values
+
+    @abstractmethod
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        """Make a matrix of the file's shape."""
+
     def _write(self, start: int, block: np.ndarray) -> None:
         self._matrix[start : start + len(block)] = block
 
@@ -199,6 +220,9 @@ class H5adWriter(_AnnDataWriter):
         self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
         self._mark_x()
 
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        return self._root.create_dataset(name, self.shape, np.float32, chunks=chunks, fillvalue=empty)
+
     def _close(self) -> None:
         if self._root is not None:
             self._root.close()
@@ -228,11 +252,15 @@ class ZarrWriter(_AnnDataWriter):
         options: dict[str, Any] = {"zarr_format": 2} if new else {}
         self._root = zarr.open_group(str(path), mode="w", **options)
         self._write_all_but_x()
-        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
-        options = {"compressors": packing} if new else {"compressor": packing}
-        make = self._root.create_array if new else self._root.create_dataset
-        self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0, **options)
+        self._matrix = self._make("X", self._chunks, 0.0)
         self._mark_x()
+
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        new = int(zarr.__version__.split(".")[0]) >= 3
+        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
+        options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
+        make = self._root.create_array if new else self._root.create_dataset
+        return make(name, shape=self.shape, chunks=chunks, dtype="<f4", fill_value=empty, **options)
 
     def _finish(self) -> None:
         zarr.consolidate_metadata(str(self._folder))

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgex.errors import SettingsError
+from dgex.errors import SettingsError, first
+from dgex.genes import Match
+from dgex.progress import note
 
-__all__ = ["RULES", "Collapse"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RULES", "Collapse", "tell_rows"]
 
 RULES = ("mean", "median", "max-mean")
+
+
+def tell_rows(label: str, var: pd.DataFrame, match: Match, rule: str) -> None:
+    """Say which rows of an input become one, and which are left out."""
+    used = np.zeros(len(var), dtype=bool)
+    used[np.concatenate([np.empty(0, dtype=np.int64), *match.columns])] = True
+    several = int(match.several.sum())
+    if several:
+        note(f"{label}: {several:,} genes have several rows, of which the {rule} is taken (collapse={rule!r})")
+    names = var.index.astype(str)
+    repeated = names[names.duplicated() & ~used & (names != "")].unique()
+    for count, what in (
+        (match.copies, "copies on Y (_PAR_Y) are left out"),
+        (match.ambiguous, "rows that name several genes are left out"),
+        (int((names == "").sum()), "rows without a gene id are left out"),
+        (len(repeated), f"further names repeat, and nobody asks for them: {first(repeated, 3)}"),
+    ):
+        if count:
+            note(f"{label}: {count:,} {what}")
 
 
 class Collapse:
@@ -27,7 +52,7 @@ class Collapse:
 
     def __init__(self, columns: Sequence[np.ndarray], rule: str = "mean") -> None:
         if rule not in RULES:
-            raise SettingsError(f"unknown rule {rule!r} to collapse probes", accepted=RULES)
+            raise SettingsError(f"unknown rule {rule!r} to collapse rows of a gene", accepted=RULES)
         self.rule = rule
         self._columns = list(columns)
         self.genes = len(self._columns)
