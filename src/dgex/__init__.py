@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
-    from dgex import io
+    from dgex import io as io
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
     from dgex.datasets.simulated.simulate import simulate
@@ -96,7 +96,6 @@ __all__ = [
     "id_type",
     "infer",
     "interpret",
-    "io",
     "load",
     "open",
     "prepare",

@@ -53,6 +53,9 @@ def convert(
     ] = None,
     compression: Annotated[str | None, typer.Option(help="GCTX and h5ad: gzip (40 times slower to write).")] = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Let missing and infinite values pass.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert between GCTX, GCT, h5ad, zarr, Parquet and text tables, in blocks.
@@ -63,6 +66,7 @@ def convert(
 
     options: dict[str, Any] = {"layout": layout, "compression": compression}
     options = {name: value for name, value in options.items() if value is not None}
+    options["allow_missing"] = allow_missing
     io.convert(source, target, overwrite=overwrite, block=block, orientation=orientation, **options)
     print(target)
 

@@ -297,7 +297,9 @@ def _var(work: Plan, theirs: pd.DataFrame) -> pd.DataFrame:
     clash = set(names) & set(model.genes_.index)
     further = pd.DataFrame(index=pd.Index([f"{n}|carried" if n in clash else n for n in names], dtype=str))
     var = pd.concat([model.genes_, further.assign(role="other")]).fillna("")
-    origin = np.array([*np.where(work.present, "measured", "imputed"), *["inferred"] * model.n_targets_], dtype=object)
+    origin = np.array(
+        [*np.where(work.present, "measured", "imputed").tolist(), *["inferred"] * model.n_targets_], dtype=object
+    )
     origin[model.n_features_in_ + work.targets] = "measured"
     var["origin"] = [*origin, *["carried"] * len(names)]
     scale, ours = work.scale, model.normalization_
