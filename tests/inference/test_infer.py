@@ -371,3 +371,182 @@ def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp
         dgex.infer([1, 2], model)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="found 'AnnData', accepted the path of a model folder"):
         dgex.infer(panel, panel)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def whole(compendium: ad.AnnData) -> ad.AnnData:
+    """Raw values of landmark and target genes of some profiles."""
+    return compendium[:25].copy()
+
+
+def test_measured_targets_are_kept_and_check_the_model(model: Any, panel: ad.AnnData, whole: ad.AnnData) -> None:
+    kept, guessed = (dgex.infer(whole, model, measured=how) for how in ("keep", "infer"))
+    only = dgex.infer(panel, model)
+    names = model.targets_
+    np.testing.assert_allclose(np.asarray(kept[:, names].X), np.asarray(whole[:, names].X), rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(guessed.X), np.asarray(only.X), rtol=1e-6)
+    assert set(kept.var["origin"]) == {"measured"}
+    apart = np.abs(np.asarray(guessed[:, names].X) - np.asarray(whole[:, names].X)).mean(0)
+    check = kept.uns["dgex"]["check"]
+    assert (check["genes"], check["profiles"]) == (30, 25)
+    assert check["median_difference"] == pytest.approx(np.median(apart), rel=1e-4)
+    by_numpy = [np.corrcoef(guessed[:, n].X[:, 0], whole[:, n].X[:, 0])[0, 1] for n in names]
+    assert check["median_correlation"] == pytest.approx(np.median(by_numpy), abs=1e-4)
+    assert "check" not in only.uns["dgex"]
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_linear_profiles_come_out_in_one_unit_and_as_they_were_beside(
+    model: Any, whole: ad.AnnData, tmp_path: Path, suffix: str
+) -> None:
+    linear = whole[:, whole.var_names[::-1]].copy()
+    linear.X = np.exp2(np.asarray(linear.X)) - 1
+    linear = linear[:, [name for name in linear.var_names if name not in model.targets_[3:9]]].copy()
+    dgex.write(linear, tmp_path / "linear.h5ad")
+    dgex.infer(tmp_path / "linear.h5ad", model, tmp_path / f"full{suffix}", block=6)
+    result = dgex.read(tmp_path / f"full{suffix}")
+    measured = result.var_names[result.var["origin"] == "measured"]
+    assert len(measured) == 44
+    np.testing.assert_allclose(np.asarray(result[:, measured].X), np.asarray(whole[:, measured].X), atol=1e-3)
+    np.testing.assert_allclose(result[:, measured].layers["measured"], linear[:, measured].X, rtol=1e-6)
+    others = ~result.var_names.isin(measured)
+    assert np.isnan(result.layers["measured"][:, others]).all()
+    assert set(result.var["unit"]) == {result.uns["unit"]} == {"log2 expression"}
+    assert result.uns["dgex"]["check"]["genes"] == 24
+    again = dgex.infer(result, model, measured="infer")  # a result names its unit
+    np.testing.assert_allclose(targets_of(again), targets_of(dgex.infer(linear, model, measured="infer")), atol=1e-3)
+    old = dgex.infer(linear, model, measured="raw")
+    np.testing.assert_array_equal(np.asarray(old[:, measured].X), linear[:, measured].X)
+    assert set(old.var["unit"]) == {"log2 expression", "FPKM or intensity"}
+    assert "unit" not in old.uns
+    with pytest.raises(DataError, match="names several units"):
+        dgex.infer(ad.AnnData(old.X, obs=old.obs, var=old.var), model)
+
+
+@pytest.mark.parametrize("own", ["model", "own"])
+def test_standardised_units_of_measured_genes(model: Any, whole: ad.AnnData, own: str) -> None:
+    norm = model.normalization_
+    result = dgex.infer(whole, model, units="standardized", standardize=own)
+    assert set(result.var["unit"]) == {"standardized"}
+    values = np.asarray(whole[:, model.targets_].X, np.float64)
+    expected = (values - norm.target_mean) / norm.target_std
+    if own == "own":
+        expected = (values - values.mean(0)) / (values.std(0) + 1e-3)
+    np.testing.assert_allclose(np.asarray(result[:, model.targets_].X), expected, atol=1e-3)
+
+
+def test_a_quantile_normalised_model_maps_measured_genes_too(compendium: ad.AnnData) -> None:
+    data = dgex.prepare(compendium.copy(), quantile=True, seed=0)
+    model = train(data, "ridge", alpha=10.0)
+    raw = compendium[data.obs_names[:20]].copy()
+    result = dgex.infer(raw, model)
+    original = np.asarray(data[:20].X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    targets = pd.DataFrame(original, columns=data.var_names)[model.targets_].to_numpy()
+    np.testing.assert_allclose(np.asarray(result[:, model.targets_].X), targets, atol=1e-3)
+    few = raw[:, [*model.landmarks_, *model.targets_[:4]]].copy()
+    few.X = np.asarray(few.X)[:, [*range(20), 3, 7, 0, 19]]  # few targets go along with the landmark genes they equal
+    mapped = np.asarray(dgex.infer(few, model).X)[:, [*range(20), *range(20, 24)]]
+    np.testing.assert_allclose(mapped[:, 20:], mapped[:, [3, 7, 0, 19]], atol=1e-5)
+    scaled = few.copy()
+    scaled.X = np.exp2(np.asarray(few.X)) - 1  # ranks do not depend on the scale
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(scaled, model)[:, model.landmarks_].X),
+        np.asarray(dgex.infer(few, model)[:, model.landmarks_].X),
+        atol=1e-3,
+    )
+
+
+def test_missing_values_of_a_profile_are_imputed_alone(model: Any, whole: ad.AnnData) -> None:
+    full = dgex.infer(whole, model)
+    holed = whole.copy()
+    values = np.asarray(whole.X).copy()
+    landmark, target = (holed.var_names.get_loc(name) for name in (model.landmarks_[5], model.targets_[2]))
+    values[7, landmark] = values[9, target] = np.nan
+    holed.X = values
+    with pytest.raises(DataError, match=f"gene {model.landmarks_[5]}, sample {whole.obs_names[7]}.*missing='impute'"):
+        dgex.infer(holed, model)
+    for how in ("impute", "auto"):
+        result = np.asarray(dgex.infer(holed, model, missing=how).X)
+        assert result[7, 5] == pytest.approx(float(model.normalization_.landmark_mean[5]), rel=1e-5)
+        others = np.ones(result.shape, bool)
+        others[7, 5] = others[9, 22] = False
+        np.testing.assert_array_equal(result[others], np.asarray(full.X)[others])
+        inferred = dgex.infer(whole, model, measured="infer").X[9, 22]
+        assert result[9, 22] == pytest.approx(float(inferred), rel=1e-5)
+    values[7, [whole.var_names.get_loc(name) for name in model.landmarks_[:3]]] = np.nan
+    holed.X = values
+    with pytest.raises(DataError, match="4 of its landmark genes are missing"):
+        dgex.infer(holed, model, missing="auto")
+
+
+def test_few_missing_genes_are_imputed_with_a_warning(model: Any, panel: ad.AnnData) -> None:
+    result = dgex.infer(panel[:, 1:].copy(), model, missing="auto")
+    assert (result.var["origin"] == "imputed").sum() == 1
+    with pytest.raises(GeneError, match=r"2 of 20 .* missing='auto' imputes up to 5%"):
+        dgex.infer(panel[:, 2:].copy(), model, missing="auto")
+
+
+@pytest.mark.parametrize("rule", ["mean", "median", "max-mean"])
+def test_rows_of_one_gene_are_collapsed_as_in_training(compendium: ad.AnnData, rule: str) -> None:
+    rng = np.random.default_rng(3)
+    genes = compendium.var_names
+    frame = pd.DataFrame({"role": compendium.var["role"], "probes": [f"{i}_at,{i}_s_at,{i}_x_at" for i in range(50)]})
+    names = [probe for probes in frame["probes"] for probe in probes.split(",")]
+    values = np.repeat(np.asarray(compendium.X), 3, axis=1) + rng.normal(0, 1, (240, 150))
+    probes = ad.AnnData(values.astype(np.float32), obs=compendium.obs, var=pd.DataFrame(index=names))
+    data = dgex.prepare(probes, genes=dgex.prepare.pipeline.GeneTable(frame.set_index(genes)), collapse=rule, seed=0)
+    model = train(data, "ridge", alpha=10.0)
+    assert model.normalization_.collapse == rule
+    order = rng.permutation(150)
+    result = dgex.infer(probes[:, order].copy(), model)
+    expected = np.asarray(data.X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    np.testing.assert_allclose(np.asarray(result[data.obs_names].X), expected, atol=1e-3)
+    other = dgex.infer(probes, model, collapse="mean" if rule != "mean" else "median")
+    assert np.abs(np.asarray(other.X) - np.asarray(result.X)).max() > 0.05
+
+
+def test_copies_on_y_blank_names_and_repeats_do_not_matter(model: Any, panel: ad.AnnData) -> None:
+    ids = [f"ENSG{i:011d}" for i in range(20)]
+    model = train_with_ids(model, ids)
+    more = [f"{ids[4]}.7_PAR_Y", "ENSGR0000000005", "", "", "SPIKE", "SPIKE"]
+    values = np.concatenate([np.asarray(panel.X), np.zeros((25, 6), np.float32)], axis=1)
+    frame = pd.DataFrame(values, index=panel.obs_names, columns=[*(f"{i}.7" for i in ids), *more])
+    result = dgex.infer(frame, model, extra="carry")
+    np.testing.assert_array_equal(np.asarray(result.X)[:, :20], np.asarray(panel.X))
+    assert result.n_vars == 50 + 2, "the copies have names of their own, repeats and blanks have none"
+
+
+def train_with_ids(model: Any, ids: list[str]) -> Any:
+    from copy import deepcopy
+
+    copied = deepcopy(model)
+    copied.genes_["ensembl"] = [*ids, *[""] * 30]
+    return copied
+
+
+@pytest.mark.parametrize("rule", ["cpm", "size-factors"])
+def test_depth_does_not_matter_where_it_is_normalised(compendium: ad.AnnData, rule: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = np.exp2(np.asarray(compendium.X, np.float64))
+    compendium = ad.AnnData(counts.astype(np.float32), obs=compendium.obs[["study"]], var=compendium.var[["role"]])
+    data = dgex.prepare(compendium, normalize=rule, seed=0)
+    deeper = ad.AnnData((counts * rng.uniform(0.2, 5, (240, 1))).astype(np.float32), compendium.obs, compendium.var)
+    train(data, "ridge", tmp_path / "model", alpha=10.0)
+    model = dgex.load(tmp_path / "model")
+    assert model.normalization_.normalize == rule
+    one, other = (dgex.infer(x, model) for x in (compendium, deeper))
+    np.testing.assert_allclose(np.asarray(one.X), np.asarray(other.X), atol=1e-3)
+    expected = np.asarray(data.X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    np.testing.assert_allclose(np.asarray(one[data.obs_names].X), expected, atol=1e-3)
+    if rule == "cpm":
+        plain = np.log2(counts / counts.sum(1, keepdims=True) * 1e6 + 1)
+        np.testing.assert_allclose(np.asarray(one[:, compendium.var_names].X), plain, atol=1e-3)
+    panels = [dgex.infer(x[:, model.landmarks_].copy(), model) for x in (compendium, deeper)]
+    np.testing.assert_allclose(*(np.asarray(panel.X) for panel in panels), atol=1e-3)
+    if rule == "size-factors":
+        np.testing.assert_allclose(np.asarray(panels[0].X)[:, :20], np.asarray(one.X)[:, :20], atol=1e-3)
+    off = dgex.infer(deeper, model, normalize="none")
+    assert np.abs(np.asarray(off.X) - np.asarray(other.X)).max() > 1
+    logged = ad.AnnData(np.log2(counts + 1).astype(np.float32), compendium.obs, compendium.var)
+    with pytest.raises(SettingsError, match="takes counts or other linear values"):
+        dgex.infer(logged, model, normalize="cpm")
