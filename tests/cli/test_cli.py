@@ -81,7 +81,10 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
         ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
         ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
+        ("infer", "raw.gctx", "models/ridge", "again.h5ad", "--scale", "log2", "--measured", "infer", "--log2", "auto"),
+        ("prepare", "raw.h5ad", "panel.h5ad", "--landmarks", "panel.txt", "--collapse", "median"),
     ]
+    (tmp_path / "panel.txt").write_text("LM1\nLM2\n")
     for step in steps:
         assert call(*step) == 0, (step, capsys.readouterr().err)
     assert "ridge" in (tmp_path / "eval" / "overall.csv").read_text()

@@ -200,7 +200,8 @@ def _scale(data: ExpressionFile, ours: Normalization | None, asked: str, own: bo
             raise SettingsError("the model was fitted on bare values and knows no scale; only scale='auto' works")
         return None
     scale = decide_scale(data, asked)
-    note(f"{data.name}: {scale} ({scale.why}); scale= settles it otherwise")
+    other = "log2" if scale.linear else "linear"
+    note(f"{data.name}: {scale} ({scale.why}); scale={other!r} would overrule it")
     if ours.scale == "any":  # ranks, or values that were standardised before
         return scale
     settled(scale, data.name)
