@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids, strip_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,28 +26,6 @@ __all__ = [
 
 ROLES = ("landmark", "target", "other")
 
-_PATTERNS = {
-    "ensembl": re.compile(r"^ENS[A-Z]*G[R]?\d{9,}(\.\d+)?(_PAR_Y)?$"),
-    "affymetrix": re.compile(r"^(AFFX-.+|\d+(_[a-z])*_at|[A-Za-z0-9.-]+(_[a-z])*_at|L\d+_at)$"),
-    "entrez": re.compile(r"^\d+(\.0)?$"),
-    "symbol": re.compile(r"^[A-Za-z][A-Za-z0-9@_.\-/]*$"),
-}
-
-# Columns of gene metadata that hold identifiers, by kind; names as CMap, AnnData users and RNA-Seq tables write them.
-ID_COLUMNS: dict[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "gene_symbol", "pr_gene_symbol", "hugo_symbol", "gene_name", "gene_symbols"),
-    "ensembl": ("ensembl", "ensembl_id", "ensembl_gene_id", "gene_id_ensembl", "gene_ids", "gene_id"),
-    "entrez": ("entrez", "entrez_id", "entrez_gene_id", "pr_gene_id", "gene_id", "ncbi_gene_id"),
-    "affymetrix": ("probe", "probe_id", "pr_id", "affymetrix"),
-}
-
-
-def strip_version(names: Iterable[str]) -> list[str]:
-    """Drop the version of Ensembl ids (`ENSG00000175063.12` becomes `ENSG00000175063`); leave others alone."""
-    return [
-        name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name for name in names
-    ]
-
 
 def texts(values: pd.Series) -> pd.Series:
     """Metadata as Python's own strings, a missing value as empty text (`astype(str)` of pandas 3 keeps it missing)."""
@@ -54,48 +33,6 @@ def texts(values: pd.Series) -> pd.Series:
 
     words = ["" if gap else str(value) for value, gap in zip(values.tolist(), values.isna())]
     return pd.Series(words, index=values.index, name=values.name, dtype=object)
-
-
-def id_type(names: Iterable[object]) -> str:
-    """Recognise the kind of identifier that most of `names` are.
-
-    Returns
-    -------
-    str
-        `"ensembl"`, `"affymetrix"`, `"entrez"`, `"symbol"`, or `"other"` when no kind fits half of them.
-
-    Examples
-    --------
-    >>> id_type(["TP53", "MYC"]), id_type(["ENSG00000141510.11"]), id_type(["1007_s_at"]), id_type([7157, 4609])
-    ('symbol', 'ensembl', 'affymetrix', 'entrez')
-    """
-    sample = [str(name) for name in names]
-    if len(sample) > 2000:
-        sample = sample[:: len(sample) // 2000]
-    if not sample:
-        return "other"
-    counts = dict.fromkeys(_PATTERNS, 0)
-    for name in sample:
-        for kind, pattern in _PATTERNS.items():  # the most specific pattern comes first
-            if pattern.match(name):
-                counts[kind] += 1
-                break
-    kind = max(counts, key=lambda key: counts[key])
-    return kind if counts[kind] * 2 >= len(sample) else "other"
-
-
-def normalize_ids(values: Iterable[object]) -> list[str]:
-    """Make identifiers comparable: text, no blanks around, no Ensembl version, Entrez ids without `.0`."""
-    texts = []
-    for value in values:
-        if value is None or (isinstance(value, float) and not np.isfinite(value)):
-            texts.append("")
-            continue
-        text = str(int(value)) if isinstance(value, float | np.floating) else str(value).strip()
-        if text.endswith(".0") and text[:-2].isdigit():
-            text = text[:-2]
-        texts.append("" if text in {"nan", "None", "-666", "<NA>", "na", "NA"} else text)
-    return strip_version(texts)
 
 
 def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
@@ -109,7 +46,7 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
     ids = {"names": normalize_ids(var.index)}
     known = {name for names in ID_COLUMNS.values() for name in names}
     for column in var.columns:
-        if str(column).lower() in known:
+        if canonical(column) in known:
             ids[str(column)] = normalize_ids(var[column])
     return ids
 

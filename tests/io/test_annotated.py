@@ -106,7 +106,7 @@ def test_sparse_and_backed_matrices_are_written(tiny: AnnData, tmp_path: Path) -
 def test_what_is_no_anndata(tiny: AnnData, tmp_path: Path) -> None:
     io.write(tiny, tmp_path / "a.gctx")
     (tmp_path / "a.gctx").rename(tmp_path / "a.h5ad")
-    with pytest.raises(FileError, match="no AnnData file: it has no X; it looks like GCTX"):
+    with pytest.raises(FileError, match="no AnnData file: it has no obs and no var; it looks like GCTX"):
         io.read(tmp_path / "a.h5ad")
     io.write(tiny, tmp_path / "b.h5ad")
     (tmp_path / "b.h5ad").rename(tmp_path / "b.gctx")
