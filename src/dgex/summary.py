@@ -78,7 +78,7 @@ def in_words(description: dict[str, Any]) -> str:
         part
         for part in (
             kind,
-            f"{description['samples']:,} samples",
+            f"{description['samples']:,} sample{'s' if description['samples'] != 1 else ''}",
             f"{description['genes']:,} genes" + (f" ({ids})" if ids else ""),
             _SCALES.get(str(scale), str(scale or "")),
         )
