@@ -155,7 +155,7 @@ def _ids(names: Sequence[str], columns: Sequence[Sequence[str]], kinds: Sequence
     named = [at for at, name in enumerate(names) if canonical(name) in _NEUTRAL and kinds[at] == "known"]
     full = [at for at in (*ids, *named, *texts) if all(columns[at])]
     different = [at for at in full if len(set(columns[at])) == len(columns[at])]
-    if kinds[0] in ("text", "known") and canonical(names[0]) not in _ANNOTATION:
+    if 0 in full and (0 in different or not different or not "".join(columns[0]).isdigit()):
         return 0
     if different or full:
         return (different or full)[0]

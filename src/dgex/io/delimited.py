@@ -282,5 +282,6 @@ def _second_look(
         several = rows.line_num > count
     if bad is None:
         return replace(dialect, multiline=several or dialect.multiline)
-    fitting = [style for style in fitting if style != dialect.numerals and (style != STYLES[2] or not small)]
-    return replace(dialect, numerals=fitting[0]) if len(fitting) == 1 else bad
+    doubtful = STYLES[1] in fitting and STYLES[2] in fitting and not small  # `1,046` beside `2000`
+    fitting = [style for style in fitting if style != dialect.numerals]
+    return replace(dialect, numerals=fitting[0]) if fitting and not doubtful else bad
