@@ -266,14 +266,17 @@ def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
     if isinstance(handle[name], h5py.Dataset):
         raise FileError(f"{path} was written by an anndata before 0.7; read and write it with a newer one first")
     columns = [str(column) for column in dict(handle[name].attrs).get("column-order", [])]
-    lost = [column for column in columns if column not in handle[name]]
-    if lost:
-        alike = [column for column in columns if columns and column.lower() in {name.lower() for name in lost}]
+    lower = [column.lower() for column in columns]
+    alike = [column for column in columns if lower.count(column.lower()) > 1]
+    try:
+        table = anndata.io.read_elem(handle[name])
+    except Exception as error:
+        if not alike:
+            raise
         raise FileError(
-            f"{path}: the columns {first(lost)} of {name} are not there"
-            + (f"; {first(alike)} differ in case only, which some file systems cannot keep apart" if alike else "")
-        )
-    table = anndata.io.read_elem(handle[name])
+            f"{path}: columns of {name} differ in case only ({first(alike, 4)}), which the file system that wrote it "
+            f"cannot keep apart; rename them and write it again"
+        ) from error
     if not isinstance(table, pd.DataFrame):
         raise FileError(f"{path} is no AnnData file: its {name} is no table")
     table.index = pd.Index([str(value) for value in table.index], dtype=object)

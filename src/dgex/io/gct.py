@@ -12,7 +12,7 @@ import pandas as pd
 from dgex import progress
 from dgex.arrays.index import Index
 from dgex.arrays.spool import Spool
-from dgex.errors import FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError
 from dgex.gene_ids import row_numbers
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
@@ -35,13 +35,17 @@ class GctFile(ExpressionFile):
 
     def __init__(self, path: Path) -> None:
         with reading(path, self.format):
-            version, dims, header, extra, quotes = _head(path)
+            version, dims, header, extra, quotes, behind = _head(path)
             genes, _, gene_fields, _ = dims
             dialect = Dialect(3 + len(extra), "\t", encoding_of(path), quotes)
-            leading = 1 + gene_fields
-            table = parse(path, dialect, header, range(leading), range(leading, len(header)))
+            leading, width = 1 + gene_fields, len(header)
+            empty = range(width, width + behind)  # a spreadsheet's empty fields at the end of each row
+            texts = [*range(leading), *empty]
+            table = parse(path, dialect, header + [""] * behind, texts, range(leading, width))
             self._values = table.values
             try:
+                if any(any(table.texts[at]) for at in empty):
+                    raise DataError(f"{path} has values beyond the last of its {width:,} columns")
                 if table.values.rows != genes:
                     raise FileError(
                         f"{path} is truncated or damaged: its second line says {genes:,} rows, "
@@ -149,8 +153,11 @@ def _description(var: pd.DataFrame) -> list[str]:
     return ["na"] * len(var)
 
 
-def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[list[str]], bool]:
-    """Read what stands above the values: version, sizes, header, rows of sample metadata, and whether it has quotes."""
+def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[list[str]], bool, int]:
+    """Read what stands above the values.
+
+    Version, sizes, header, rows of sample metadata, whether it has quotes, and how many empty fields end a row.
+    """
     with open_text(path, encoding_of(path)) as stream:
         version = stream.readline().strip().strip('"').lstrip("#")
         if version not in ("1.2", "1.3"):
@@ -179,7 +186,9 @@ def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[l
             if len(row) != width:
                 raise FileError(f"{path} is truncated or damaged within the metadata of its samples")
             extra.append([value.strip() for value in row])
-    return version, (genes, samples, gene_fields, sample_fields), header, extra, quotes
+        row = stream.readline().rstrip("\r\n").split("\t")
+        behind = len(row) - width if not any(row[width:]) else 0
+    return version, (genes, samples, gene_fields, sample_fields), header, extra, quotes, max(0, behind)
 
 
 def _fields(line: str, width: int, quotes: bool) -> list[str]:

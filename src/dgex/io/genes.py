@@ -28,7 +28,7 @@ def tidy(handle: ExpressionFile) -> ExpressionFile:
     keep = np.flatnonzero(~counters)
     name = handle.path.name
     if counters.any():
-        progress.note(f"{name}: {int(counters.sum()):,} rows count reads without a gene and are left out")
+        progress.note(f"{name}: {int(counters.sum()):,} counts of reads without a gene are left out")
     var = handle.var
     if 0 < keep.size < len(ids):
         var, ids = var.iloc[keep], [ids[at] for at in keep]

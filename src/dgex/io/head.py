@@ -78,6 +78,9 @@ def look(path: Path) -> Head:
     header, body, layout = _header(path, comment, rows, delimiter)
     if body and body[0] is not rows[0]:
         skip += ends[0]
+        if _is_second_header(body):
+            said.append(f"a second header line is left out: {first(dict.fromkeys(body[0]), 3)}")
+            skip, body = skip + ends[1] - ends[0], body[1:]
     if not body:
         raise DataError(f"{path} has a header but no rows")
     if len(header) < 2:
@@ -194,7 +197,7 @@ def _titles(rows: list[list[str]]) -> int:
     """How many lines above the header hold but one field: the title that a spreadsheet has."""
     width = max((len(row) for row in rows), default=0)
     count = 0
-    while count + 2 < len(rows) and width > 2 and sum(map(bool, rows[count])) <= 1 and rows[count][:1] != [""]:
+    while count + 2 < len(rows) and width > 2 and sum(map(bool, rows[count])) <= 1:
         count += 1
     return count if count and count + 1 < len(rows) else 0
 
@@ -225,6 +228,14 @@ def _header(
     if _is_data(top, [""]):
         return _headerless(path, rows, width)
     return top, body, None
+
+
+def _is_second_header(body: list[list[str]]) -> bool:
+    """Whether the first row says one word of all samples, as Firehose's tables do (`normalized_count`)."""
+    words = set(body[0][1:])
+    if len(body) < 2 or len(body[0]) < 3 or len(words) != 1 or not known(body[0][0]):
+        return False
+    return not any(map(PLAIN.is_number, words)) and any(map(PLAIN.is_number, body[1][1:]))
 
 
 def _is_data(row: list[str], header: list[str]) -> bool:

@@ -49,6 +49,7 @@ def _layout(name: str, header: str, value: str = "", unit: str = "", ids: str = 
 
 _LAYOUTS = (
     _layout("Salmon quantification", "Name Length EffectiveLength TPM NumReads", "TPM", "tpm", "Name"),
+    _layout("RSEM results of isoforms", "transcript_id gene_id TPM IsoPct", "TPM", "tpm", "transcript_id"),
     _layout("RSEM results", "gene_id length effective_length expected_count TPM FPKM", "TPM", "tpm", "gene_id"),
     _layout("kallisto abundance", "target_id length eff_length est_counts tpm", "tpm", "tpm", "target_id"),
     _layout("StringTie gene abundance", "Gene_ID Gene_Name Reference Coverage FPKM TPM", "TPM", "tpm", "Gene_ID"),

@@ -14,7 +14,7 @@ import pandas as pd
 from dgex import progress
 from dgex.arrays.index import Index
 from dgex.errors import DataError, SettingsError, first
-from dgex.gene_ids import id_type
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.columns import describes
@@ -60,6 +60,10 @@ class TextFile(ExpressionFile):
                     if at and any(table.texts[at]):
                         raise DataError(f"{path}: column {at + 1:,} has values but no name in the header")
                 rows = table.texts[ids]
+                if broken := next((row for row in rows if "\n" in row or "\r" in row), None):
+                    raise DataError(
+                        f"{path}: the name of a row goes over several lines, {broken[:40]!r}: a quote is open"
+                    )
                 described = {head.header[at]: from_text(table.texts[at]) for at in columns.described}
                 names = [head.header[at] for at in columns.values]
                 one = head.layout is not None and bool(head.layout.value)
@@ -87,6 +91,8 @@ class TextFile(ExpressionFile):
                     progress.note(f"{path.name}: {said}")
                 described_frame, plain = frame(described, rows), frame(_about(head.about, names), names)
                 obs, var = (plain, described_frame) if self._turned else (described_frame, plain)
+                if canonical(label) in ID_COLUMNS["entrez"]:
+                    described_frame.index.name = label  # numbers are Entrez ids
                 kind = head.layout.name if head.layout is not None else portal(obs.index.tolist(), label)
                 notes = {"kind": "GEO series matrix" if head.about else kind} if kind or head.about else {}
                 notes |= {
@@ -208,5 +214,5 @@ def _ends_with_line(path: Path) -> bool:
     if path.name.lower().endswith(".gz"):
         return True
     with open(path, "rb") as stream:
-        stream.seek(-1, 2)
-        return stream.read() in (b"\n", b"\r")
+        stream.seek(-2, 2)
+        return stream.read().strip(b"\0")[-1:] in (b"\n", b"\r")
