@@ -29,9 +29,12 @@ _PATTERNS = {
 }
 
 
+_NO_LETTERS = re.compile(r"[^a-z0-9]+")
+
+
 def canonical(name: object) -> str:
     """The name of a column without case, blanks and marks: `Gene Symbol`, `gene_symbol` and `geneSymbol` are one."""
-    return re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return _NO_LETTERS.sub("", str(name).lower())
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ __all__ = ["Head", "look"]
 
 _DELIMITERS = ("\t", ",", ";", " ")
 _ROWS, _CHARACTERS = 100, 4 << 20
+_FIELDS = 30_000  # of the first rows that are looked at
 _BEGIN, _END = "!series_matrix_table_begin", "!series_matrix_table_end"
 
 
@@ -96,7 +97,9 @@ def look(path: Path) -> Head:
 
 def _sort(path: Path, head: Head, rows: list[list[str]]) -> None:
     """Sort the columns, by the layout where it is known, and find out how numbers are written."""
-    fields = (row[at] for row in rows for at in range(1, len(row)) if not known(head.header[at]))
+    rows = rows[: max(10, _FIELDS // len(head.header))]
+    others = [at for at, name in enumerate(head.header) if at and not known(name)]
+    fields = (row[at] for row in rows for at in others)
     try:
         head.dialect = replace(head.dialect, numerals=detect(fields))
     except Ambiguous as error:
