@@ -104,6 +104,10 @@ def test_no_header(tmp_path: Path) -> None:
         _open(tmp_path / "a.tsv", rows)
     with pytest.raises(DataError, match=r"whether the first line .* is a header or a row of numbers"):
         _open(tmp_path / "b.tsv", "TSPAN6\t1\t2\nDPM1\t3\t4\n")
+    with pytest.raises(DataError, match="whether the first line"):
+        _open(tmp_path / "d.tsv", "ProbeName\t101\nTSPAN6\t1\nDPM1\t3\n")
+    with _open(tmp_path / "e.tsv", "TSPAN6\t1\nDPM1\t3\n") as file:
+        assert (file.obs.index.tolist(), file.var.index.tolist()) == (["e"], ["TSPAN6", "DPM1"])
     with _open(tmp_path / "c.tsv", "gene\t101\t102\nTSPAN6\t1\t2\nDPM1\t3\t4\n") as file:
         assert file.obs.index.tolist() == ["101", "102"]
 

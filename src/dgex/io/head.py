@@ -98,8 +98,8 @@ def look(path: Path) -> Head:
 def _sort(path: Path, head: Head, rows: list[list[str]]) -> None:
     """Sort the columns, by the layout where it is known, and find out how numbers are written."""
     rows = rows[: max(10, _FIELDS // len(head.header))]
-    others = [at for at, name in enumerate(head.header) if at and not known(name)]
-    fields = (row[at] for row in rows for at in others)
+    unknown = [at for at, name in enumerate(head.header) if at and not known(name)]
+    fields = (row[at] for row in rows for at in unknown)
     try:
         head.dialect = replace(head.dialect, numerals=detect(fields))
     except Ambiguous as error:
@@ -251,10 +251,11 @@ def _is_data(row: list[str], header: list[str]) -> bool:
 def _headerless(path: Path, rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]], Layout | None]:
     """Counts of STAR and HTSeq have no header; of other tables the names of samples are needed."""
     ids = [row[0] for row in rows]
-    kind = id_type(ids[1:])
+    kind = id_type([name for name in ids[1:] if not SUMMARY_ROWS.match(name)])
     if width == 4 and SUMMARY_ROWS.match(ids[0]):
         return ["gene_id", "unstranded", "first strand", "second strand"], rows, STAR
-    if width == 2 and (kind != "other" or any(map(SUMMARY_ROWS.match, ids))):
+    alike = id_type(ids[:1]) == kind != "other" and (ids[0].isupper() or not ids[1].isupper())
+    if width == 2 and (alike or SUMMARY_ROWS.match(ids[0])):
         return ["gene_id", "count"], rows, HTSEQ
     whole = all(text.isdigit() for text in rows[0][1:])
     if not whole or (kind in ("ensembl", "affymetrix", "entrez") and id_type(ids[:1]) == kind):

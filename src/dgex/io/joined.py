@@ -53,7 +53,7 @@ class Joined(ExpressionFile):
             obs = pd.concat(_named(paths, self._frames))
             check_ids(obs.index.tolist(), "sample", f"{paths[0]} and the files after it")
             notes = {"kind": self._first.notes.get("kind", ""), "files": f"{len(paths):,}", "orientation": self.native}
-            super().__init__(paths[0].parent, obs, self._first.var, notes=notes, uns=self._first.uns)
+            super().__init__(paths[0].resolve().parent, obs, self._first.var, notes=notes, uns=self._first.uns)
         except BaseException:
             self.close()
             raise

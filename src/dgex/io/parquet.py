@@ -22,8 +22,9 @@ from dgex.arrays.index import Index, size_of
 from dgex.errors import DataError, first
 from dgex.io.base import ExpressionFile, Turned
 from dgex.io.checks import reading
-from dgex.io.columns import known, names_genes, names_samples
+from dgex.io.columns import describes, known, names_genes, names_samples
 from dgex.io.metadata import frame
+from dgex.io.numerals import PLAIN
 from dgex.io.orientation import COLUMNS, ROWS, detect
 from dgex.io.parquet_writer import GENES, LAYOUT, VALUES, ParquetWriter, unpack_table
 
@@ -175,6 +176,11 @@ def _open_foreign(path: Path, stored: pq.ParquetFile, orientation: str, genes: f
             names, columns, shape=(len(names), len(columns)), id_name=label, leading=described, genes=genes
         )
         progress.note(f"{path.name}: {found} ({reason})")
+    doubtful = [n for n in texts if n != ids and not describes(n, [str(v) for v in table[n].dropna()[:100]], PLAIN)]
+    if found == ROWS and doubtful:
+        raise DataError(
+            f"{path}: columns of text hold numbers, or marks of missing ones: {first(doubtful, 4)}; store numbers"
+        )
     notes = {"layout": "wide", "orientation": f"{found} ({reason})", "row groups": f"{stored.num_row_groups:,}"}
     if ids is None:
         notes["ids"] = "no column of ids: rows are numbered from 0"

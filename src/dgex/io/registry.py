@@ -134,7 +134,8 @@ def named(path: Path, key: str | None = None) -> Format:
             return item
     accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes if not suffix.endswith(".gz"))
     found = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
-    raise FileError(f"{path}: suffix {found!r} is of no known format", accepted=f"{accepted}, .h5; format='tsv' and the like insist")
+    accepted += ", .h5; format='tsv' and the like insist"
+    raise FileError(f"{path}: suffix {found!r} is of no known format", accepted=accepted)
 
 
 def find(path: Path, key: str | None = None) -> Format:
