@@ -217,3 +217,34 @@ def test_copies_on_y_are_left_out() -> None:
     found = match_genes(wanted, pd.DataFrame({"gene_name": ["AA", "AA", "BB", "BB"]}, index=ids))
     assert [part.tolist() for part in found.columns] == [[1], [2]]
     assert found.copies == 2
+
+
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+def test_gene_tables_by_any_delimiter(tmp_path: Path, mark: str) -> None:
+    lines = ["Gene Symbol", "Role", "ensembl_gene_id"], ["TP53", "landmark", "ENSG00000141510"], ["MYC", "target", ""]
+    (tmp_path / "genes.csv").write_text("".join(mark.join(line) + "\n" for line in lines))
+    frame = read_gene_table(tmp_path / "genes.csv").frame
+    assert frame["role"].to_dict() == {"TP53": "landmark", "MYC": "target"}
+    assert frame["ensembl"].tolist() == ["ENSG00000141510", ""]
+
+
+def test_the_gene_table_of_clue(tmp_path: Path) -> None:
+    header = "gene_id\tgene_symbol\tensembl_id\tgene_title\tgene_type\tsrc\tfeature_space\n"
+    rows = [("12", "SERPINA3", "landmark"), ("16", "AARS", "best inferred"), ("24", "ABCA4", "inferred")]
+    rows.append(("25", "ABL1", "reported"))
+    (tmp_path / "geneinfo_beta.txt").write_text(
+        header
+        + "".join(f"{n}\t{s}\tENSG{int(n):011d}\ta title\tprotein-coding\tNCBI\t{space}\n" for n, s, space in rows)
+    )
+    frame = read_gene_table(tmp_path / "geneinfo_beta.txt").frame
+    assert frame["role"].to_dict() == {"SERPINA3": "landmark", "AARS": "target", "ABCA4": "other", "ABL1": "other"}
+    assert frame["entrez"].tolist() == ["12", "16", "24", "25"]
+
+
+@pytest.mark.parametrize(
+    "rows", ["TP53\tlandmark\tENSG1\nTP53\tlandmark\tENSG1\n", "TP53\tlandmark\tENSG1\nTP53\ttarget\tENSG1\n"]
+)
+def test_a_gene_listed_twice_is_an_error(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "genes.tsv").write_text("gene\trole\tensembl\n" + rows)
+    with pytest.raises(GeneError, match="lists 1 genes twice: TP53; one line a gene is accepted"):
+        read_gene_table(tmp_path / "genes.tsv")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids, strip_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,30 +29,8 @@ __all__ = [
 
 ROLES = ("landmark", "target", "other")
 
-_PATTERNS = {
-    "ensembl": re.compile(r"^ENS[A-Z]*G[R]?\d{9,}(\.\d+)?(_PAR_Y)?$"),
-    "affymetrix": re.compile(r"^(AFFX-.+|\d+(_[a-z])*_at|[A-Za-z0-9.-]+(_[a-z])*_at|L\d+_at)$"),
-    "entrez": re.compile(r"^\d+(\.0)?$"),
-    "symbol": re.compile(r"^[A-Za-z][A-Za-z0-9@_.\-/]*$"),
-}
-
-# Columns of gene metadata that hold identifiers, by kind; names as CMap, AnnData users and RNA-Seq tables write them.
-ID_COLUMNS: dict[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "gene_symbol", "pr_gene_symbol", "hugo_symbol", "gene_name", "gene_symbols"),
-    "ensembl": ("ensembl", "ensembl_id", "ensembl_gene_id", "gene_id_ensembl", "gene_ids", "gene_id"),
-    "entrez": ("entrez", "entrez_id", "entrez_gene_id", "pr_gene_id", "gene_id", "ncbi_gene_id"),
-    "affymetrix": ("probe", "probe_id", "pr_id", "affymetrix"),
-}
-
 _PAR = re.compile(r"_PAR_Y|^ENSGR\d")
 _SEVERAL = re.compile(r"\s*/{2,}\s*|\s*;\s*")  # "DDR1 /// MIR4640": how platforms write a probe of several genes
-
-
-def strip_version(names: Iterable[str]) -> list[str]:
-    """Drop the version of Ensembl ids (`ENSG00000175063.12` becomes `ENSG00000175063`); leave others alone."""
-    return [
-        name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name for name in names
-    ]
 
 
 def texts(values: pd.Series) -> pd.Series:
@@ -60,48 +39,6 @@ def texts(values: pd.Series) -> pd.Series:
 
     words = ["" if gap else str(value) for value, gap in zip(values.tolist(), values.isna())]
     return pd.Series(words, index=values.index, name=values.name, dtype=object)
-
-
-def id_type(names: Iterable[object]) -> str:
-    """Recognise the kind of identifier that most of `names` are.
-
-    Returns
-    -------
-    str
-        `"ensembl"`, `"affymetrix"`, `"entrez"`, `"symbol"`, or `"other"` when no kind fits half of them.
-
-    Examples
-    --------
-    >>> id_type(["TP53", "MYC"]), id_type(["ENSG00000141510.11"]), id_type(["1007_s_at"]), id_type([7157, 4609])
-    ('symbol', 'ensembl', 'affymetrix', 'entrez')
-    """
-    sample = [str(name) for name in names]
-    if len(sample) > 2000:
-        sample = sample[:: len(sample) // 2000]
-    if not sample:
-        return "other"
-    counts = dict.fromkeys(_PATTERNS, 0)
-    for name in sample:
-        for kind, pattern in _PATTERNS.items():  # the most specific pattern comes first
-            if pattern.match(name):
-                counts[kind] += 1
-                break
-    kind = max(counts, key=lambda key: counts[key])
-    return kind if counts[kind] * 2 >= len(sample) else "other"
-
-
-def normalize_ids(values: Iterable[object]) -> list[str]:
-    """Make identifiers comparable: text, no blanks around, no Ensembl version, Entrez ids without `.0`."""
-    texts = []
-    for value in values:
-        if value is None or (isinstance(value, float) and not np.isfinite(value)):
-            texts.append("")
-            continue
-        text = str(int(value)) if isinstance(value, float | np.floating) else str(value).strip()
-        if text.endswith(".0") and text[:-2].isdigit():
-            text = text[:-2]
-        texts.append("" if text in {"nan", "None", "-666", "<NA>", "na", "NA"} else text)
-    return strip_version(texts)
 
 
 def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
@@ -116,7 +53,7 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
         Label of the source (`"names"` for the index, else the column) to its normalised identifiers.
     """
     known = {name for names in ID_COLUMNS.values() for name in names}
-    sources = {"names": var.index} | {str(c): var[c] for c in var.columns if str(c).lower() in known}
+    sources = {"names": var.index} | {str(c): var[c] for c in var.columns if canonical(c) in known}
     copies = _par_copies(var)
     ids = {}
     for label, values in sources.items():
@@ -129,7 +66,7 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
 def _par_copies(var: pd.DataFrame) -> list[int]:
     """Rows that are copies on Y of genes of the pseudoautosomal regions."""
     known = {name for kind in ("symbol", "ensembl") for name in ID_COLUMNS[kind]}
-    columns = [var.index, *(var[c] for c in var.columns if str(c).lower() in known)]
+    columns = [var.index, *(var[c] for c in var.columns if canonical(c) in known)]
     return sorted({at for names in columns for at, name in enumerate(names) if _PAR.search(str(name))})
 
 
@@ -285,7 +222,7 @@ def _places(var: pd.DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
 
 def _kind_of_numbers(label: str, table: pd.DataFrame) -> str:
     """What numbers under a label are: `entrez`, `probe`, `row` (of rows, so no ids), or `unknown`."""
-    name = str(table.index.name or "").lower() if label == "names" else label.lower()
+    name = canonical((table.index.name or "") if label == "names" else label)
     if name in ID_COLUMNS["entrez"]:
         return "entrez"
     if label == "probes" or name in ID_COLUMNS["affymetrix"]:

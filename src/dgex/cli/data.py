@@ -21,6 +21,10 @@ Scale = Annotated[
     Literal["auto", "log2", "ln", "log10", "linear", "counts"],
     typer.Option(help="On which scale the values are; found once for all profiles of a file unless told."),
 ]
+Format = Annotated[
+    str | None, typer.Option(help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …")
+]
+Layer = Annotated[str | None, typer.Option(help="AnnData: the layer that holds the values, or raw; X unless told.")]
 
 
 def info(
@@ -30,6 +34,8 @@ def info(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder: how many of its landmark genes are there?")] = None,
     orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
@@ -38,7 +44,7 @@ def info(
     """
     from dgex.summary import lines, summary
 
-    description = summary(file, genes=genes, model=model, orientation=orientation)
+    description = summary(file, genes=genes, model=model, orientation=orientation, format=format, layer=layer)
     print(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )
@@ -48,6 +54,8 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; its suffix decides the format.")],
     orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     layout: Annotated[
         Literal["wide", "compact"] | None, typer.Option(help="Parquet: one column a gene, or one list a profile.")
     ] = None,
@@ -66,8 +74,8 @@ def convert(
 
     options: dict[str, Any] = {"layout": layout, "compression": compression}
     options = {name: value for name, value in options.items() if value is not None}
-    options["allow_missing"] = allow_missing
-    io.convert(source, target, overwrite=overwrite, block=block, orientation=orientation, **options)
+    options |= {"orientation": orientation, "source_format": format, "layer": layer, "allow_missing": allow_missing}
+    io.convert(source, target, overwrite=overwrite, block=block, **options)
     print(target)
 
 
@@ -156,11 +164,15 @@ def prepare(
         Literal["error", "drop"], typer.Option(help="Genes that do not vary over the training profiles.")
     ] = "error",
     seed: Annotated[int, typer.Option(help="Seed of the split and of the clusters.")] = 0,
+    orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a dataset of raw matrices: collapse probes, drop duplicates, normalise, standardise, split.
 
-    An input written `NAME=FILE` becomes a named set of its own and is not split.
+    An input written `NAME=FILE` becomes a named set of its own and is not split. Files of one sample each, as
+    quantifiers write them (`quants/*.sf`), are taken together.
 
     Examples: `dgex prepare compendium.gctx data.h5ad --genes genes.tsv --quantile` and
     `dgex prepare arrays.gctx GTEx=gtex.gctx data.h5ad --genes map_lm.txt map_tg.txt --dedup 1.0 --quantile
@@ -190,6 +202,9 @@ def prepare(
         same_gene=same_gene,
         constant=constant,
         seed=seed,
+        orientation=orientation,
+        format=format,
+        layer=layer,
         overwrite=overwrite,
     )
     print(paths[-1])

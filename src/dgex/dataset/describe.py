@@ -16,13 +16,13 @@ __all__ = ["describe"]
 
 
 def describe(
-    path: PathLike, *, orientation: str = "auto", format: str | None = None, block: int = 1024
+    path: PathLike, *, orientation: str = "auto", format: str | None = None, layer: str | None = None, block: int = 1024
 ) -> dict[str, Any]:
     """Describe an expression file; reads it once, in blocks.
 
     Parameters
     ----------
-    path, orientation, format
+    path, orientation, format, layer
         As for `dgex.io.open`.
     block : int
         Profiles held at a time.
@@ -49,7 +49,8 @@ def describe(
     >>> about["format"], about["samples"], about["genes"], about["scale"]
     ('GCTX', 50, 15, 'log2')
     """
-    with open(path, orientation=orientation, format=format, allow_missing=True, allow_repeats=True) as source:
+    reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
+    with open(path, **reading, allow_missing=True, allow_repeats=True) as source:
         low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
         with progress.bar(source.shape[0], "reading") as bar:
             for _, values in source.iter_blocks(block):

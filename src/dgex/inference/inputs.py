@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,13 @@ def opened(
     DataError, FileError
         As for `dgex.open`; a DataFrame with something else than numbers.
     """
-    reading: dict[str, Any] = {} if layer is None else {"layer": layer}
     given = _annotated(source) if isinstance(source, pd.DataFrame) else source
-    data = io.open(given, orientation=orientation, format=format, allow_repeats=True, **reading)
+    genes = model.landmark_genes()
+    data = io.open(given, orientation=orientation, format=format, layer=layer, genes=genes, allow_repeats=True)
     if orientation != "auto":
         return data
-    genes, profiles = (int(match_genes(model.landmark_genes(), table).found.sum()) for table in (data.var, data.obs))
-    if profiles <= genes:
+    found, profiles = (int(match_genes(genes, table).found.sum()) for table in (data.var, data.obs))
+    if profiles <= found:
         return data
     note(f"{data.name} is turned: its rows, not its columns, are genes of the model ({profiles:,} landmark genes)")
     return Turned(data)

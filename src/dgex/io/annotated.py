@@ -19,7 +19,7 @@ from anndata import AnnData
 
 from dgex import progress
 from dgex.arrays.index import Index
-from dgex.errors import DataError, FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError, first
 from dgex.io.base import ExpressionFile, Selection
 from dgex.io.checks import reading, writing
 from dgex.io.gctx import layout, open_hdf, storage
@@ -35,28 +35,46 @@ __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
 class _AnnDataFile(ExpressionFile):
     """What both kinds of store share: a group with `X`, `obs`, `var` and more."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, layer: str | None = None) -> None:
         with reading(path, self.format):
             self._handle = self._open(path)
+            self._raw = layer == "raw"
             try:
-                for name in ("X", "obs", "var"):
-                    if name not in self._handle:
-                        raise FileError(f"{path} is no AnnData file: it has no {name}{self._looks_like()}")
-                obs, var = (_table(self._handle, name, path) for name in ("obs", "var"))
-                self._matrix, described = self._open_matrix(path, len(obs), len(var))
+                lacks = [name for name in ("obs", "var") if name not in self._handle]
+                if lacks:
+                    without = " and no ".join(lacks)
+                    raise FileError(f"{path} is no AnnData file: it has no {without}{self._looks_like()}")
+                layers = self._layers()
+                place = self._place(path, layer, layers)
+                holder = self._handle["raw"] if self._raw else self._handle
+                obs, var = _table(self._handle, "obs", path), _table(holder, "var", path)
+                self._matrix, described = self._open_matrix(path, place, len(obs), len(var))
                 uns = anndata.io.read_elem(self._handle["uns"]) if "uns" in self._handle else {}
-                varm = anndata.io.read_elem(self._handle["varm"]) if "varm" in self._handle else {}
-                super().__init__(
-                    path,
-                    obs,
-                    var,
-                    notes={"layout": described, "orientation": self.native},
-                    uns=decode_uns(uns),
-                    varm=varm,
-                )
+                varm = anndata.io.read_elem(holder["varm"]) if "varm" in holder else {}
+                notes = {"layout": described, "orientation": self.native}
+                notes |= {"layer": layer} if layer else {}
+                notes |= {"layers": ", ".join(layers)} if layers else {}
+                super().__init__(path, obs, var, notes=notes, uns=decode_uns(uns), varm=varm)
             except BaseException:
                 self.close()
                 raise
+
+    def _layers(self) -> list[str]:
+        """What other matrices the store holds, by the names that `layer=` takes."""
+        layers = sorted(self._handle["layers"]) if "layers" in self._handle else []
+        return [*layers, *(["raw"] if "raw/X" in self._handle else [])]
+
+    def _place(self, path: Path, layer: str | None, layers: list[str]) -> str:
+        """Where in the store the values are that were asked for."""
+        others = ", ".join(f"layer={name!r}" for name in layers)
+        if layer is None:
+            null = "X" in self._handle and dict(self._handle["X"].attrs).get("encoding-type") == "null"
+            if "X" not in self._handle or null:
+                raise DataError(f"{path} has no X" + (f"; accepted: {others}" if others else " and no layers"))
+            return "X"
+        if layer not in layers:
+            raise DataError(f"{path} has no layer {layer!r}; accepted: {others or 'none, it has no layers'}")
+        return "raw/X" if layer == "raw" else f"layers/{layer}"
 
     @abstractmethod
     def _open(self, path: Path) -> Any:
@@ -65,8 +83,8 @@ class _AnnDataFile(ExpressionFile):
     def _looks_like(self) -> str:
         return "; it looks like GCTX: name it .gctx" if "0" in self._handle else ""
 
-    def _open_matrix(self, path: Path, samples: int, genes: int) -> tuple[Any, str]:
-        stored = self._handle["X"]
+    def _open_matrix(self, path: Path, place: str, samples: int, genes: int) -> tuple[Any, str]:
+        stored = self._handle[place]
         if hasattr(stored, "keys"):
             matrix = SparseMatrix(stored)
             described = f"sparse {matrix.kind}"
@@ -74,7 +92,7 @@ class _AnnDataFile(ExpressionFile):
             matrix = stored
             described = layout(stored) if isinstance(stored, h5py.Dataset) else f"chunks of {stored.chunks}"
             if stored.dtype.kind not in "fiub":
-                raise DataError(f"{path} holds {stored.dtype} where numbers belong, in X")
+                raise DataError(f"{path} holds {stored.dtype} where numbers belong, in {place}")
         if tuple(matrix.shape) != (samples, genes):
             raise DataError(
                 f"{path} holds a matrix of shape {matrix.shape} for {samples:,} samples and {genes:,} genes"
@@ -90,6 +108,8 @@ class _AnnDataFile(ExpressionFile):
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
         """Read the selection; layers, obsm and the like come along."""
         adata = super().to_adata(genes, samples)
+        if self._raw:  # what lies beside X has the genes of X
+            return adata
         with reading(self.path, self.format):
             for name in EXTRAS:
                 if name not in self._handle or not len(self._handle[name]):
@@ -273,7 +293,18 @@ class ZarrWriter(_AnnDataWriter):
 def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
     if isinstance(handle[name], h5py.Dataset):
         raise FileError(f"{path} was written by an anndata before 0.7; read and write it with a newer one first")
-    table = anndata.io.read_elem(handle[name])
+    columns = [str(column) for column in dict(handle[name].attrs).get("column-order", [])]
+    lower = [column.lower() for column in columns]
+    alike = [column for column in columns if lower.count(column.lower()) > 1]
+    try:
+        table = anndata.io.read_elem(handle[name])
+    except Exception as error:
+        if not alike:
+            raise
+        raise FileError(
+            f"{path}: columns of {name} differ in case only ({first(alike, 4)}), which the file system that wrote it "
+            f"cannot keep apart; rename them and write it again"
+        ) from error
     if not isinstance(table, pd.DataFrame):
         raise FileError(f"{path} is no AnnData file: its {name} is no table")
     table.index = pd.Index([str(value) for value in table.index], dtype=object)

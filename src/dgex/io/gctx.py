@@ -123,7 +123,15 @@ def open_hdf(path: Path) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     access.set_cache(0, 1009, CACHE, 0.75)
     access.set_sieve_buf_size(4096)
-    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    try:
+        return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    except OSError as error:
+        if "unable to lock file" in str(error):
+            raise FileError(
+                f"{path} is locked: another program has it open for writing; close it there, or, on a file system "
+                f"without locks, set HDF5_USE_FILE_LOCKING=FALSE"
+            ) from error
+        raise
 
 
 def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:

@@ -62,6 +62,9 @@ def prepare(
     same_gene: str = "drop",
     constant: str = "error",
     seed: int = 0,
+    orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
     overwrite: bool = False,
 ) -> AnnData:
     """Make a dataset of raw matrices.
@@ -72,7 +75,8 @@ def prepare(
     Parameters
     ----------
     inputs : path, AnnData, or sequence of these
-        Raw matrices of any platforms and formats. `NAME=path` becomes a named set of its own, which is not split; with
+        Raw matrices of any platforms and formats; files of one sample each, as quantifiers write them, are taken
+        together. `NAME=path` becomes a named set of its own, which is not split; with
         `train`, `validation` or `test` as the name, its samples go there. All other inputs form the compendium, which
         is split. The genes that all inputs measure are kept.
     output : path, optional
@@ -123,6 +127,8 @@ def prepare(
         they are kept, and said.
     seed : int
         Of the split, and of the clusters of `dedup_method="clusters"`.
+    orientation, format, layer
+        How the inputs are read, as for `dgex.open`.
     overwrite : bool
         Replace an output that exists.
 
@@ -184,7 +190,8 @@ def prepare(
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
     names = None if landmarks is None else read_names(landmarks)
     with ExitStack() as stack:
-        sources = open_sources(inputs, stack, scale)
+        reading = {"orientation": orientation, "format": format, "layer": layer}
+        sources = open_sources(inputs, stack, scale, **reading, genes=None if table is None else table.frame)
         if output is not None:
             check_output(output, overwrite, inputs=[source.path for source in sources if source.path])
         work, duplicates = _read(sources, table, options, names)

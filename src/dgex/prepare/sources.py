@@ -126,16 +126,18 @@ class Source:
 
 
 def open_sources(
-    inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stack: ExitStack, scale: str = "auto"
+    inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stack: ExitStack, scale: str = "auto", **reading: Any
 ) -> list[Source]:
     """Open all inputs; `stack` closes them.
 
     Parameters
     ----------
     inputs : path, AnnData, or sequence of these
-        `NAME=path` makes a set of its own.
+        `NAME=path` makes a set of its own. Files of one sample each, as quantifiers write them, become one input.
     scale : str
         On which scale their values are, see `dgex.dataset.scale`.
+    **reading
+        How files are read: `orientation`, `format`, `layer` and `genes` of `dgex.open`.
 
     Raises
     ------
@@ -149,23 +151,45 @@ def open_sources(
         raise SettingsError("no inputs to prepare", accepted="one or more expression files or AnnData objects")
     sources: list[Source] = []
     labels: set[str] = set()
-    for item in listed:
-        name = None
+    for name, item in _joined(listed):
         if isinstance(item, AnnData):
             data = io.open(
                 item, allow_missing=True, allow_repeats=True
             )  # refused below, by the names that genes have in the end
             label, path = "in-memory", ""
         else:
-            path = os.fspath(item)
-            named = _NAMED.match(path)
-            if named and not Path(path).exists():
-                name, path = named.group(1), named.group(2)
-            data = stack.enter_context(io.open(path, allow_repeats=True))
+            data = stack.enter_context(io.open(item, **reading, allow_repeats=True))
+            path = str(data.path)
             label = name if name and name not in SPLITS else _stem(path)
         label = _unique(label, labels)
         sources.append(Source(label, name, data, path, scale))
     return sources
+
+
+def _joined(
+    items: Sequence[PathLike | AnnData],
+) -> list[tuple[str | None, AnnData | str | list[str]]]:
+    """Name and input of every source: files of one sample each are one source, together with those of their name."""
+    from dgex.io.joined import one_sample
+
+    found: list[tuple[str | None, AnnData | str | list[str]]] = []
+    together: dict[str | None, list[str]] = {}
+    for item in items:
+        if isinstance(item, AnnData):
+            found.append((None, item))
+            continue
+        name, path = None, os.fspath(item)
+        named = _NAMED.match(path)
+        if named and not Path(path).exists():
+            name, path = named.group(1), named.group(2)
+        if len(items) == 1 or not one_sample(Path(path)):
+            found.append((name, path))
+        elif name in together:
+            together[name].append(path)
+        else:
+            together[name] = [path]
+            found.append((name, together[name]))
+    return found
 
 
 def _stem(path: str) -> str:
