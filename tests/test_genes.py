@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dgex.errors import FileError, GeneError
 from dgex.gene_table import has_header, read_gene_table
-from dgex.genes import align, id_type, normalize_ids, strip_version
+from dgex.genes import align, id_type, match_genes, normalize_ids, strip_version
 
 
 @pytest.mark.parametrize(
@@ -159,3 +159,102 @@ def test_the_genes_of_the_paper(real_data: Path) -> None:
     assert (len(table.landmarks), len(table.targets)) == (943, 9520)
     landmarks, targets = (table.frame[table.frame["role"] == role]["ensembl"] for role in ("landmark", "target"))
     assert targets.isin(set(landmarks)).sum() == 445
+
+
+def numbered(n: int = 3000) -> tuple[pd.DataFrame, list[str]]:
+    """A model's genes whose Entrez ids are small numbers, and the symbols of a table that holds some of them."""
+    wanted = pd.DataFrame({"entrez": [str(10 * i + 3) for i in range(20)]}, index=[f"AA{i}" for i in range(20)])
+    symbols = [f"ZZ{i}" for i in range(n)]
+    for i in range(18):
+        symbols[n - 100 + i] = f"AA{i}"
+    return wanted, symbols
+
+
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_numbers_of_rows_are_no_entrez_ids(start: int, step: int) -> None:
+    wanted, symbols = numbered()
+    rows = pd.Index([str(i + start) for i in range(len(symbols))])[::step]
+    found = align(wanted, pd.DataFrame(index=rows))
+    assert found.found == 0
+    var = pd.DataFrame({"gene_symbol": symbols}, index=[str(i + start) for i in range(len(symbols))])
+    found = align(wanted, var)
+    assert found.missing == ["AA18", "AA19"]
+    assert [symbols[at] for at in found.index[:18]] == wanted.index[:18].tolist()
+
+
+def test_numbers_of_probes_are_no_entrez_ids() -> None:
+    wanted, symbols = numbered()
+    var = pd.DataFrame({"gene_symbol": symbols, "probe_id": range(1, 3001)}, index=[f"A_23_P{i}" for i in range(3000)])
+    assert align(wanted, var).missing == ["AA18", "AA19"]
+
+
+def test_entrez_ids_match_where_they_are_known_as_such() -> None:
+    wanted, _ = numbered()
+    ids = [*wanted["entrez"], *(str(7_000_000 + i) for i in range(50))]
+    other = [f"P{i}" for i in range(70)]
+    for var in (
+        pd.DataFrame({"entrez_id": ids}, index=other),
+        pd.DataFrame(index=pd.Index(ids, name="entrez")),
+        pd.DataFrame(index=ids),  # numbers without a name, most of which are wanted
+        pd.DataFrame(index=ids[::-1]),
+    ):
+        assert align(wanted, var).found == 20
+    few = pd.DataFrame(index=[*ids[:3], *(str(7_000_000 + 11 * i) for i in range(50))])
+    assert align(wanted, few).found == 0, "three of fifty numbers are chance"
+
+
+def test_a_pair_that_matches_little_or_disagrees_is_no_evidence() -> None:
+    names = [f"AA{i}" for i in range(40)]
+    wanted = pd.DataFrame({"ensembl": [f"ENSG{i:011d}" for i in range(40)]}, index=names)
+    have = [*names[:38], "NEW1", "NEW2"]
+    agreeing = [f"ENSG{i:011d}" for i in range(40)]
+    found = match_genes(wanted, pd.DataFrame({"ensembl": agreeing}, index=have))
+    assert found.by == {"ensembl -> ensembl": 40}
+    partly = ["" if i < 20 else name for i, name in enumerate(agreeing)]
+    found = match_genes(wanted, pd.DataFrame({"ensembl": partly}, index=have))
+    assert found.by == {"names -> names": 38, "ensembl -> ensembl": 2}
+    assert found.how == "38 by names -> names, 2 by ensembl -> ensembl"
+    shifted = [*partly[20:], *partly[:20]]
+    assert match_genes(wanted, pd.DataFrame({"ensembl": shifted}, index=have)).by == {"names -> names": 38}
+    alone = [*[""] * 38, *agreeing[38:]]
+    assert match_genes(wanted, pd.DataFrame({"ensembl": alone}, index=have)).by == {"names -> names": 38}
+
+
+def test_copies_on_y_are_left_out() -> None:
+    wanted = pd.DataFrame({"ensembl": ["ENSG00000000001", "ENSG00000000002"]}, index=["AA", "BB"])
+    ids = ["ENSG00000000001.4_PAR_Y", "ENSG00000000001.4", "ENSG00000000002.1", "ENSGR0000000002.1"]
+    found = match_genes(wanted, pd.DataFrame({"gene_name": ["AA", "AA", "BB", "BB"]}, index=ids))
+    assert [part.tolist() for part in found.columns] == [[1], [2]]
+    assert found.copies == 2
+
+
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+def test_gene_tables_by_any_delimiter(tmp_path: Path, mark: str) -> None:
+    lines = ["Gene Symbol", "Role", "ensembl_gene_id"], ["TP53", "landmark", "ENSG00000141510"], ["MYC", "target", ""]
+    (tmp_path / "genes.csv").write_text("".join(mark.join(line) + "\n" for line in lines))
+    frame = read_gene_table(tmp_path / "genes.csv").frame
+    assert frame["role"].to_dict() == {"TP53": "landmark", "MYC": "target"}
+    assert frame["ensembl"].tolist() == ["ENSG00000141510", ""]
+
+
+def test_the_gene_table_of_clue(tmp_path: Path) -> None:
+    header = "gene_id\tgene_symbol\tensembl_id\tgene_title\tgene_type\tsrc\tfeature_space\n"
+    rows = [("12", "SERPINA3", "landmark"), ("16", "AARS", "best inferred"), ("24", "ABCA4", "inferred")]
+    rows.append(("25", "ABL1", "reported"))
+    (tmp_path / "geneinfo_beta.txt").write_text(
+        header
+        + "".join(f"{n}\t{s}\tENSG{int(n):011d}\ta title\tprotein-coding\tNCBI\t{space}\n" for n, s, space in rows)
+    )
+    frame = read_gene_table(tmp_path / "geneinfo_beta.txt").frame
+    assert frame["role"].to_dict() == {"SERPINA3": "landmark", "AARS": "target", "ABCA4": "other", "ABL1": "other"}
+    assert frame["entrez"].tolist() == ["12", "16", "24", "25"]
+
+
+@pytest.mark.parametrize(
+    "rows", ["TP53\tlandmark\tENSG1\nTP53\tlandmark\tENSG1\n", "TP53\tlandmark\tENSG1\nTP53\ttarget\tENSG1\n"]
+)
+def test_a_gene_listed_twice_is_an_error(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "genes.tsv").write_text("gene\trole\tensembl\n" + rows)
+    with pytest.raises(GeneError, match="lists 1 genes twice: TP53; one line a gene is accepted"):
+        read_gene_table(tmp_path / "genes.tsv")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dgex._version import __version__
 
 if TYPE_CHECKING:
+    from dgex import io as io
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
     from dgex.datasets.simulated.simulate import simulate
@@ -70,6 +71,8 @@ _HOME = {
     "write": "dgex.io",
 }
 
+_ROOMS = ("io", "prepare")  # the second can be called
+
 __all__ = [
     "DGEX",
     "KNNGE",
@@ -107,8 +110,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "prepare":  # a room that can be called
-        return importlib.import_module("dgex.prepare")
+    if name in _ROOMS:
+        return importlib.import_module(f"dgex.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'dgex' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgex.errors import FileError, GeneError, first
-from dgex.genes import ROLES, id_type, normalize_ids
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids
+from dgex.genes import ROLES
 from dgex.inputs import Unpacked, regular
 from dgex.limits import allowed
 
@@ -54,12 +57,13 @@ class GeneTable:
 def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
     """Read which genes are landmarks and which are targets.
 
-    Accepted, all tab-separated (`.gz` too):
+    Accepted, separated by tabs, commas or semicolons (`.gz` too):
 
     - one table with a header: a column of names (`gene`, `symbol`, `id`, …), `role` (landmark, target, other),
       optional `ensembl`, `entrez`, `probes` (comma separated);
     - CMap's `gene_info`: `pr_gene_id`, `pr_gene_symbol`, `pr_is_lm` (1 for landmark genes), and where it has
-      the column `pr_is_bing`, inferred genes that are not in it are `other`;
+      the column `pr_is_bing`, inferred genes that are not in it are `other`; its successor `geneinfo_beta.txt` of
+      CLUE with `feature_space` (landmark, best inferred, inferred: landmark, target, other);
     - the pair `map_lm.txt`, `map_tg.txt` of the paper: no header, symbol, Ensembl id, probe ids.
 
     Raises
@@ -67,7 +71,7 @@ def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
     FileError
         A file is missing or is no such table.
     GeneError
-        A name stands twice in one role, a role is unknown, or no landmark genes are left.
+        A gene stands twice, a role is unknown, or no landmark genes are left.
 
     Examples
     --------
@@ -121,29 +125,25 @@ def _unique_names(frame: pd.DataFrame) -> list[str]:
     return list(names)
 
 
-_RENAME = {
-    "gene": "name",
-    "name": "name",
-    "id": "name",
-    "gene_name": "symbol",
-    "symbol": "symbol",
-    "gene_symbol": "symbol",
-    "pr_gene_symbol": "symbol",
-    "hugo_symbol": "symbol",
-    "ensembl": "ensembl",
-    "ensembl_id": "ensembl",
-    "ensembl_gene_id": "ensembl",
-    "gene_id": "id?",
-    "pr_gene_id": "entrez",
-    "entrez": "entrez",
-    "entrez_id": "entrez",
-    "entrez_gene_id": "entrez",
-    "probes": "probes",
-    "probe": "probes",
-    "role": "role",
-    "pr_is_lm": "pr_is_lm",
-    "pr_is_bing": "pr_is_bing",
-}
+_ROLE_COLUMNS = ("role", "pr_is_lm", "pr_is_bing", "feature_space")
+_SPACES = {"landmark": "landmark", "best inferred": "target", "inferred": "other", "reported": "other"}  # CLUE's
+
+
+def _column(name: str) -> str:
+    """What a column of a gene table is: `name`, a kind of identifier, `id?`, `probes`, one of the roles, or itself."""
+    plain = canonical(name)
+    if name in _ROLE_COLUMNS:
+        return name
+    if plain in ("gene", "genes", "name", "id"):
+        return "name"
+    if plain in ID_COLUMNS["ensembl"] and plain in ID_COLUMNS["entrez"]:
+        return "id?"
+    if plain in ("probes", *ID_COLUMNS["affymetrix"]):
+        return "probes"
+    return next((kind for kind in ("symbol", "ensembl", "entrez") if plain in ID_COLUMNS[kind]), name)
+
+
+_KNOWN = frozenset(("name", "symbol", "ensembl", "entrez", "id?", "probes", *_ROLE_COLUMNS))
 
 
 def _read_one(path: Path) -> pd.DataFrame:
@@ -153,26 +153,24 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise FileError(f"no gene table at {path}: the file does not exist")
     try:
         with Unpacked(path, allowed("table")) as stream:
-            raw = pd.read_csv(stream, sep="\t", header=None, dtype=str, keep_default_na=False)
+            raw = pd.read_csv(stream, sep=_separator(path), header=None, dtype=str, keep_default_na=False)
     except FileError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
         raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
     header = [str(value).strip().lower() for value in raw.iloc[0]]
-    if any(name in _RENAME for name in header):
+    names = [_column(name) for name in header]
+    if not _KNOWN.isdisjoint(names):
         frame = raw.iloc[1:].copy()
-        frame.columns = pd.Index([_RENAME.get(name, name) for name in header])
+        frame.columns = pd.Index(  # the first column of a kind counts
+            [f"{name} {at}" if name in names[:at] else name for at, name in enumerate(names)]
+        )
         if "id?" in frame:
             kind = id_type(frame["id?"])
             frame = frame.rename(columns={"id?": kind if kind in {"ensembl", "entrez"} else "name"})
-        again = frame.columns.duplicated(keep=False) & frame.columns.isin([*_RENAME.values()])
-        if again.any():
-            raise FileError(
-                f"{path} tells one thing of its genes in several columns",
-                found=first(name for name, twice in zip(header, again) if twice),
-                accepted="one of them",
-            )
-        if "pr_is_lm" in frame and "role" not in frame:
+        if "feature_space" in frame and "role" not in frame:
+            frame["role"] = [_SPACES.get(space.strip().lower(), space) for space in frame["feature_space"]]
+        elif "pr_is_lm" in frame and "role" not in frame:
             landmark = frame["pr_is_lm"] == "1"
             frame["role"] = np.where(landmark, "landmark", "target")
             if "pr_is_bing" in frame and (frame["pr_is_bing"] == "1").any():
@@ -193,14 +191,35 @@ def _read_one(path: Path) -> pd.DataFrame:
             frame.index = pd.Index(normalize_ids(frame[label]))
             break
     else:
-        raise FileError(f"{path} names no genes; accepted columns: {', '.join(sorted(_RENAME))}")
+        raise FileError(f"{path} names no genes; accepted columns: gene, symbol, ensembl_id, entrez_id and the like")
     if "name" in frame:
         kind = id_type(frame["name"])
         if kind in {"symbol", "ensembl", "entrez"} and kind not in frame:
             frame[kind] = frame["name"]
         frame = frame.drop(columns="name")
     keep = [name for name in ("symbol", "ensembl", "entrez", "probes", "role") if name in frame]
+    if not _KNOWN.isdisjoint(names):
+        _refuse_twice(frame[keep], path)
     return frame[keep]
+
+
+def _refuse_twice(frame: pd.DataFrame, path: Path) -> None:
+    """Refuse a gene that stands on several lines of a table with a header: nothing but its probes tells them apart."""
+    ids = [frame.index.to_series(), *(frame[kind] for kind in ("ensembl", "entrez") if kind in frame)]
+    twice = frame.index[np.logical_and.reduce([column.duplicated(keep=False).to_numpy() for column in ids])]
+    if len(twice):
+        raise GeneError(
+            f"{path} lists {len(set(twice)):,} genes twice: {first(dict.fromkeys(twice), 5)}; one line a gene "
+            f"is accepted, its probes in it separated by commas"
+        )
+
+
+def _separator(path: Path) -> str:
+    """Tabs, or else what separates the fields of the first line."""
+    line = ""
+    with suppress(OSError, EOFError), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+        line = stream.readline(1 << 16).decode("utf-8", "replace")
+    return next((mark for mark in ("\t", ",", ";") if mark in line), "\t")
 
 
 def has_header(path: PathLike) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids, strip_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +17,11 @@ __all__ = [
     "ID_COLUMNS",
     "ROLES",
     "Alignment",
+    "Match",
     "align",
+    "id_columns",
     "id_type",
+    "match_genes",
     "normalize_ids",
     "strip_version",
     "texts",
@@ -25,27 +29,8 @@ __all__ = [
 
 ROLES = ("landmark", "target", "other")
 
-_PATTERNS = {
-    "ensembl": re.compile(r"^ENS[A-Z]*G[R]?\d{9,}(\.\d+)?(_PAR_Y)?$"),
-    "affymetrix": re.compile(r"^(AFFX-.+|\d+(_[a-z])*_at|[A-Za-z0-9.-]+(_[a-z])*_at|L\d+_at)$"),
-    "entrez": re.compile(r"^\d+(\.0)?$"),
-    "symbol": re.compile(r"^[A-Za-z][A-Za-z0-9@_.\-/]*$"),
-}
-
-# Columns of gene metadata that hold identifiers, by kind; names as CMap, AnnData users and RNA-Seq tables write them.
-ID_COLUMNS: dict[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "gene_symbol", "pr_gene_symbol", "hugo_symbol", "gene_name", "gene_symbols"),
-    "ensembl": ("ensembl", "ensembl_id", "ensembl_gene_id", "gene_id_ensembl", "gene_ids", "gene_id"),
-    "entrez": ("entrez", "entrez_id", "entrez_gene_id", "pr_gene_id", "gene_id", "ncbi_gene_id"),
-    "affymetrix": ("probe", "probe_id", "pr_id", "affymetrix"),
-}
-
-
-def strip_version(names: Iterable[str]) -> list[str]:
-    """Drop the version of Ensembl ids (`ENSG00000175063.12` becomes `ENSG00000175063`); leave others alone."""
-    return [
-        name.split(".", 1)[0] if name.startswith("ENS") and _PATTERNS["ensembl"].match(name) else name for name in names
-    ]
+_PAR = re.compile(r"_PAR_Y|^ENSGR\d")
+_SEVERAL = re.compile(r"\s*/{2,}\s*|\s*;\s*")  # "DDR1 /// MIR4640": how platforms write a probe of several genes
 
 
 def texts(values: pd.Series) -> pd.Series:
@@ -56,62 +41,212 @@ def texts(values: pd.Series) -> pd.Series:
     return pd.Series(words, index=values.index, name=values.name, dtype=object)
 
 
-def id_type(names: Iterable[object]) -> str:
-    """Recognise the kind of identifier that most of `names` are.
-
-    Returns
-    -------
-    str
-        `"ensembl"`, `"affymetrix"`, `"entrez"`, `"symbol"`, or `"other"` when no kind fits half of them.
-
-    Examples
-    --------
-    >>> id_type(["TP53", "MYC"]), id_type(["ENSG00000141510.11"]), id_type(["1007_s_at"]), id_type([7157, 4609])
-    ('symbol', 'ensembl', 'affymetrix', 'entrez')
-    """
-    sample = [str(name) for name in names]
-    if len(sample) > 2000:
-        sample = sample[:: len(sample) // 2000]
-    if not sample:
-        return "other"
-    counts = dict.fromkeys(_PATTERNS, 0)
-    for name in sample:
-        for kind, pattern in _PATTERNS.items():  # the most specific pattern comes first
-            if pattern.match(name):
-                counts[kind] += 1
-                break
-    kind = max(counts, key=lambda key: counts[key])
-    return kind if counts[kind] * 2 >= len(sample) else "other"
-
-
-def normalize_ids(values: Iterable[object]) -> list[str]:
-    """Make identifiers comparable: text, no blanks around, no Ensembl version, Entrez ids without `.0`."""
-    texts = []
-    for value in values:
-        if value is None or (isinstance(value, float) and not np.isfinite(value)):
-            texts.append("")
-            continue
-        text = str(int(value)) if isinstance(value, float | np.floating) else str(value).strip()
-        if text.endswith(".0") and text[:-2].isdigit():
-            text = text[:-2]
-        texts.append("" if text in {"nan", "None", "-666", "<NA>", "na", "NA"} else text)
-    return strip_version(texts)
-
-
 def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
     """Find every set of identifiers in gene metadata: the index first, then the columns known to hold ids.
+
+    Copies of genes of the pseudoautosomal regions on Y (`ENSG…_PAR_Y`, `ENSGR…`) have no ids: quantifiers count their
+    reads on X and write zeros here.
 
     Returns
     -------
     dict
         Label of the source (`"names"` for the index, else the column) to its normalised identifiers.
     """
-    ids = {"names": normalize_ids(var.index)}
     known = {name for names in ID_COLUMNS.values() for name in names}
-    for column in var.columns:
-        if str(column).lower() in known:
-            ids[str(column)] = normalize_ids(var[column])
+    sources = {"names": var.index} | {str(c): var[c] for c in var.columns if canonical(c) in known}
+    copies = _par_copies(var)
+    ids = {}
+    for label, values in sources.items():
+        ids[label] = normalize_ids(values)
+        for at in copies:
+            ids[label][at] = ""
     return ids
+
+
+def _par_copies(var: pd.DataFrame) -> list[int]:
+    """Rows that are copies on Y of genes of the pseudoautosomal regions."""
+    known = {name for kind in ("symbol", "ensembl") for name in ID_COLUMNS[kind]}
+    columns = [var.index, *(var[c] for c in var.columns if canonical(c) in known)]
+    return sorted({at for names in columns for at, name in enumerate(names) if _PAR.search(str(name))})
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where genes are measured.
+
+    Attributes
+    ----------
+    columns : list of ndarray of int
+        For every wanted gene the places that measure it, ascending; empty where nothing does.
+    by : dict of str to int
+        Pairs of identifiers, `wanted -> at hand`, and how many genes each brought; the best pair first.
+    ambiguous : int
+        Places left out because they name several genes.
+    copies : int
+        Places left out because they are copies on Y (`_PAR_Y`).
+    """
+
+    columns: list[np.ndarray]
+    by: dict[str, int]
+    ambiguous: int = 0
+    copies: int = 0
+
+    @property
+    def found(self) -> np.ndarray:
+        """Mask of the genes that are measured."""
+        return np.array([len(columns) > 0 for columns in self.columns], dtype=bool)
+
+    @property
+    def several(self) -> np.ndarray:
+        """Mask of the genes that several places measure."""
+        return np.array([len(columns) > 1 for columns in self.columns], dtype=bool)
+
+    @property
+    def matched_by(self) -> str:
+        """The identifiers that matched most genes."""
+        return next(iter(self.by))
+
+    @property
+    def how(self) -> str:
+        """By which identifiers how many genes came, in words."""
+        pairs = {pair: count for pair, count in self.by.items() if count}
+        if len(pairs) < 2:
+            return f"by {self.matched_by}"
+        return ", ".join(f"{count:,} by {pair}" for pair, count in pairs.items())
+
+
+# A second pair of identifiers is evidence only where it matches a tenth of what the best pair does, and where it agrees
+# with it about half of the genes that both know; numbers of unknown kind, only where they match half of either side.
+_LEAST_SHARE, _LEAST_AGREEMENT, _LEAST_NUMBERS = 0.1, 0.5, 0.5
+
+
+def match_genes(wanted: pd.DataFrame, var: pd.DataFrame, *, single: bool = False) -> Match:
+    """Find the places that measure each gene, by name, never by position.
+
+    Every kind of identifier on one side is tried against every one on the other (the probes of a table first); the pair
+    that matches most genes is taken, and genes it leaves out are looked up by the other pairs among places that are
+    still free, as far as those pairs are evidence. Ensembl versions are ignored. Numbers match as Entrez ids only where
+    they are known as such, or match half of either side, and numbers of rows never do. A place that names several genes
+    (`A /// B`) serves none.
+
+    Parameters
+    ----------
+    wanted : DataFrame
+        Genes: the index holds names; `symbol`, `ensembl`, `entrez` other ids, `probes` probe ids (lists, or text
+        separated by commas).
+    var : DataFrame
+        Genes or probes at hand: index and columns with ids.
+    single : bool
+        One place a gene: an id that stands for several does not match, of several probes the first at hand counts.
+
+    Returns
+    -------
+    Match
+    """
+    theirs, ambiguous = _places(var)
+    hand = {label: _kind_of_numbers(label, var) for label in theirs}
+    pairs = []
+    for label, ids in _wanted_ids(wanted).items():
+        ours = _kind_of_numbers(label, wanted)
+        for other, places in theirs.items():
+            columns = [_at(names, places, single) for names in _comparable(ids, {ours, hand[other]}, places)]
+            several = sum(len(part) > 1 for part in columns) if label != "probes" else -1
+            pairs.append((sum(map(bool, columns)), several, f"{label} -> {other}", columns))
+    pairs.sort(key=lambda pair: (-pair[0], pair[1]))  # stable: probes come first, then names, then what is unique
+    best, _, matched_by, first_choice = pairs[0]
+    chosen = list(first_choice)
+    by = {matched_by: best}
+    taken = {at for columns in chosen for at in columns}
+    for count, _, pair, columns in pairs[1:]:
+        if count == 0 or all(chosen):
+            break
+        if not _agrees(count, columns, best, first_choice):
+            continue
+        for gene, candidates in enumerate(columns):
+            if not chosen[gene] and candidates and taken.isdisjoint(candidates):
+                chosen[gene] = candidates
+                taken.update(candidates)
+                by[pair] = by.get(pair, 0) + 1
+    columns_of = [np.array(columns, dtype=np.int64) for columns in chosen]
+    return Match(columns_of, by, ambiguous, len(_par_copies(var)))
+
+
+def _at(names: list[str], places: dict[str, list[int]], single: bool) -> list[int]:
+    found = [places[name] for name in names if name in places]
+    if not single:
+        return sorted({at for part in found for at in part})
+    return next((part for part in found if len(part) == 1), [])
+
+
+def _agrees(count: int, columns: list[list[int]], best: int, chosen: list[list[int]]) -> bool:
+    """Whether a further pair of identifiers is evidence beside the best one."""
+    if count < _LEAST_SHARE * best:
+        return False
+    both = [(set(one), other) for one, other in zip(columns, chosen) if one and other]
+    return sum(not one.isdisjoint(other) for one, other in both) >= _LEAST_AGREEMENT * len(both)
+
+
+def _wanted_ids(wanted: pd.DataFrame) -> dict[str, list[list[str]]]:
+    ids: dict[str, list[list[str]]] = {}
+    if "probes" in wanted:
+        ids["probes"] = [
+            [
+                name
+                for name in normalize_ids(probes.split(",") if isinstance(probes, str) else list(probes))
+                if name and name != "0"
+            ]
+            for probes in wanted["probes"]
+        ]
+    for label, names in id_columns(wanted).items():
+        ids[label] = [[name] if name else [] for name in names]
+    return ids
+
+
+def _places(var: pd.DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
+    found: dict[str, dict[str, list[int]]] = {}
+    ambiguous: set[int] = set()
+    for label, names in id_columns(var).items():
+        places: dict[str, list[int]] = {}
+        for column, name in enumerate(names):
+            if ";" in name or "//" in name:
+                parts = {part for part in _SEVERAL.split(name) if part}
+                if len(parts) > 1:
+                    ambiguous.add(column)
+                    continue
+                name = parts.pop() if parts else ""
+            if name and name != "0":  # tables write 0 for "has no Entrez id"
+                places.setdefault(name, []).append(column)
+        found[label] = places
+    return found, len(ambiguous)
+
+
+def _kind_of_numbers(label: str, table: pd.DataFrame) -> str:
+    """What numbers under a label are: `entrez`, `probe`, `row` (of rows, so no ids), or `unknown`."""
+    name = canonical((table.index.name or "") if label == "names" else label)
+    if name in ID_COLUMNS["entrez"]:
+        return "entrez"
+    if label == "probes" or name in ID_COLUMNS["affymetrix"]:
+        return "probe"
+    numbers = [int(name) for name in normalize_ids(table.index if label == "names" else table[label]) if _number(name)]
+    # Entrez ids reach beyond 100 million; numbers of rows do not, even where some rows have been left out since.
+    rows = 2 * len(numbers) > len(table) and max(numbers) <= 3 * len(numbers)
+    return "row" if rows and len(set(numbers)) == len(numbers) else "unknown"
+
+
+def _number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _comparable(ids: list[list[str]], kinds: set[str], places: dict[str, list[int]]) -> list[list[str]]:
+    """Ids that may be compared with those of `places`: numbers only where they can be of one kind."""
+    numbers = {name for names in ids for name in names if _number(name)}
+    if not numbers:
+        return ids
+    refused = "row" in kinds or kinds == {"entrez", "probe"}
+    if not refused and "unknown" in kinds:
+        theirs = {name for name in places if _number(name)}
+        refused = len(numbers & theirs) < _LEAST_NUMBERS * min(len(numbers), len(theirs))
+    return [[name for name in names if name not in numbers] for names in ids] if refused else ids
 
 
 @dataclass(frozen=True)
@@ -125,12 +260,15 @@ class Alignment:
     missing : list of str
         Names of the wanted genes that were not found.
     matched_by : str
-        The identifiers that matched, `wanted -> at hand`, for example `names -> pr_gene_symbol`.
+        The identifiers that matched most, `wanted -> at hand`, for example `names -> pr_gene_symbol`.
+    how : str
+        By which identifiers how many genes came, in words.
     """
 
     index: np.ndarray
     missing: list[str]
     matched_by: str
+    how: str = ""
 
     @property
     def found(self) -> int:
@@ -139,10 +277,8 @@ class Alignment:
 
 
 def align(wanted: pd.DataFrame, var: pd.DataFrame) -> Alignment:
-    """Match wanted genes with the genes at hand by name, never by position.
+    """Match wanted genes with the genes at hand by name, one place a gene; see `match_genes`.
 
-    Every kind of identifier on one side is tried against every one on the other; the pair that matches
-    most genes is taken, and genes it leaves out are looked up by the other pairs. Ensembl versions are ignored.
     An identifier that stands for several genes at hand does not match by itself. Of a gene with several probes
     (`probes`, separated by commas) the first that is at hand counts.
 
@@ -155,44 +291,7 @@ def align(wanted: pd.DataFrame, var: pd.DataFrame) -> Alignment:
     -------
     Alignment
     """
-    theirs = {label: _unique_positions(ids) for label, ids in id_columns(var).items()}
-    pairs = []
-    ours = id_columns(wanted)
-    if "probes" in wanted:
-        ours["probes"] = [probes if isinstance(probes, str) else ",".join(probes) for probes in wanted["probes"]]
-    for label, ids in ours.items():
-        for other, positions in theirs.items():
-            index = np.array([_position(name, positions) for name in ids], dtype=np.int64)
-            pairs.append((int((index >= 0).sum()), f"{label} -> {other}", index))
-    pairs.sort(key=lambda pair: -pair[0])  # stable: the index comes before the columns on ties
-    _, matched_by, index = pairs[0]
-    index = index.copy()
-    taken = set(index[index >= 0].tolist())
-    for count, _, other_index in pairs[1:]:
-        if count == 0 or (index >= 0).all():
-            break
-        for position in np.flatnonzero((index < 0) & (other_index >= 0)):
-            if int(other_index[position]) not in taken:
-                index[position] = other_index[position]
-                taken.add(int(other_index[position]))
+    match = match_genes(wanted, var, single=True)
+    index = np.array([int(part[0]) if len(part) else -1 for part in match.columns], dtype=np.int64)
     missing = [str(name) for name, at in zip(wanted.index, index) if at < 0]
-    return Alignment(index, missing, matched_by)
-
-
-def _position(name: str, positions: dict[str, int]) -> int:
-    if "," in name:
-        return next((positions[part] for part in name.split(",") if part in positions), -1)
-    return positions.get(name, -1) if name else -1
-
-
-def _unique_positions(ids: Sequence[str]) -> dict[str, int]:
-    positions: dict[str, int] = {}
-    repeated = set()
-    for position, name in enumerate(ids):
-        if name in positions:
-            repeated.add(name)
-        elif name:
-            positions[name] = position
-    for name in repeated:
-        del positions[name]
-    return positions
+    return Alignment(index, missing, match.matched_by, match.how)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 from dgex.aliases import PathLike
 
-__all__ = ["lines", "summary"]
+__all__ = ["in_words", "lines", "summary"]
 
 
 def summary(
@@ -24,6 +24,8 @@ def summary(
     genes: Sequence[PathLike] | None = None,
     model: PathLike | None = None,
     orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
 ) -> dict[str, Any]:
     """Describe a matrix, a dataset or a model folder.
 
@@ -35,8 +37,8 @@ def summary(
         Gene table whose landmark genes are looked up in the matrix.
     model : path, optional
         Model folder whose landmark genes are looked up in the matrix.
-    orientation : str
-        Where a text table has its genes, see `dgex.open`.
+    orientation, format, layer
+        How to read the matrix, see `dgex.open`.
 
     Returns
     -------
@@ -49,13 +51,39 @@ def summary(
     from dgex import io
     from dgex.dataset.describe import describe
 
-    description = describe(path, orientation=orientation)
+    reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
+    description = describe(path, **reading)
+    description = {"what it is": in_words(description), **description}
     if genes or model is not None:
-        with io.open(path, orientation=orientation) as source:
+        with io.open(path, **reading, allow_missing=True, allow_repeats=True) as source:
             var = source.var
         for name, wanted in _wanted(genes, model):
             description[name] = _found(wanted, var)
     return description
+
+
+_SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}
+_IDS = {"ensembl": "Ensembl ids", "entrez": "Entrez ids", "affymetrix": "probe ids", "symbol": "symbols"}
+
+
+def in_words(description: dict[str, Any]) -> str:
+    """What a file is, in one line: `DepMap expression, 1,684 samples, 19,205 genes (symbols), log2 of expression`."""
+    notes = description["notes"]
+    record = description.get("record")
+    ours = isinstance(record, dict) and record.get("kind") == "dataset"
+    kind = notes.get("kind") or ("a dataset of dgex" if ours else f"a matrix ({description['format']})")
+    ids = _IDS.get(description["gene_ids"], "")
+    scale = description.get("unit") or description["scale"]
+    return ", ".join(
+        part
+        for part in (
+            kind,
+            f"{description['samples']:,} sample{'s' if description['samples'] != 1 else ''}",
+            f"{description['genes']:,} genes" + (f" ({ids})" if ids else ""),
+            _SCALES.get(str(scale), str(scale or "")),
+        )
+        if part
+    )
 
 
 def _wanted(genes: Sequence[PathLike] | None, model: PathLike | None) -> Iterator[tuple[str, pd.DataFrame]]:

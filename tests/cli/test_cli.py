@@ -81,7 +81,10 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
         ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
         ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
+        ("infer", "raw.gctx", "models/ridge", "again.h5ad", "--scale", "log2", "--measured", "infer", "--log2", "auto"),
+        ("prepare", "raw.h5ad", "panel.h5ad", "--landmarks", "panel.txt", "--collapse", "median"),
     ]
+    (tmp_path / "panel.txt").write_text("LM1\nLM2\n")
     for step in steps:
         assert call(*step) == 0, (step, capsys.readouterr().err)
     assert "ridge" in (tmp_path / "eval" / "overall.csv").read_text()
@@ -375,3 +378,19 @@ def test_reproduce_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureF
 def test_flags_stand_beside_the_arguments_of_python(said: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "_called", ["train"])
     assert app_module.with_flags(said) == shown
+
+
+def test_format_and_layer_are_told_on_the_command_line(
+    compendium: ad.AnnData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = compendium[:5].copy()
+    data.layers["other"] = data.X + 1
+    data.write_h5ad(tmp_path / "data.bin")
+    source = str(tmp_path / "data.bin")
+    assert call("info", source) == 1
+    assert "--format" in capsys.readouterr().err
+    assert call("info", source, "--format", "h5ad") == 0
+    assert "layers" in capsys.readouterr().out
+    target = tmp_path / "out.h5ad"
+    assert call("convert", source, str(target), "--format", "h5ad", "--layer", "other") == 0
+    np.testing.assert_allclose(ad.read_h5ad(target).X, data.layers["other"], rtol=1e-6)

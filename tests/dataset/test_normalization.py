@@ -11,6 +11,7 @@ import pytest
 from anndata import AnnData
 
 from dgex.dataset.normalization import Normalization
+from dgex.dataset.scale import Scale
 from dgex.errors import DataError
 from dgex.prepare.pipeline import prepare
 
@@ -103,10 +104,14 @@ def test_own_statistics_are_the_rule_for_a_further_set() -> None:
         brought(normalization, further[:1], own=True)
 
 
-def test_auto_logs_each_profile_by_itself() -> None:
+def test_the_scale_is_decided_for_all_profiles_at_once() -> None:
     normalization = Normalization(log2="auto")
-    X = np.array([[1, 2, 14], [0, 3, 900]], dtype=np.float32)
-    np.testing.assert_allclose(normalization.transform(X), [X[0], np.log2(X[1] + 1)], rtol=1e-6)
+    X = np.array([[1, 2.5, 14], [0, 3, 900]], dtype=np.float32)
+    np.testing.assert_allclose(normalization.transform(X), np.log2(X + 1), rtol=1e-6)
+    log = Scale("log2", "log2", 0, 14, 0)
+    np.testing.assert_array_equal(normalization.transform(X[:1], scale=log), X[:1])
+    natural = Scale("ln", "ln", 0, 14, 0)
+    np.testing.assert_allclose(normalization.transform(X[:1], scale=natural), X[:1] / np.log(2), rtol=1e-6)
 
 
 def test_a_dataset_made_elsewhere_is_taken_as_it_is() -> None:

@@ -183,13 +183,79 @@ def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pyte
     assert "far from the training data" in said[0]
 
 
-def test_a_linear_panel_is_refused_or_logged(model: Any, panel: ad.AnnData) -> None:
+@pytest.mark.parametrize(
+    ("to", "uns", "asked"),
+    [
+        (lambda x: np.exp2(x) - 1, {}, {}),
+        (lambda x: np.exp2(x) - 1, {}, {"log2": "auto"}),
+        (lambda x: np.exp2(x) - 1, {}, {"scale": "linear"}),
+        (lambda x: x * np.log(2), {"log1p": {"base": None}}, {}),
+        (lambda x: x * np.log(2), {"log1p": {}}, {}),
+        (lambda x: x * np.log(2), {"unit": "ln(TPM + 1)"}, {}),
+        (lambda x: x * np.log(2), {}, {"scale": "ln"}),
+        (lambda x: x * np.log10(2), {"log1p": {"base": 10}}, {}),
+        (lambda x: x, {"log1p": {"base": 2}}, {}),
+        (lambda x: np.log2(np.exp2(x) - 1 + 0.001), {"unit": "log2(TPM+0.001)"}, {}),
+    ],
+)
+def test_any_scale_gives_the_same_result(
+    model: Any, panel: ad.AnnData, to: Any, uns: dict[str, Any], asked: dict[str, Any], tmp_path: Path
+) -> None:
+    other = ad.AnnData(to(np.asarray(panel.X)).astype(np.float32), obs=panel.obs, var=panel.var, uns=uns)
+    expected, found = dgex.infer(panel, model), dgex.infer(other, model, **asked)
+    np.testing.assert_allclose(np.asarray(found.X), np.asarray(expected.X), atol=2e-3)
+    assert set(found.var["unit"]) == {"log2 expression"} == {found.uns["unit"]}
+    raw = found.layers["measured"] if "measured" in found.layers else np.asarray(found.X)
+    measured = (found.var["origin"] == "measured").to_numpy()
+    np.testing.assert_allclose(raw[:, measured], other.X, rtol=1e-6)
+    other.write_h5ad(tmp_path / "other.h5ad")
+    dgex.infer(tmp_path / "other.h5ad", model, tmp_path / "full.h5ad", block=7, **asked)
+    written = dgex.read(tmp_path / "full.h5ad")
+    np.testing.assert_allclose(np.asarray(written.X), np.asarray(found.X), rtol=1e-6, atol=1e-6)
+    assert set(written.layers) == set(found.layers)
+    for name, values in found.layers.items():
+        np.testing.assert_array_equal(written.layers[name], values)
+
+
+def test_one_shallow_profile_is_logged_as_the_others_are(model: Any, panel: ad.AnnData) -> None:
     linear = panel.copy()
-    linear.X = np.exp2(np.asarray(panel.X)) - 1
-    with pytest.raises(DataError, match="log2='auto'"):
-        dgex.infer(linear, model)
-    logged = dgex.infer(linear, model, log2="auto")
-    np.testing.assert_allclose(targets_of(logged), targets_of(dgex.infer(panel, model)), atol=1e-3)
+    values = np.exp2(np.asarray(panel.X, np.float64)) - 1
+    values[3] *= 40 / values[3].max()
+    linear.X = values.astype(np.float32)
+    panel.X = np.log2(values + 1).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(linear, model).X), np.asarray(dgex.infer(panel, model).X), atol=2e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (lambda x: np.exp2(x), {"log2": "never"}, "the input is on the linear scale.*scale='auto'"),
+        (lambda x: x - x.mean(0), {}, "the input is standardized .*scale='log2'"),
+        (
+            lambda x: np.exp2(x),
+            {"uns": {"log1p": {}}},
+            "doubtful: uns.'log1p'. says ln, but values reach",
+        ),
+        (lambda x: x - 8, {"uns": {"log1p": {}}}, "doubtful: .* values go down to .*scale='log2'"),
+        (lambda x: np.where(x == x.max(), 30, x * 0.01), {}, "doubtful: up to 30, and .* times the mean"),
+        (lambda x: np.exp2(x) - 50, {}, "linear scale and holds values below zero"),
+    ],
+)
+def test_what_is_doubtful_is_refused(
+    model: Any, panel: ad.AnnData, change: Any, options: dict[str, Any], words: str
+) -> None:
+    panel = ad.AnnData(change(np.asarray(panel.X)).astype(np.float32), var=panel.var, uns=options.pop("uns", {}))
+    with pytest.raises(DataError, match=words) as caught:
+        dgex.infer(panel, model, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_genes_and_a_doubtful_scale_are_told_in_one_go(model: Any, panel: ad.AnnData) -> None:
+    part = ad.AnnData(np.asarray(panel.X)[:, 2:] * 1, var=panel.var.iloc[2:], uns={"log1p": {"base": 3}})
+    with pytest.raises(GeneError, match=r"2 of 20 landmark genes are missing.*; besides, the scale of .* is doubtful"):
+        dgex.infer(part, model)
 
 
 def test_a_standardised_dataset_is_refused(model: Any, dataset: ad.AnnData) -> None:
@@ -232,7 +298,8 @@ def begun(model: Any, panel: ad.AnnData, output: Path, monkeypatch: pytest.Monke
     ("change", "differs"),
     [
         ({"units": "standardized"}, "units: there original, now standardized"),
-        ({"log2": "auto"}, "log2: there never, now auto"),
+        ({"scale": "linear"}, "scale: there log2, now linear"),
+        ({"measured": "raw"}, "measured: there keep, now raw"),
         ({"standardize": "own"}, "standardize: there model, now own"),
         ({"extra": "carry"}, "extra: there drop, now carry"),
         ({"missing": "impute"}, "missing: there error, now impute"),
@@ -298,7 +365,190 @@ def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp
     expected = np.asarray(dgex.infer(panel, model).X)
     for source, what in ((panel, model), (tmp_path / "panel.h5ad", tmp_path / "model")):
         np.testing.assert_array_equal(np.asarray(dgex.infer(what, source).X), expected)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="found 'DataFrame', accepted the path of an expression file, or an AnnData"):
-        dgex.infer(panel.to_df(), model)  # type: ignore[arg-type]
+    for frame in (panel.to_df(), panel.to_df().T):  # the model's genes say how it is turned
+        np.testing.assert_array_equal(np.asarray(dgex.infer(frame, model).X), expected)
+    with pytest.raises(DataError, match="cannot be read as numbers"):
+        dgex.infer(panel.to_df().assign(G="x"), model)
+    with pytest.raises(DataError, match="found 'list', accepted the path of an expression file"):
+        dgex.infer([1, 2], model)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="found 'AnnData', accepted the path of a model folder"):
         dgex.infer(panel, panel)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def whole(compendium: ad.AnnData) -> ad.AnnData:
+    """Raw values of landmark and target genes of some profiles."""
+    return compendium[:25].copy()
+
+
+def test_measured_targets_are_kept_and_check_the_model(model: Any, panel: ad.AnnData, whole: ad.AnnData) -> None:
+    kept, guessed = (dgex.infer(whole, model, measured=how) for how in ("keep", "infer"))
+    only = dgex.infer(panel, model)
+    names = model.targets_
+    np.testing.assert_allclose(np.asarray(kept[:, names].X), np.asarray(whole[:, names].X), rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(guessed.X), np.asarray(only.X), rtol=1e-6)
+    assert set(kept.var["origin"]) == {"measured"}
+    apart = np.abs(np.asarray(guessed[:, names].X) - np.asarray(whole[:, names].X)).mean(0)
+    check = kept.uns["dgex"]["check"]
+    assert (check["genes"], check["profiles"]) == (30, 25)
+    assert check["median_difference"] == pytest.approx(np.median(apart), rel=1e-4)
+    by_numpy = [np.corrcoef(guessed[:, n].X[:, 0], whole[:, n].X[:, 0])[0, 1] for n in names]
+    assert check["median_correlation"] == pytest.approx(np.median(by_numpy), abs=1e-4)
+    assert "check" not in only.uns["dgex"]
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_linear_profiles_come_out_in_one_unit_and_as_they_were_beside(
+    model: Any, whole: ad.AnnData, tmp_path: Path, suffix: str
+) -> None:
+    linear = whole[:, whole.var_names[::-1]].copy()
+    linear.X = np.exp2(np.asarray(linear.X)) - 1
+    linear = linear[:, [name for name in linear.var_names if name not in model.targets_[3:9]]].copy()
+    dgex.write(linear, tmp_path / "linear.h5ad")
+    dgex.infer(tmp_path / "linear.h5ad", model, tmp_path / f"full{suffix}", block=6)
+    result = dgex.read(tmp_path / f"full{suffix}")
+    measured = result.var_names[result.var["origin"] == "measured"]
+    assert len(measured) == 44
+    np.testing.assert_allclose(np.asarray(result[:, measured].X), np.asarray(whole[:, measured].X), atol=1e-3)
+    np.testing.assert_allclose(result[:, measured].layers["measured"], linear[:, measured].X, rtol=1e-6)
+    others = ~result.var_names.isin(measured)
+    assert np.isnan(result.layers["measured"][:, others]).all()
+    assert set(result.var["unit"]) == {result.uns["unit"]} == {"log2 expression"}
+    assert result.uns["dgex"]["check"]["genes"] == 24
+    again = dgex.infer(result, model, measured="infer")  # a result names its unit
+    np.testing.assert_allclose(targets_of(again), targets_of(dgex.infer(linear, model, measured="infer")), atol=1e-3)
+    old = dgex.infer(linear, model, measured="raw")
+    np.testing.assert_array_equal(np.asarray(old[:, measured].X), linear[:, measured].X)
+    assert set(old.var["unit"]) == {"log2 expression", "FPKM or intensity"}
+    assert "unit" not in old.uns
+    with pytest.raises(DataError, match="names several units"):
+        dgex.infer(ad.AnnData(old.X, obs=old.obs, var=old.var), model)
+
+
+@pytest.mark.parametrize("own", ["model", "own"])
+def test_standardised_units_of_measured_genes(model: Any, whole: ad.AnnData, own: str) -> None:
+    norm = model.normalization_
+    result = dgex.infer(whole, model, units="standardized", standardize=own)
+    assert set(result.var["unit"]) == {"standardized"}
+    values = np.asarray(whole[:, model.targets_].X, np.float64)
+    expected = (values - norm.target_mean) / norm.target_std
+    if own == "own":
+        expected = (values - values.mean(0)) / (values.std(0) + 1e-3)
+    np.testing.assert_allclose(np.asarray(result[:, model.targets_].X), expected, atol=1e-3)
+
+
+def test_a_quantile_normalised_model_maps_measured_genes_too(compendium: ad.AnnData) -> None:
+    data = dgex.prepare(compendium.copy(), quantile=True, seed=0)
+    model = train(data, "ridge", alpha=10.0)
+    raw = compendium[data.obs_names[:20]].copy()
+    result = dgex.infer(raw, model)
+    original = np.asarray(data[:20].X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    targets = pd.DataFrame(original, columns=data.var_names)[model.targets_].to_numpy()
+    np.testing.assert_allclose(np.asarray(result[:, model.targets_].X), targets, atol=1e-3)
+    few = raw[:, [*model.landmarks_, *model.targets_[:4]]].copy()
+    few.X = np.asarray(few.X)[:, [*range(20), 3, 7, 0, 19]]  # few targets go along with the landmark genes they equal
+    mapped = np.asarray(dgex.infer(few, model).X)[:, [*range(20), *range(20, 24)]]
+    np.testing.assert_allclose(mapped[:, 20:], mapped[:, [3, 7, 0, 19]], atol=1e-5)
+    scaled = few.copy()
+    scaled.X = np.exp2(np.asarray(few.X)) - 1  # ranks do not depend on the scale
+    np.testing.assert_allclose(
+        np.asarray(dgex.infer(scaled, model)[:, model.landmarks_].X),
+        np.asarray(dgex.infer(few, model)[:, model.landmarks_].X),
+        atol=1e-3,
+    )
+
+
+def test_missing_values_of_a_profile_are_imputed_alone(model: Any, whole: ad.AnnData) -> None:
+    full = dgex.infer(whole, model)
+    holed = whole.copy()
+    values = np.asarray(whole.X).copy()
+    landmark, target = (holed.var_names.get_loc(name) for name in (model.landmarks_[5], model.targets_[2]))
+    values[7, landmark] = values[9, target] = np.nan
+    holed.X = values
+    with pytest.raises(DataError, match=f"gene {model.landmarks_[5]}, sample {whole.obs_names[7]}.*missing='impute'"):
+        dgex.infer(holed, model)
+    for how in ("impute", "auto"):
+        result = np.asarray(dgex.infer(holed, model, missing=how).X)
+        assert result[7, 5] == pytest.approx(float(model.normalization_.landmark_mean[5]), rel=1e-5)
+        others = np.ones(result.shape, bool)
+        others[7, 5] = others[9, 22] = False
+        np.testing.assert_array_equal(result[others], np.asarray(full.X)[others])
+        inferred = dgex.infer(whole, model, measured="infer").X[9, 22]
+        assert result[9, 22] == pytest.approx(float(inferred), rel=1e-5)
+    values[7, [whole.var_names.get_loc(name) for name in model.landmarks_[:3]]] = np.nan
+    holed.X = values
+    with pytest.raises(DataError, match="4 of its landmark genes are missing"):
+        dgex.infer(holed, model, missing="auto")
+
+
+def test_few_missing_genes_are_imputed_with_a_warning(model: Any, panel: ad.AnnData) -> None:
+    result = dgex.infer(panel[:, 1:].copy(), model, missing="auto")
+    assert (result.var["origin"] == "imputed").sum() == 1
+    with pytest.raises(GeneError, match=r"2 of 20 .* missing='auto' imputes up to 5%"):
+        dgex.infer(panel[:, 2:].copy(), model, missing="auto")
+
+
+@pytest.mark.parametrize("rule", ["mean", "median", "max-mean"])
+def test_rows_of_one_gene_are_collapsed_as_in_training(compendium: ad.AnnData, rule: str) -> None:
+    rng = np.random.default_rng(3)
+    genes = compendium.var_names
+    frame = pd.DataFrame({"role": compendium.var["role"], "probes": [f"{i}_at,{i}_s_at,{i}_x_at" for i in range(50)]})
+    names = [probe for probes in frame["probes"] for probe in probes.split(",")]
+    values = np.repeat(np.asarray(compendium.X), 3, axis=1) + rng.normal(0, 1, (240, 150))
+    probes = ad.AnnData(values.astype(np.float32), obs=compendium.obs, var=pd.DataFrame(index=names))
+    data = dgex.prepare(probes, genes=dgex.prepare.pipeline.GeneTable(frame.set_index(genes)), collapse=rule, seed=0)
+    model = train(data, "ridge", alpha=10.0)
+    assert model.normalization_.collapse == rule
+    order = rng.permutation(150)
+    result = dgex.infer(probes[:, order].copy(), model)
+    expected = np.asarray(data.X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    np.testing.assert_allclose(np.asarray(result[data.obs_names].X), expected, atol=1e-3)
+    other = dgex.infer(probes, model, collapse="mean" if rule != "mean" else "median")
+    assert np.abs(np.asarray(other.X) - np.asarray(result.X)).max() > 0.05
+
+
+def test_copies_on_y_blank_names_and_repeats_do_not_matter(model: Any, panel: ad.AnnData) -> None:
+    ids = [f"ENSG{i:011d}" for i in range(20)]
+    model = train_with_ids(model, ids)
+    more = [f"{ids[4]}.7_PAR_Y", "ENSGR0000000005", "", "", "SPIKE", "SPIKE"]
+    values = np.concatenate([np.asarray(panel.X), np.zeros((25, 6), np.float32)], axis=1)
+    frame = pd.DataFrame(values, index=panel.obs_names, columns=[*(f"{i}.7" for i in ids), *more])
+    result = dgex.infer(frame, model, extra="carry")
+    np.testing.assert_array_equal(np.asarray(result.X)[:, :20], np.asarray(panel.X))
+    assert result.n_vars == 50 + 2, "the copies have names of their own, repeats and blanks have none"
+
+
+def train_with_ids(model: Any, ids: list[str]) -> Any:
+    from copy import deepcopy
+
+    copied = deepcopy(model)
+    copied.genes_["ensembl"] = [*ids, *[""] * 30]
+    return copied
+
+
+@pytest.mark.parametrize("rule", ["cpm", "size-factors"])
+def test_depth_does_not_matter_where_it_is_normalised(compendium: ad.AnnData, rule: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = np.exp2(np.asarray(compendium.X, np.float64))
+    compendium = ad.AnnData(counts.astype(np.float32), obs=compendium.obs[["study"]], var=compendium.var[["role"]])
+    data = dgex.prepare(compendium, normalize=rule, seed=0)
+    deeper = ad.AnnData((counts * rng.uniform(0.2, 5, (240, 1))).astype(np.float32), compendium.obs, compendium.var)
+    train(data, "ridge", tmp_path / "model", alpha=10.0)
+    model = dgex.load(tmp_path / "model")
+    assert model.normalization_.normalize == rule
+    one, other = (dgex.infer(x, model) for x in (compendium, deeper))
+    np.testing.assert_allclose(np.asarray(one.X), np.asarray(other.X), atol=1e-3)
+    expected = np.asarray(data.X) * data.varm["std"]["train"].to_numpy() + data.varm["mean"]["train"].to_numpy()
+    np.testing.assert_allclose(np.asarray(one[data.obs_names].X), expected, atol=1e-3)
+    if rule == "cpm":
+        plain = np.log2(counts / counts.sum(1, keepdims=True) * 1e6 + 1)
+        np.testing.assert_allclose(np.asarray(one[:, compendium.var_names].X), plain, atol=1e-3)
+    panels = [dgex.infer(x[:, model.landmarks_].copy(), model) for x in (compendium, deeper)]
+    np.testing.assert_allclose(*(np.asarray(panel.X) for panel in panels), atol=1e-3)
+    if rule == "size-factors":
+        np.testing.assert_allclose(np.asarray(panels[0].X)[:, :20], np.asarray(one.X)[:, :20], atol=1e-3)
+    off = dgex.infer(deeper, model, normalize="none")
+    assert np.abs(np.asarray(off.X) - np.asarray(other.X)).max() > 1
+    logged = ad.AnnData(np.log2(counts + 1).astype(np.float32), compendium.obs, compendium.var)
+    with pytest.raises(SettingsError, match="takes counts or other linear values"):
+        dgex.infer(logged, model, normalize="cpm")

@@ -106,7 +106,7 @@ def test_sparse_and_backed_matrices_are_written(tiny: AnnData, tmp_path: Path) -
 def test_what_is_no_anndata(tiny: AnnData, tmp_path: Path) -> None:
     io.write(tiny, tmp_path / "a.gctx")
     (tmp_path / "a.gctx").rename(tmp_path / "a.h5ad")
-    with pytest.raises(FileError, match="no AnnData file: it has no X; it looks like GCTX"):
+    with pytest.raises(FileError, match="no AnnData file: it has no obs and no var; it looks like GCTX"):
         io.read(tmp_path / "a.h5ad")
     io.write(tiny, tmp_path / "b.h5ad")
     (tmp_path / "b.h5ad").rename(tmp_path / "b.gctx")
@@ -149,3 +149,46 @@ def test_a_sparse_matrix_that_points_outside_itself_is_refused(
         file[f"X/{part}"][0 if values == 1 else 2] = values
     with pytest.raises(FileError, match="cannot read"):
         io.read(path)
+
+
+def test_columns_that_a_file_system_lost_because_of_their_case(tmp_path: Path) -> None:
+    import shutil
+
+    obs = pd.DataFrame({"Sex": ["m", "f"], "sex": ["a", "b"]}, index=["s1", "s2"])
+    io.write(AnnData(np.ones((2, 1), np.float32), obs=obs, var=pd.DataFrame(index=["TP53"])), tmp_path / "a.zarr")
+    for name in ("zarr.json", ".zmetadata"):
+        (tmp_path / "a.zarr" / name).unlink(missing_ok=True)
+    shutil.rmtree(tmp_path / "a.zarr" / "obs" / "sex")
+    with pytest.raises(FileError, match=r"columns of obs differ in case only \(Sex, sex\)"):
+        io.open(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("name", ["a.h5ad", "a.zarr"])
+def test_values_in_a_layer_and_in_raw(tiny: AnnData, tmp_path: Path, name: str) -> None:
+    values = tiny.X.copy()
+    tiny.raw = tiny.copy()
+    tiny = tiny[:, ::2].copy()
+    tiny.layers["log2"] = sparse.csr_matrix(values[:, ::2] * 2)
+    tiny.X = None
+    getattr(tiny, f"write_{name[2:]}")(tmp_path / name)
+    for source in (tmp_path / name, tiny):
+        with pytest.raises(DataError, match=r"X.*accepted: layer='log2', layer='raw'"):
+            io.open(source)
+        with pytest.raises(DataError, match=r"no layer 'lin'; accepted: layer='log2', layer='raw'"):
+            io.open(source, layer="lin")
+        np.testing.assert_array_equal(io.read(source, layer="log2").X, values[:, ::2] * 2)
+        found = io.read(source, layer="raw", genes=["218597_s_at", "200814_at"])
+        np.testing.assert_array_equal(found.X, values[:, [1, 0]])
+    with io.open(tmp_path / name, layer="log2") as file:
+        assert file.notes["layers"] == "log2, raw"
+
+
+def test_a_file_that_another_program_writes(tiny: AnnData, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    io.write(tiny, tmp_path / "a.h5ad")
+    code = "import sys; from dgex import io; io.open(sys.argv[1])"
+    with h5py.File(tmp_path / "a.h5ad", "r+"):
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5ad")], capture_output=True, text=True)
+    assert "is locked: another program has it open for writing" in done.stderr

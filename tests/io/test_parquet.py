@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from anndata import AnnData
@@ -103,3 +104,31 @@ def test_no_values(tmp_path: Path) -> None:
     pd.DataFrame({"a": ["x"], "b": ["y"]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="none of its 2 columns is numeric"):
         io.read(tmp_path / "a.parquet")
+
+
+def test_a_table_with_decimals_and_annotation(tmp_path: Path) -> None:
+    import decimal
+
+    table = {"Entrez": [7157, 60], "S1": [decimal.Decimal("1.25"), decimal.Decimal("2.5")], "S2": [3, 4]}
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({**table, "gene": ["TP53", "ACTB"]}), path)
+    with io.open(path) as file:
+        assert file.obs.index.tolist() == ["S1", "S2"]
+        assert file.var.index.tolist() == ["TP53", "ACTB"]
+        assert file.var["Entrez"].tolist() == [7157, 60]
+        assert file.read().tolist() == [[1.25, 2.5], [3, 4]]
+
+
+@pytest.mark.parametrize("values", [["1.5", "2"], ["#VALUE!", "-"], ["1,046", "2"]])
+def test_a_sample_stored_as_text_is_named(tmp_path: Path, values: list[str]) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"gene": ["TP53", "ACTB"], "S1": values, "S2": [3, 4]}), path)
+    with pytest.raises(DataError, match="columns of text hold numbers, or marks of missing ones: S1"):
+        io.open(path)
+
+
+def test_columns_of_lists_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"gene": ["TP53", "ACTB"], "S1": [[1.0], [2.0]], "S2": [3, 4]}), path)
+    with pytest.raises(DataError, match=r"neither numbers nor text: S1 \(list"):
+        io.open(path)

@@ -10,13 +10,16 @@ from anndata import AnnData
 
 from dgex import io
 from dgex.errors import FileError, SettingsError
+from dgex.io.registry import formats
 
 HOLDS = {".gctx": b"\x89HDF\r\n\x1a\n", ".gct": b"#1.3\n", ".parquet": b"PAR1", ".tsv": b"gene\ta\n"}
 
 
 def test_formats_are_listed() -> None:
     listed = io.formats()
-    assert set(listed) == {"gctx", "gct", "h5ad", "zarr", "parquet", "tsv", "csv"}
+    written = {"gctx", "gct", "h5ad", "zarr", "parquet", "tsv", "csv"}
+    assert set(formats(written=True)) == written
+    assert set(listed) == {*written, "quantifier", "excel", "10x", "archs4", "mtx"}
     assert ".txt.gz" in listed["tsv"]
 
 
@@ -49,6 +52,6 @@ def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"'.xls' is of no known format; accepted: .gctx, .gct"):
         io.open(tmp_path / "a.xls")
     with pytest.raises(SettingsError, match="accepted: gctx, gct"):
-        io.open(tmp_path / "a.xls", format="excel")
+        io.open(tmp_path / "a.xls", format="xls")
     with pytest.raises(FileError, match="no known format"):
         io.create(tmp_path / "a.h5", None, None)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_dialects(tmp_path: Path, text: str, delimiter: str) -> None:
 def test_orientation_is_told_and_can_be_forced(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.csv", "sample,tissue,TP53,ACTB,x\ns1,liver,1,2,3\ns2,lung,4,5,6\n")
     with io.open(path) as source:
-        assert source.notes["orientation"] == "genes-in-columns (column 'sample' names samples)"
+        assert source.notes["orientation"] == "genes-in-columns (column ids are gene symbols)"
         assert source.notes["metadata columns"] == "tissue"
         assert source.shape == (2, 3)
         assert source.obs["tissue"].tolist() == ["liver", "lung"]
@@ -89,7 +89,11 @@ def test_written_either_way(tiny: AnnData, tmp_path: Path, genes_in: str, name: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (RSEM.replace("0.68", "much"), "'much' in line 3, row 'AL354898.1', column 'GTEX-S32W'"),
+        (RSEM.replace("0.68", "much"), "column 'GTEX-S32W' is neither numbers nor names: 1 .*'much'"),
+        (
+            RSEM + RSEM.splitlines()[2].replace("AL354898.1", "TP53").replace("0.68", "much") + "\n",
+            "'much' in line 4, row 'TP53', column 'GTEX-S32W'",
+        ),
         (RSEM.replace("\t0.87\t0.68\t1.5", "\t0.87"), "line 3 has 3 fields, 5 were expected"),
         (RSEM.replace("AL354898.1", "TES"), "duplicate gene ids: TES"),
         (RSEM.replace("GTEX-S32W", "GTEX-S3XE"), "duplicate sample ids: GTEX-S3XE"),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 import dgex
 from dgex.errors import DataError, GeneError, ModelError, OutputExistsError
@@ -211,3 +212,30 @@ def test_a_folder_that_is_no_model_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match="is not a model folder"):
         fitted("ols", *problem()).save(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_and_the_score(kind: str) -> None:
+    X, Y = problem()
+    model = fitted(kind, X.tolist(), Y.tolist())
+    np.testing.assert_array_equal(model.predict(X.tolist()), fitted(kind, X, Y).predict(X))
+    expected = -np.abs(model.predict(X) - Y).mean()
+    assert model.score(X.tolist(), Y.tolist()) == pytest.approx(expected, rel=1e-5)
+    x, y = frames(X, Y)
+    named = fitted(kind, x, y)
+    assert named.score(x.iloc[:, ::-1], y.iloc[:, ::-1]) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(DataError, match="different numbers of profiles: found 60 and 59"):
+        model.score(X, Y[1:])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_scikit_learn_chooses_by_the_overall_error(named: bool) -> None:
+    X, Y = frames(*problem()) if named else problem()
+    by_hand = []
+    for train, test in KFold(3).split(np.asarray(X)):
+        part = [np.asarray(m)[rows] for rows in (train, test) for m in (X, Y)]
+        by_hand.append(-np.abs(dgex.Ridge(alpha=3.0).fit(*part[:2]).predict(part[2]) - part[3]).mean())
+    np.testing.assert_allclose(cross_val_score(dgex.Ridge(alpha=3.0), X, Y, cv=KFold(3)), by_hand, rtol=1e-5)
+    search = GridSearchCV(dgex.Ridge(), {"alpha": [3.0, 1e6]}, cv=KFold(3)).fit(X, Y)
+    assert search.best_params_ == {"alpha": 3.0}
+    assert search.best_score_ == pytest.approx(np.mean(by_hand), rel=1e-5)

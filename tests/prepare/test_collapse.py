@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgex.errors import SettingsError
-from dgex.prepare.collapse import Collapse, match_genes
+from dgex.genes import match_genes
+from dgex.prepare.collapse import Collapse
 
 TABLE = pd.DataFrame(
     {

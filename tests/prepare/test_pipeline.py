@@ -16,6 +16,7 @@ import dgex
 from dgex.dataset.roles import check_dataset, set_statistics
 from dgex.errors import DataError, DgexError, FileError, GeneError, OutputExistsError, SettingsError
 from dgex.gene_table import GeneTable
+from dgex.prepare import collapse
 from dgex.prepare.pipeline import prepare
 
 GENES = [f"G{i}" for i in range(12)]
@@ -396,3 +397,83 @@ def test_the_verb_shows_its_signature_and_its_words() -> None:
     shown = pydoc.plain(pydoc.render_doc(dgex.prepare))
     assert "Make a dataset of raw matrices" in shown
     assert "standardize: 'str' = 'inductive'" in shown
+
+
+@pytest.mark.parametrize("form", ["list", "file", "headed"])
+def test_a_bare_list_of_landmark_genes(form: str, tmp_path: Path) -> None:
+    raw = with_roles()
+    expected = prepare(raw.copy(), seed=3)
+    names = ["G3", "G0", "G1", "G2"]
+    raw.var = raw.var[["ensembl"]]
+    listed: Any = names
+    if form != "list":
+        listed = tmp_path / "panel.txt"
+        listed.write_text(("gene\n" if form == "headed" else "# ours\n") + "\n".join(names) + "\n\n")
+    data = prepare(raw, landmarks=listed, seed=3)
+    assert data.var["role"].tolist() == expected.var["role"].tolist()
+    np.testing.assert_array_equal(data.X, expected.X)
+    by_table = prepare(arrays(), genes=TABLE, landmarks=["G7", "G0"])
+    assert by_table.var_names[by_table.var["role"] == "landmark"].tolist() == ["G0", "G7"]
+    with pytest.raises(GeneError, match="none of 1 listed landmark genes is there"):
+        prepare(raw, landmarks=["NOPE"])
+    with pytest.raises(FileError, match=r"no list of landmark genes at no\.txt"):
+        prepare(raw, landmarks="no.txt")
+    with pytest.raises(GeneError, match="names no landmark gene"):
+        prepare(raw, landmarks=[" "])
+
+
+def test_names_that_repeat_are_collapsed_or_ignored_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(collapse, "note", said.append)
+    raw = with_roles()
+    X = np.asarray(raw.X)
+    names = [*GENES, "G5", "", "SPIKE", "SPIKE", f"{TABLE.frame['ensembl'].iloc[6]}_PAR_Y"]
+    more = np.random.default_rng(0).normal(8, 2, (len(X), 5)).astype(np.float32)
+    more[:, 4] = 0
+    var = pd.DataFrame({"gene_name": [*names[:16], "G6"]}, index=names)
+    doubled = AnnData(np.concatenate([X, more], axis=1), obs=raw.obs)
+    doubled.var = var
+    data = prepare(doubled, genes=TABLE, standardize="none")
+    expected = X.copy()
+    expected[:, 5] = (X[:, 5] + more[:, 0]) / 2
+    np.testing.assert_allclose(data.X, expected, rtol=1e-6)
+    assert any("1 genes have several rows, of which the mean is taken (collapse='mean')" in line for line in said)
+    assert any("1 rows without a gene id" in line for line in said)
+    assert any("1 copies on Y" in line for line in said)
+    assert any("1 further names repeat, and nobody asks for them: SPIKE" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "uns"),
+    [
+        (lambda x: np.exp2(x) - 1, {"log2": "auto"}, {}),
+        (lambda x: np.exp2(x) - 1, {"log2": "auto", "scale": "linear"}, {}),
+        (lambda x: x * np.log(2), {}, {"log1p": {"base": None}}),
+        (lambda x: x * np.log(2), {"scale": "ln"}, {}),
+        (lambda x: np.log2(np.exp2(x) - 0.9), {}, {"unit": "log2(TPM + 0.1)"}),
+    ],
+)
+def test_scales_of_inputs_are_brought_to_log2(to: Any, options: dict[str, Any], uns: dict[str, Any]) -> None:
+    raw = with_roles()
+    raw.X = np.maximum(np.asarray(raw.X), 1)
+    other = AnnData(to(np.asarray(raw.X, np.float64)).astype(np.float32), obs=raw.obs, var=raw.var, uns=uns)
+    found, expected = prepare(other, **options), prepare(raw)
+    np.testing.assert_allclose(found.X, expected.X, atol=1e-4)
+    assert found.uns["dgex"]["units"] == "log2 expression"
+
+
+def test_depth_is_taken_out_of_linear_values_alone() -> None:
+    raw = rnaseq()
+    raw.X = np.asarray(raw.X) + 1
+    data = prepare(raw, genes=TABLE, normalize="cpm", standardize="none")
+    frame = raw.to_df().astype(np.float64)
+    expected = np.log2(frame.div(frame.sum(axis=1), axis=0)[GENES] * 1e6 + 1)
+    np.testing.assert_allclose(data.X, expected, rtol=1e-5)
+    with pytest.raises(DataError, match="takes counts or other linear values, and in-memory is log2 scale"):
+        prepare(with_roles(), normalize="cpm")
+    empty = raw.copy()
+    empty.X[3] = 0
+    with pytest.raises(DataError, match="sample r_3 adds up to 0"):
+        prepare(empty, genes=TABLE, normalize="cpm")
+    with pytest.raises(DataError, match=r"only 4 landmark genes are above zero.*normalize='cpm'"):
+        prepare(raw, genes=TABLE, normalize="size-factors")

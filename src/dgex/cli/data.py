@@ -17,6 +17,14 @@ Orientation = Annotated[
     Literal["auto", "genes-in-rows", "genes-in-columns"],
     typer.Option(help="Where a text table has its genes; detected unless told."),
 ]
+Scale = Annotated[
+    Literal["auto", "log2", "ln", "log10", "linear", "counts"],
+    typer.Option(help="On which scale the values are; found once for all profiles of a file unless told."),
+]
+Format = Annotated[
+    str | None, typer.Option(help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …")
+]
+Layer = Annotated[str | None, typer.Option(help="AnnData: the layer that holds the values, or raw; X unless told.")]
 
 
 def info(
@@ -26,6 +34,8 @@ def info(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder: how many of its landmark genes are there?")] = None,
     orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
@@ -34,7 +44,7 @@ def info(
     """
     from dgex.summary import lines, summary
 
-    description = summary(file, genes=genes, model=model, orientation=orientation)
+    description = summary(file, genes=genes, model=model, orientation=orientation, format=format, layer=layer)
     show(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )
@@ -44,6 +54,8 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; its suffix decides the format.")],
     orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     layout: Annotated[
         Literal["wide", "compact"] | None, typer.Option(help="Parquet: one column a gene, or one list a profile.")
     ] = None,
@@ -51,6 +63,9 @@ def convert(
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
     spreadsheet: Annotated[
         bool, typer.Option("--spreadsheet", help="TSV and CSV: names that start like a formula (=, +, -, @) as text.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Let missing and infinite values pass.")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -62,7 +77,8 @@ def convert(
 
     options: dict[str, Any] = {"layout": layout, "compression": compression, "spreadsheet": spreadsheet or None}
     options = {name: value for name, value in options.items() if value is not None}
-    io.convert(source, target, overwrite=overwrite, block=block, orientation=orientation, **options)
+    options |= {"orientation": orientation, "source_format": format, "layer": layer, "allow_missing": allow_missing}
+    io.convert(source, target, overwrite=overwrite, block=block, **options)
     print(target)
 
 
@@ -129,10 +145,20 @@ def prepare(
         str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
     ] = None,
     log2: Annotated[
-        Literal["never", "auto", "always"], typer.Option(help="Take log2(x + 1): auto does so for linear inputs.")
-    ] = "never",
+        Literal["never", "auto", "always"] | None,
+        typer.Option(help="Take log2(x + 1): auto does so for linear inputs; never, unless depth is normalised."),
+    ] = None,
+    scale: Scale = "auto",
+    normalize: Annotated[
+        Literal["none", "cpm", "size-factors"],
+        typer.Option(help="Take sequencing depth out of linear inputs, before the logarithm."),
+    ] = "none",
+    landmarks: Annotated[
+        Path | None, typer.Option(help="List of landmark genes, one a line; all other genes are targets.")
+    ] = None,
     collapse: Annotated[
-        Literal["mean", "median", "max-mean"], typer.Option(help="How the probes of a gene become one value.")
+        Literal["mean", "median", "max-mean"],
+        typer.Option(help="How several rows of a gene become one, here and where the model infers."),
     ] = "mean",
     same_gene: Annotated[
         Literal["drop", "keep"], typer.Option(help="Targets that are the same gene as a landmark.")
@@ -141,11 +167,15 @@ def prepare(
         Literal["error", "drop"], typer.Option(help="Genes that do not vary over the training profiles.")
     ] = "error",
     seed: Annotated[int, typer.Option(help="Seed of the split and of the clusters.")] = 0,
+    orientation: Orientation = "auto",
+    format: Format = None,
+    layer: Layer = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a dataset of raw matrices: collapse probes, drop duplicates, normalise, standardise, split.
 
-    An input written `NAME=FILE` becomes a named set of its own and is not split.
+    An input written `NAME=FILE` becomes a named set of its own and is not split. Files of one sample each, as
+    quantifiers write them (`quants/*.sf`), are taken together.
 
     Examples: `dgex prepare compendium.gctx data.h5ad --genes genes.tsv --quantile` and
     `dgex prepare arrays.gctx GTEx=gtex.gctx data.h5ad --genes map_lm.txt map_tg.txt --dedup 1.0 --quantile
@@ -168,10 +198,16 @@ def prepare(
         split=fractions(split, "--split"),
         group=group,
         log2=log2,
+        scale=scale,
+        normalize=normalize,
+        landmarks=landmarks,
         collapse=collapse,
         same_gene=same_gene,
         constant=constant,
         seed=seed,
+        orientation=orientation,
+        format=format,
+        layer=layer,
         overwrite=overwrite,
     )
     print(paths[-1])

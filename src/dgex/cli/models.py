@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import show, there, words
-from dgex.cli.data import Overwrite
+from dgex.cli.data import Orientation, Overwrite, Scale
 from dgex.progress import note
 
 __all__ = ["convert_weights", "evaluate", "infer", "interpret"]
@@ -87,14 +87,31 @@ def infer(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Whole profiles, any format by suffix.")],
     units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
     extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
-    missing: Annotated[Literal["error", "impute"], typer.Option(help="Landmark genes that the input lacks.")] = "error",
-    log2: Annotated[
-        Literal["never", "auto"], typer.Option(help="Take log2(x + 1) of profiles on a linear scale.")
-    ] = "never",
+    measured: Annotated[
+        Literal["keep", "infer", "raw"],
+        typer.Option(help="Measured values: in the result's unit; target genes inferred all the same; as they came."),
+    ] = "keep",
+    missing: Annotated[
+        Literal["error", "auto", "impute"],
+        typer.Option(help="Landmark genes or values that the input lacks: auto imputes up to 5 %."),
+    ] = "error",
+    scale: Scale = "auto",
+    normalize: Annotated[
+        Literal["model", "none", "cpm", "size-factors"],
+        typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
+    ] = "model",
+    collapse: Annotated[
+        Literal["model", "mean", "median", "max-mean"],
+        typer.Option(help="Several rows of a gene: as in training, or told."),
+    ] = "model",
+    log2: Annotated[Literal["never", "auto"] | None, typer.Option(hidden=True)] = None,
     standardize: Annotated[
         Literal["model", "own"],
         typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
     ] = "model",
+    orientation: Orientation = "auto",
+    format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
@@ -117,9 +134,16 @@ def infer(
         block=block,
         units=units,
         extra=extra,
+        measured=measured,
         missing=missing,
+        scale=scale,
+        normalize=normalize,
+        collapse=collapse,
         log2=log2,
         standardize=standardize,
+        orientation=orientation,
+        format=format,
+        layer=layer,
         device=device,
         resume=resume,
         overwrite=overwrite,

@@ -8,7 +8,7 @@ import numpy as np
 
 from dgex import progress
 from dgex.aliases import PathLike
-from dgex.dataset.scale import judge_scale
+from dgex.dataset.scale import decide_scale
 from dgex.genes import id_type
 from dgex.io.files import open
 
@@ -16,13 +16,13 @@ __all__ = ["describe"]
 
 
 def describe(
-    path: PathLike, *, orientation: str = "auto", format: str | None = None, block: int = 1024
+    path: PathLike, *, orientation: str = "auto", format: str | None = None, layer: str | None = None, block: int = 1024
 ) -> dict[str, Any]:
     """Describe an expression file; reads it once, in blocks.
 
     Parameters
     ----------
-    path, orientation, format
+    path, orientation, format, layer
         As for `dgex.io.open`.
     block : int
         Profiles held at a time.
@@ -33,8 +33,8 @@ def describe(
         `path`, `format`, `notes` (of the reader), `samples`, `genes`, `gene_ids` (their kind), `first_genes`,
         `first_samples`, `gene_metadata` and `sample_metadata` (column to type), `roles` and `splits` (counts, where
         the file is a dataset), `minimum`, `maximum`, `mean` (of finite values), `missing`, `infinite` (counts),
-        `zeros` (share), `scale` and `record` (`uns["dgex"]`). The scale is `"standardized"`, `"linear"` or
-        `"log2"` by the rule of `detect_scale`, over all values.
+        `zeros` (share), `scale` (`"log2"`, `"ln"`, `"log10"`, `"linear"` or `"standardized"`), `unit`, `scale_by`
+        (what says so) and `scale_doubt`, by the one rule of `decide_scale`, and `record` (`uns["dgex"]`).
 
     Raises
     ------
@@ -49,9 +49,9 @@ def describe(
     >>> about["format"], about["samples"], about["genes"], about["scale"]
     ('GCTX', 50, 15, 'log2')
     """
-    with open(path, orientation=orientation, format=format, allow_missing=True) as source:
-        whole = True
-        low, high, total, finite, missing, zeros, negative = np.inf, -np.inf, 0.0, 0, 0, 0, 0
+    reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
+    with open(path, **reading, allow_missing=True, allow_repeats=True) as source:
+        low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
         with progress.bar(source.shape[0], "reading") as bar:
             for _, values in source.iter_blocks(block):
                 good = np.isfinite(values)
@@ -64,12 +64,10 @@ def describe(
                     low, high = _range(values, low, high)
                     total += float(values.sum(dtype=np.float64))
                 finite += count
-                whole = whole and bool((values == np.rint(values))[good].all())
                 zeros += int((values == 0).sum())
-                negative += int((values < 0).sum())
                 bar.advance(len(values))
         size = source.shape[0] * source.shape[1]
-        scale = judge_scale(low, high, negative / finite, zeros / finite, whole) if finite else None
+        scale = decide_scale(source) if finite else None
         return {
             "path": str(path),
             "format": source.format,
@@ -89,7 +87,10 @@ def describe(
             "missing": missing,
             "infinite": size - finite - missing,
             "zeros": zeros / size,
-            "scale": None if scale is None else "linear" if scale.linear else scale.unit,
+            "scale": None if scale is None else "linear" if scale.linear else scale.kind,
+            "unit": None if scale is None else scale.unit,
+            "scale_by": None if scale is None else scale.why,
+            "scale_doubt": None if scale is None else scale.doubt or None,
             "record": source.uns.get("dgex"),
         }
 

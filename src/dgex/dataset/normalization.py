@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import Index
 from dgex.dataset.quantile import quantile_normalize, resample_reference
 from dgex.dataset.roles import landmarks, set_statistics, targets
-from dgex.dataset.scale import LOG2_LIMIT, to_log2
+from dgex.dataset.scale import LOG2_LIMIT, Scale, as_log2, detect_scale, to_log2
 from dgex.dataset.standardize import PAPER_EPSILON, unstandardize
 from dgex.errors import DataError, SettingsError
 from dgex.genes import texts
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Normalization", "ties_rule"]
 
 _PREFIX = "normalization."
-_ARRAYS = ("reference", "landmark_reference", "landmark_mean", "landmark_std", "target_mean", "target_std")
+_ARRAYS = (
+    "reference",
+    "landmark_reference",
+    "landmark_mean",
+    "landmark_std",
+    "target_mean",
+    "target_std",
+    "landmark_share",
+    "size_reference",
+)
+_WORDS = ("log2", "quantile", "standardize", "set_name", "units", "collapse", "normalize")
 
 
 def ties_rule(quantile: str, platform: str) -> str:
@@ -41,7 +52,7 @@ class Normalization:
     Attributes
     ----------
     log2 : {"never", "auto", "always"}
-        Whether raw values are logged, `log2(x + 1)`; `"auto"` logs profiles on the linear scale (a value above 50).
+        Whether raw values on the linear scale are logged, `log2(x + 1)`; which are is decided once for a file.
     quantile : {"none", "inductive", "paper", "average"}
         `"average"`: the paper's reference, average ranks on every platform.
     standardize : {"none", "inductive", "paper"}
@@ -53,6 +64,14 @@ class Normalization:
         Quantile reference of whole profiles, and of their landmark genes alone.
     landmark_mean, landmark_std, target_mean, target_std : ndarray of float32 or None
         In the order of the dataset's genes; None when not standardised.
+    collapse : {"mean", "median", "max-mean"}
+        How several rows of a gene become one.
+    normalize : {"none", "cpm", "size-factors"}
+        How depth was taken out before the logarithm.
+    landmark_share : ndarray of float32, shape (1,), or None
+        What share of a profile's counts its landmark genes have, the median over profiles: for panels.
+    size_reference : ndarray of float32 or None
+        Geometric means of the landmark genes, that size factors are taken by; NaN where a gene is left out.
     """
 
     log2: str = "never"
@@ -66,6 +85,10 @@ class Normalization:
     landmark_std: np.ndarray | None = None
     target_mean: np.ndarray | None = None
     target_std: np.ndarray | None = None
+    collapse: str = "mean"
+    normalize: str = "none"
+    landmark_share: np.ndarray | None = None
+    size_reference: np.ndarray | None = None
 
     @classmethod
     def from_dataset(cls, data: ExpressionFile | AnnData) -> Self:
@@ -93,6 +116,10 @@ class Normalization:
         if mode != "none":
             for key in ("reference", "landmark_reference"):
                 arrays[key] = np.asarray(quantile[key], dtype=np.float32)
+        depth = record.get("depth", {})
+        for key in ("landmark_share", "size_reference"):
+            if key in depth:
+                arrays[key] = np.atleast_1d(np.asarray(depth[key], dtype=np.float32))
         how = str(record.get("standardize", "inductive" if statistics is not None else "none"))
         return cls(
             log2=str(record.get("log2", "never")),
@@ -100,10 +127,49 @@ class Normalization:
             standardize=how if statistics is not None else "none",
             set_name="train" if how == "inductive" else name,
             units=_units(str(record.get("units", "as given"))),
+            collapse=str(record.get("options", {}).get("collapse", "mean")),
+            normalize=str(record.get("options", {}).get("normalize", "none")),
             **arrays,
         )
 
-    def transform(self, X_raw: np.ndarray, *, part: str = "landmarks", platform: str | None = None) -> np.ndarray:
+    @property
+    def scale(self) -> str:
+        """Scale before standardising: `"log2"`, `"linear"`, or `"any"` where ranks or nothing tell."""
+        if self.quantile != "none" and self.log2 == "never":
+            return "any"
+        if self.log2 != "never" or self.units == "log2 expression":
+            return "log2"
+        if self.units in ("standardized", "log2 and linear expression"):
+            return "any"
+        if self.units != "as given":
+            return "linear"
+        known = self.landmark_mean
+        return "any" if known is None or not known.size else "linear" if known.max() > LOG2_LIMIT else "log2"
+
+    def rescale(self, X: np.ndarray, scale: Scale) -> np.ndarray:
+        """Bring values of any scale to that of the training profiles.
+
+        Raises
+        ------
+        DataError
+            Logarithms for a model of linear values; linear values below zero.
+        """
+        if self.scale == "any":
+            return X
+        if self.scale == "log2":
+            return (
+                to_log2(X) if self.log2 == "always" and scale.kind == "log2" and scale.by_range else as_log2(X, scale)
+            )
+        if not scale.linear:
+            raise DataError(
+                f"the model is of linear values ({self.units}), the input of {scale.kind} ones ({scale.why}); "
+                "scale='linear' takes them as they are"
+            )
+        return X
+
+    def transform(
+        self, X_raw: np.ndarray, *, part: str = "landmarks", platform: str | None = None, scale: Scale | None = None
+    ) -> np.ndarray:
         """Bring raw values to the units before standardising: log2 and quantile steps.
 
         Each profile is treated by itself, so the result does not depend on the others.
@@ -117,6 +183,8 @@ class Normalization:
             than in training are mapped to the reference resampled to their number.
         platform : str, optional
             `"rnaseq"` asks for the paper's rule of dense ranks where the dataset was prepared by the paper's rules.
+        scale : Scale, optional
+            On which scale the values are, as `decide_scale` finds for a file; by the range of `X_raw` unless told.
 
         Returns
         -------
@@ -125,13 +193,12 @@ class Normalization:
         X = np.array(X_raw, dtype=np.float32)
         if X.ndim != 2:
             raise DataError(f"profiles must be a matrix (samples, genes), found {X.ndim} dimensions")
-        if self.log2 == "always":
-            to_log2(X, out=X)
-        elif self.log2 == "auto" and X.size:
-            linear = X.max(axis=1) > LOG2_LIMIT
-            X[linear] = to_log2(X[linear])
         if part not in ("landmarks", "all"):
             raise SettingsError(f"unknown part {part!r}", accepted="landmarks, all")
+        if X.size and self.log2 != "never":
+            X = self.rescale(X, scale or detect_scale(X))
+        elif X.size and scale is not None:
+            X = self.rescale(X, scale)
         reference = self.landmark_reference if part == "landmarks" else self.reference
         if self.quantile != "none" and reference is not None and X.shape[1]:
             reference = np.sort(resample_reference(reference, X.shape[1]))
@@ -154,9 +221,13 @@ class Normalization:
             return np.asarray(((X64 - X64.mean(axis=0)) / (X64.std(axis=0) + PAPER_EPSILON)).astype(np.float32))
         return _standardized(X, self.landmark_mean, self.landmark_std, "landmark")
 
-    def invert_targets(self, Y: np.ndarray) -> np.ndarray:
-        """Target values in the units before standardising, float32."""
-        return _original(Y, self.target_mean, self.target_std, "target")
+    def standardize_targets(self, Y: np.ndarray, at: Index = slice(None)) -> np.ndarray:
+        """Standardise values of target genes (all, or those `at` some positions) that went through `transform`."""
+        return _standardized(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
+
+    def invert_targets(self, Y: np.ndarray, at: Index = slice(None)) -> np.ndarray:
+        """Target values (all, or those `at` some positions) in the units before standardising, float32."""
+        return _original(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
 
     def invert_landmarks(self, X: np.ndarray) -> np.ndarray:
         """Landmark values in the units before standardising, float32."""
@@ -168,13 +239,7 @@ class Normalization:
 
     def state(self) -> dict[str, str]:
         """Everything else to store, as JSON knows it."""
-        return {
-            "log2": self.log2,
-            "quantile": self.quantile,
-            "standardize": self.standardize,
-            "set_name": self.set_name,
-            "units": self.units,
-        }
+        return {name: getattr(self, name) for name in _WORDS}
 
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray], state: dict[str, str]) -> Self:
@@ -196,6 +261,10 @@ def _main_set(obs: pd.DataFrame) -> str:
     if "split" in obs and (train := texts(obs["split"]) == "train").any():
         names = names[train]
     return str(Counter(names).most_common(1)[0][0])
+
+
+def _part(statistics: np.ndarray | None, at: Index) -> np.ndarray | None:
+    return None if statistics is None else statistics[at]
 
 
 def _check(values: np.ndarray, mean: np.ndarray, what: str) -> None:

@@ -1,59 +1,176 @@
-"""Is a matrix on the log2 scale, and if not, what are its units?"""
+"""On which scale are the values of a file: decided once, by one rule, from what the file says before its range.
+
+In this order: what the user says (`scale=`); whole numbers from zero on are counts; what dgex itself wrote of a unit;
+a unit that a reader or the file names (`uns["unit"]`, `var["unit"]`); `uns["log1p"]` of scanpy, with its base; and in
+the end the range. What contradicts itself, or could be either, is doubtful, and `scale=` settles it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgex.errors import DataError
+from dgex.errors import DataError, SettingsError, first
+from dgex.genes import texts
 
-__all__ = ["LOG2_LIMIT", "UNKNOWN_LINEAR", "Scale", "detect_scale", "judge_scale", "to_log2"]
+if TYPE_CHECKING:
+    from dgex.io.base import ExpressionFile
+
+__all__ = ["SCALES", "UNKNOWN_LINEAR", "Scale", "as_log2", "decide_scale", "detect_scale", "settled", "to_log2"]
+
+SCALES = ("auto", "log2", "ln", "log10", "linear", "counts")
 
 # No expression value on the log2 scale comes near this (2**50 molecules, reads or units of light), while linear
 # data that stay below it everywhere hardly exist.
 LOG2_LIMIT = 50.0
+_FACTORS = {"log2": 1.0, "ln": float(1 / np.log(2)), "log10": float(1 / np.log10(2))}  # times this is log2
+_LINEAR = ("linear", "counts")
+_BY_RANGE = "by the range"
+
+# Of 20 public matrices on the log2 scale the largest value is at most 4 times the mean of those above zero (of cells,
+# 7), of linear ones 170 times or more; of linear panels of a few dozen genes 8 times.
+_SKEW, _SKEW_OF_LARGE, _LARGE = 10.0, 5.0, 25.0
 
 # Values alone do not tell these apart; the platform does.
 UNKNOWN_LINEAR = "FPKM or intensity"
 
+_SAMPLED = 8 << 20  # values looked at, of whole profiles in runs spread evenly
+_RUNS = 16
+
+_SAID = (  # what names of units say, the first that fits
+    ("log2", r"log_?2"),
+    ("log10", r"log_?10"),
+    ("ln", r"\bln\b|\bln\(|natural log|log1p|log_?e\b"),
+    ("standardized", r"z-?scores?|standardi[sz]ed|standard deviations"),
+    ("linear", r"per million|tpm|fpkm|rpkm|cpm|intensit|linear|rsem"),
+    ("counts", r"counts?\b|umis?\b"),
+)
+_OFFSET = re.compile(r"\+\s*(\d*\.?\d+(?:e-?\d+)?)\s*\)", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Scale:
-    """What the range of the values says.
+    """On which scale values are, and why.
 
     Attributes
     ----------
-    linear : bool
-        Linear scale; False for the log2 scale and for standardised values.
+    kind : str
+        `"log2"`, `"ln"`, `"log10"`, `"linear"`, `"counts"`, or `"standardized"` (about as many values below zero as
+        above).
     unit : str
-        `"log2"`, `"standardized"` (about as many values below zero as above), `"counts"` (whole numbers), `"TPM"`
-        (whole profiles add up to a million), or `"FPKM or intensity"` for other linear values.
+        In words: the kind, or `"TPM"` (whole profiles add up to a million), or `"FPKM or intensity"` for other linear
+        values, or as the file names it.
     minimum, maximum : float
         Range of the values looked at.
     zeros : float
         Fraction of values that are zero; RNA-Seq has many, microarrays none.
+    why : str
+        What says so.
+    doubt : str
+        What speaks against it; empty where nothing does.
+    offset : float
+        What was added before the logarithm.
     """
 
-    linear: bool
+    kind: str
     unit: str
     minimum: float
     maximum: float
     zeros: float
+    why: str = _BY_RANGE
+    doubt: str = ""
+    offset: float = 1.0
+
+    @property
+    def by_range(self) -> bool:
+        """Whether nothing but the range says so."""
+        return self.why == _BY_RANGE
+
+    @property
+    def linear(self) -> bool:
+        """Whether a logarithm is to be taken."""
+        return self.kind in _LINEAR
 
     def __str__(self) -> str:
-        scale = "linear scale" if self.linear else "log2 scale" if self.unit == "log2" else "standardized"
-        unit = f", {self.unit}" if self.linear else ""
+        scale = (
+            "linear scale" if self.linear else "standardized" if self.kind == "standardized" else f"{self.kind} scale"
+        )
+        unit = f", {self.unit}" if self.unit not in (self.kind, "") else ""
+        unit = ", counts" if self.kind == "counts" and not unit else unit
         return f"{scale}{unit}, {self.minimum:.4g} to {self.maximum:.4g}"
 
 
+@dataclass
+class _Range:
+    """What values tell by themselves."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    negative: int = 0
+    zeros: int = 0
+    total: int = 0
+    positive: float = 0.0
+    whole: bool = True
+    million: bool = True
+    lowest: int = 0  # how many values are the smallest
+
+    def add(self, block: np.ndarray) -> None:
+        finite = np.isfinite(block)
+        values = block[finite] if not finite.all() else block.ravel()
+        if not values.size:
+            return
+        low = float(values.min())
+        if low < self.low:
+            self.low, self.lowest = low, 0
+        self.lowest += int((values == self.low).sum())
+        self.high = max(self.high, float(values.max()))
+        self.negative += int((values < 0).sum())
+        self.zeros += int((values == 0).sum())
+        self.total += values.size
+        self.positive += float(values.sum(dtype=np.float64, where=values > 0))
+        self.whole = self.whole and bool((values == np.rint(values)).all())
+        sums = np.where(finite, block, 0).sum(axis=1, dtype=np.float64)
+        self.million = self.million and bool((np.abs(sums / 1e6 - 1) < 0.02).all())
+
+    @property
+    def counts(self) -> bool:
+        return self.whole and self.low >= 0 and self.high > 1
+
+    @property
+    def skew(self) -> float:
+        """The largest value in means of those above zero."""
+        above = self.total - self.zeros - self.negative
+        return self.high * above / self.positive if self.positive > 0 else 0.0
+
+    def scale(self, kind: str, unit: str = "", **more: Any) -> Scale:
+        return Scale(kind, unit or kind, self.low, self.high, self.zeros / self.total, **more)
+
+    def judged(self) -> Scale:
+        """What the range alone says."""
+        if self.counts:
+            return self.scale("counts", why="whole numbers")
+        if self.negative * 3 >= self.total:
+            doubt = ""
+            if self.lowest > 0.02 * self.total:
+                doubt = "a third or more lie below zero, and many of them are equal: logarithms of x + a small number?"
+            return self.scale("standardized", why="a third or more lie below zero", doubt=doubt)
+        if self.high > LOG2_LIMIT:
+            return self.scale("linear", "TPM" if self.million else UNKNOWN_LINEAR)
+        skewed = self.skew > (_SKEW if self.high <= _LARGE else _SKEW_OF_LARGE)
+        doubt = f"up to {self.high:.4g}, and {self.skew:.0f} times the mean: small linear values?" if skewed else ""
+        return self.scale("log2", doubt=doubt)
+
+
 def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
-    """Recognise the scale and the units of expression values by their range.
+    """Recognise the scale and the units of expression values by their range alone.
 
     The rule: whole numbers from zero on are counts; values of which a third or more lie below zero are standardised;
     else anything above 50 is linear, TPM when every profile adds up to a million (within 2 %), FPKM or an array's
-    intensity when not; the rest is on the log2 scale.
+    intensity when not; the rest is on the log2 scale, doubtful where the largest value is far above the others.
 
     Parameters
     ----------
@@ -64,36 +181,156 @@ def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
     -------
     Scale
     """
-    low, high = np.inf, -np.inf
-    whole, million = True, True
-    negative = zeros = total = 0
-    for block in [X] if isinstance(X, np.ndarray) else X:
-        finite = np.isfinite(block)
-        values = block[finite] if not finite.all() else block.ravel()
-        if not values.size:
-            continue
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        negative += int((values < 0).sum())
-        zeros += int((values == 0).sum())
-        total += values.size
-        whole = whole and bool((values == np.rint(values)).all())
-        sums = np.where(finite, block, 0).sum(axis=1, dtype=np.float64)
-        million = million and bool((np.abs(sums / 1e6 - 1) < 0.02).all())
-    if total == 0:
+    return _range([X] if isinstance(X, np.ndarray) else X).judged()
+
+
+def _range(blocks: Iterable[np.ndarray]) -> _Range:
+    found = _Range()
+    for block in blocks:
+        found.add(block)
+    if found.total == 0:
         raise DataError("no finite value to tell the scale from")
-    fraction = zeros / total
-    return judge_scale(low, high, negative / total, fraction, whole, million)
+    return found
 
 
-def judge_scale(low: float, high: float, negative: float, zeros: float, whole: bool, million: bool = False) -> Scale:
-    """The rule of `detect_scale`, of range, shares below and at zero, and whether values are whole numbers."""
-    if whole and low >= 0 and high > 1:
-        return Scale(True, "counts", low, high, zeros)
-    if negative * 3 >= 1:
-        return Scale(False, "standardized", low, high, zeros)
-    if high > LOG2_LIMIT:
-        return Scale(True, "TPM" if million else UNKNOWN_LINEAR, low, high, zeros)
-    return Scale(False, "log2", low, high, zeros)
+def decide_scale(data: ExpressionFile, asked: str = "auto") -> Scale:
+    """Decide on which scale the values of a file are: once, for all of its profiles, by the rule of this module.
+
+    Parameters
+    ----------
+    data : ExpressionFile
+        All genes of its profiles are looked at, of large files of some profiles spread evenly.
+    asked : str
+        One of `SCALES`; all but `"auto"` settle it.
+
+    Returns
+    -------
+    Scale
+        Where it has a `doubt`, `settled` refuses it.
+
+    Raises
+    ------
+    DataError
+        Not one finite value.
+    """
+    if asked not in SCALES:
+        raise SettingsError("scale", found=asked, accepted=SCALES)
+    found = _range(_sampled(data))
+    judged = found.judged()
+    if asked != "auto":
+        unit = judged.unit if judged.kind == asked else ""
+        return found.scale(asked, unit, why=f"as asked for by scale={asked!r}")
+    named = _named(data)
+    if named is None:
+        return judged
+    unit, kind, why = named
+    if kind == "several":
+        return replace(judged, doubt=f"{why} names several units: {unit}")
+    if kind == "standardized" or (kind in _LINEAR and not found.counts):
+        return found.scale(kind, unit, why=f"by {why}")
+    if kind in _LINEAR or (found.counts and why == "uns['log1p']"):
+        return judged
+    doubt = ""
+    if found.high > LOG2_LIMIT / _FACTORS[kind]:
+        doubt = f"{why} says {unit}, but values reach {found.high:.4g}"
+    elif found.counts:
+        doubt = f"{why} says {unit}, but the values are whole numbers"
+    elif why == "uns['log1p']" and found.low < 0:
+        doubt = f"{why} says {unit}, but values go down to {found.low:.4g}: scaled since?"
+    offset = _OFFSET.search(unit)
+    return found.scale(kind, unit, why=f"by {why}", doubt=doubt, offset=float(offset[1]) if offset else 1.0)
+
+
+def settled(scale: Scale, name: str) -> Scale:
+    """The scale, unless it is doubtful.
+
+    Raises
+    ------
+    DataError
+        Naming `scale=`, which settles it.
+    """
+    if scale.doubt:
+        raise DataError(
+            f"the scale of {name} is doubtful: {scale.doubt}; scale='log2' (or 'ln', 'log10', 'linear', 'counts') "
+            "settles it"
+        )
+    return scale
+
+
+def _sampled(data: ExpressionFile) -> Iterator[np.ndarray]:
+    """All profiles, or runs of them spread evenly, whole."""
+    profiles, genes = data.shape
+    count = max(_RUNS, _SAMPLED // max(1, genes))
+    starts = [0] if profiles <= count else np.linspace(0, profiles - count // _RUNS, _RUNS).astype(int).tolist()
+    run = profiles if profiles <= count else count // _RUNS
+    before, data.allow_missing = data.allow_missing, True
+    try:
+        for start in starts:
+            for _, block in data.iter_blocks(max(1, (1 << 20) // max(1, genes)), samples=slice(start, start + run)):
+                yield block
+    finally:
+        data.allow_missing = before
+
+
+def _named(data: ExpressionFile) -> tuple[str, str, str] | None:
+    """Unit, kind and where it is named, in the order of trust; None where nothing tells."""
+    made = data.uns.get("dgex")
+    made = made if isinstance(made, Mapping) else {}
+    for place, unit in (("uns['dgex']", _of_record(made)), ("uns['unit']", data.uns.get("unit"))):
+        kind = _kind(str(unit)) if unit is not None else ""
+        if kind:
+            return str(unit), kind, place
+    if "unit" in data.var:
+        names = sorted({name for name in texts(data.var["unit"]) if name})
+        kinds = {_kind(name) for name in names}
+        if len(kinds) > 1:
+            return first(names, 4), "several", "var['unit']"
+        if names and "" not in kinds:
+            return names[0], kinds.pop(), "var['unit']"
+    log1p = data.uns.get("log1p")
+    if isinstance(log1p, Mapping):
+        return _of_scanpy(log1p.get("base"))
+    return None
+
+
+def _of_record(made: Mapping[str, Any]) -> str | None:
+    """The unit that dgex itself wrote down."""
+    if made.get("kind") == "dataset":
+        return "standardized" if made.get("standardize", "none") != "none" else str(made.get("units", ""))
+    return str(made["unit"]) if "unit" in made else None
+
+
+def _of_scanpy(base: Any) -> tuple[str, str, str]:
+    number = np.e if base is None or np.ndim(base) else float(base)
+    kind = {2.0: "log2", 10.0: "log10"}.get(number, "ln" if abs(number - np.e) < 1e-6 else "several")
+    return (f"logarithms to the base {number:g}" if kind == "several" else kind), kind, "uns['log1p']"
+
+
+def _kind(unit: str) -> str:
+    """Kind of scale that the name of a unit says, or nothing."""
+    lower = unit.lower()
+    if re.search(r"log_?2", lower) and "linear" in lower:
+        return "several"
+    return next((kind for kind, pattern in _SAID if re.search(pattern, lower)), "")
+
+
+def as_log2(X: np.ndarray, scale: Scale) -> np.ndarray:
+    """Bring values of any scale to log2(x + 1); of standardised ones and log2 itself nothing changes.
+
+    Raises
+    ------
+    DataError
+        Linear values below zero.
+    """
+    if scale.linear:
+        return to_log2(X)
+    if scale.kind not in _FACTORS:
+        return X
+    values = X if scale.kind == "log2" else X * X.dtype.type(_FACTORS[scale.kind])
+    if scale.offset == 1.0:
+        return values
+    linear = np.exp2(values.astype(np.float64)) - scale.offset
+    return np.asarray(np.log2(np.maximum(linear, 0) + 1), dtype=X.dtype)
 
 
 def to_log2(X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -102,7 +339,7 @@ def to_log2(X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     Parameters
     ----------
     X : ndarray
-        Values from zero on.
+        Values from zero on; NaN stays.
     out : ndarray, optional
         `out=X` works in place.
 
@@ -111,8 +348,8 @@ def to_log2(X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     DataError
         Values below zero, of which there is no logarithm.
     """
-    if X.size and float(X.min()) < 0:
-        raise DataError(f"linear values must not be below zero to be logged; the smallest found is {X.min():g}")
+    if X.size and float(np.nanmin(X, initial=0)) < 0:
+        raise DataError(f"linear values must not be below zero to be logged; the smallest found is {np.nanmin(X):g}")
     out = np.log1p(X, out=out)
     out *= out.dtype.type(1 / np.log(2))
     return out

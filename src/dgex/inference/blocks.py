@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dgex.dataset.scale import LOG2_LIMIT, to_log2
+from dgex.dataset.normalization import Normalization
+from dgex.dataset.scale import as_log2
 from dgex.errors import DataError
-from dgex.inference.plan import Plan
+from dgex.inference.plan import Plan, can_impute
 from dgex.io.base import ExpressionFile
 from dgex.progress import note, warn
 
@@ -20,77 +21,185 @@ FAR = 2.0  # standard deviations between the panel's and the training means that
 def raw_blocks(
     plan: Plan, data: ExpressionFile, block: int, start: int = 0
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Blocks of landmark values (NaN where to be imputed) and of carried genes, as they come."""
-    present = plan.present
-    wanted = np.concatenate([plan.source[present], plan.carried])
-    count = int(present.sum())
-    for at, values in data.iter_blocks(block, genes=wanted, samples=slice(start, None)):
-        landmarks = np.full((len(values), len(plan.source)), np.nan, dtype=np.float32)
-        landmarks[:, present] = values[:, :count]
-        yield slice(start + at.start, start + at.stop), landmarks, values[:, count:]
+    """Blocks of landmark values (NaN where to be imputed) and of further values, as they come, one value a gene.
+
+    Further are measured target genes (NaN where to be inferred), carried genes, and where depth needs it the factor to
+    multiply each profile with.
+    """
+    count, needed = int(plan.present.sum()), plan.collapse.needed
+    names = data.obs.index
+    before, data.allow_missing = data.allow_missing, True  # `_check` knows what may be missing
+    try:
+        wanted = None if plan.depth.needs_all else needed
+        for at, read in data.iter_blocks(block, genes=wanted, samples=slice(start, None)):
+            where = slice(start + at.start, start + at.stop)
+            values = plan.collapse(read[:, needed] if plan.depth.needs_all else read)
+            _check(plan, data, values, where.start)
+            landmarks = np.full((len(values), len(plan.present)), np.nan, dtype=np.float32)
+            landmarks[:, plan.present] = values[:, :count]
+            further = values[:, count:]
+            if plan.depth.applies:
+                totals = np.asarray(np.nansum(read, axis=1, dtype=np.float64)) if plan.depth.needs_all else None
+                factors = plan.depth.factors(values[:, :count], totals, names[where].tolist())
+                further = np.concatenate([further, factors], axis=1)
+            yield where, landmarks, further
+    finally:
+        data.allow_missing = before
 
 
-def own_statistics(plan: Plan, data: ExpressionFile, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and divisor (standard deviation + 1e-3) of the landmark genes over the whole input."""
-    count, mean, square = 0, np.zeros(len(plan.source)), np.zeros(len(plan.source))
-    for _, raw, _ in raw_blocks(plan, data, block):
-        values = np.nan_to_num(_transformed(plan, raw).astype(np.float64))
+def _check(plan: Plan, data: ExpressionFile, values: np.ndarray, start: int) -> None:
+    """Refuse infinity, and what is missing but not to be imputed, naming gene and sample."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    count, total = int(plan.present.sum()), len(plan.present)
+    genes = [*np.flatnonzero(plan.present), *(plan.model.n_features_in_ + plan.targets)]
+    genes += range(len(plan.var) - len(plan.carried), len(plan.var))
+    bad = np.isinf(values)
+    missing = np.isnan(values)
+    bad[:, count + len(plan.targets) :] |= missing[:, count + len(plan.targets) :]  # carried genes
+    lacking = missing[:, :count].sum(axis=1)
+    too_many = (lacking > 0) & (lacking + total - count > plan.missing * total)
+    bad[too_many, :count] |= missing[too_many, :count]
+    if not bad.any():
+        if lacking.any() and not can_impute(plan.model):
+            raise DataError(
+                f"{data.path} lacks landmark values, and the model works in original units and knows no training means"
+            )
+        return
+    row, column = (int(part[0]) for part in np.nonzero(bad))
+    kind = "infinite" if np.isinf(values[row, column]) else "missing (NaN)"
+    what = f"{int(bad.sum()):,} missing or infinite value{'s' if bad.sum() > 1 else ''}"
+    advice = "" if kind == "infinite" or plan.missing else "; missing='impute' takes the training mean for missing ones"
+    advice = f"; {int(lacking[row]):,} of its landmark genes are missing" if too_many[row] and plan.missing else advice
+    raise DataError(
+        f"{data.path} holds {what}; the first is {kind}: gene {plan.var.index[genes[column]]}, sample "
+        f"{data.obs.index[start + row]}; only finite numbers are accepted{advice}"
+    )
+
+
+def own_statistics(plan: Plan, data: ExpressionFile, block: int) -> None:
+    """Mean and divisor (standard deviation + 1e-3) of landmark and measured target genes over the whole input."""
+    count, mean, square = 0.0, np.zeros(1), np.zeros(1)
+    for _, raw, further in raw_blocks(plan, data, block):
+        values = np.concatenate(
+            [_landmarks(plan, raw, further), _targets(plan, raw, further)], axis=1, dtype=np.float64
+        )
+        if np.isnan(values[:, plan.present.nonzero()[0]]).any():
+            raise DataError("missing landmark values and standardize='own' do not go together")
+        values = np.nan_to_num(values)
         total = count + len(values)
         delta = values.mean(0) - mean
-        square += ((values - values.mean(0)) ** 2).sum(0) + delta**2 * count * len(values) / total
+        square = square + ((values - values.mean(0)) ** 2).sum(0) + delta**2 * count * len(values) / total
         mean, count = mean + delta * len(values) / total, total
-    return mean.astype(np.float32), (np.sqrt(square / count) + 1e-3).astype(np.float32)
+    divisor = np.sqrt(square / count) + 1e-3
+    split = len(plan.present)
+    plan.shift = mean[:split].astype(np.float32), divisor[:split].astype(np.float32)
+    plan.target_shift = mean[split:].astype(np.float32), divisor[split:].astype(np.float32)
 
 
-def _transformed(plan: Plan, raw: np.ndarray) -> np.ndarray:
-    """Raw landmark values on the training scale, before standardising; imputed ones stay NaN."""
-    normalization = plan.model.normalization_
-    if normalization is None:
+def _factors(plan: Plan, further: np.ndarray) -> np.ndarray:
+    return further[:, -1:] if plan.depth.applies else np.ones((1, 1), np.float32)
+
+
+def _landmarks(plan: Plan, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """Landmark values on the training scale, before standardising; what is to be imputed stays NaN."""
+    ours, scale = plan.model.normalization_, plan.scale
+    if ours is None:
         return raw
-    values = raw.copy()
-    values[:, plan.present] = normalization.transform(np.ascontiguousarray(_logged(plan, raw[:, plan.present])))
-    return values
+    return _of_each(raw * _factors(plan, further), lambda values: ours.transform(values, scale=scale))
 
 
-def _logged(plan: Plan, values: np.ndarray) -> np.ndarray:
-    """Log profiles on a linear scale where asked to; refuse them where the model is of log2 expression."""
-    normalization = plan.model.normalization_
-    assert normalization is not None
-    linear = values.max(axis=1, initial=0) > LOG2_LIMIT
-    of_linear = normalization.landmark_mean is not None and normalization.landmark_mean.max() > LOG2_LIMIT
-    if not linear.any() or of_linear or normalization.log2 != "never":
-        return values
-    if plan.log2:
-        values = values.copy()
-        values[linear] = to_log2(values[linear])
-    elif normalization.quantile == "none":  # ranks do not depend on the scale
-        raise DataError(
-            f"the input looks linear (up to {values.max():.4g}) and the model is of log2 expression; "
-            "log2='auto' takes log2(x + 1)"
-        )
-    return values
+def _of_each(values: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Transform what is there of each profile; profiles that lack the same genes together."""
+    there = ~np.isnan(values)
+    result = np.full_like(values, np.nan)
+    patterns, which = np.unique(there, axis=0, return_inverse=True) if (there != there[:1]).any() else (there[:1], None)
+    for number, columns in enumerate(patterns):
+        rows = np.arange(len(values)) if which is None else np.flatnonzero(which.ravel() == number)
+        where = np.ix_(rows, np.flatnonzero(columns))
+        result[where] = transform(np.ascontiguousarray(values[where]))
+    return result
 
 
-def inferred(plan: Plan, at: slice, raw: np.ndarray, carried: np.ndarray) -> np.ndarray:
-    """One block of the result: landmark genes as measured, inferred targets, carried genes."""
-    normalization, imputed = plan.model.normalization_, ~plan.present
-    values = _transformed(plan, raw)
+def _targets(plan: Plan, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """Measured target values on the training scale, before standardising; missing ones stay NaN."""
+    ours, scale = plan.model.normalization_, plan.scale
+    measured = further[:, : len(plan.targets)]
+    if ours is None or not measured.shape[1]:
+        return measured
+    factors = _factors(plan, further)
+    measured, landmarks = measured * factors, raw * factors
+    if ours.quantile == "none":
+        return _of_each(measured, lambda values: ours.transform(values, part="all", scale=scale))
+    if plan.whole:
+        both = np.concatenate([landmarks, measured], axis=1)
+        return _of_each(both, lambda values: ours.transform(values, part="all", scale=scale))[:, landmarks.shape[1] :]
+    return _along(plan, landmarks, measured, ours)
+
+
+def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray, ours: Normalization) -> np.ndarray:
+    """Take a few target genes to the reference along with the landmark genes: by the profile's own map, prolonged."""
+    scale = plan.scale
+    mapped = _of_each(landmarks, lambda values: ours.transform(values, scale=scale))
+    result = np.empty_like(measured)
+    for row, (x, y, values) in enumerate(zip(landmarks, mapped, measured)):
+        there = ~np.isnan(x)
+        known, value = (v if scale is None else as_log2(v, scale) for v in (x[there], values))
+        order = np.argsort(known, kind="stable")
+        known, reference = known[order], np.sort(y[there])
+        slope = float(reference[-1] - reference[0]) / max(float(known[-1] - known[0]), 1e-6)
+        beyond = np.maximum(value - known[-1], 0) + np.minimum(value - known[0], 0)
+        result[row] = np.interp(value, known, reference) + slope * beyond
+    return result
+
+
+def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """One block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit."""
+    ours = plan.model.normalization_
+    values, known = _landmarks(plan, raw, further), _targets(plan, raw, further)
     if plan.shift is not None:
         x = (values - plan.shift[0]) / plan.shift[1]
     else:
-        x = values if normalization is None else normalization.standardize_landmarks(values)
+        x = values if ours is None else ours.standardize_landmarks(values)
+    imputed = np.isnan(x)
+    plan.check.missing += int(imputed[:, plan.present].sum())
     x = np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
-    if at.start == 0 and normalization is not None and plan.shift is None and normalization.standardize != "none":
+    if at.start == 0 and ours is not None and plan.shift is None and ours.standardize != "none":
         _tell_distance(x[:, plan.present])
     y = plan.model.predict(x)
-    if plan.units == "original" and normalization is not None:
-        measured = np.where(imputed, normalization.invert_landmarks(x), raw)
-        y = normalization.invert_targets(y)
-    elif plan.units == "standardized":
-        measured = x
+    if plan.target_shift is not None and ours is not None:
+        known = ours.invert_targets((known - plan.target_shift[0]) / plan.target_shift[1], plan.targets)
+    if plan.units == "original" and ours is not None:
+        landmarks = np.where(imputed | (plan.shift is not None), ours.invert_landmarks(x), values)
+        y = ours.invert_targets(y)
     else:
-        measured = np.where(imputed, np.float32(0), raw)
-    return np.concatenate([measured, y, carried], axis=1).astype(np.float32, copy=False)
+        landmarks = x if plan.units == "standardized" else np.where(imputed, np.float32(0), values)
+        known = known if ours is None or plan.units == "original" else ours.standardize_targets(known, plan.targets)
+    if len(plan.targets):
+        y = _kept(plan, y, known, further)
+    if plan.measured == "raw":
+        landmarks = np.where(np.isnan(raw), landmarks, raw)
+    return np.concatenate([landmarks, y, _carried(plan, further)], axis=1).astype(np.float32, copy=False)
+
+
+def _kept(plan: Plan, y: np.ndarray, known: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """Put measured target values in the place of inferred ones, after comparing the two."""
+    y = np.array(y, dtype=np.float32)
+    guessed = y[:, plan.targets]
+    plan.check.add(known, guessed)
+    kept = further[:, : len(plan.targets)] if plan.measured == "raw" else known
+    y[:, plan.targets] = np.where(np.isnan(kept), guessed, kept)
+    return y
+
+
+def _carried(plan: Plan, further: np.ndarray) -> np.ndarray:
+    start = len(plan.targets)
+    values = further[:, start : start + len(plan.carried)]
+    ours, scale = plan.model.normalization_, plan.scale
+    if ours is None or scale is None or plan.measured == "raw" or not values.shape[1]:
+        return values
+    return ours.rescale(values * _factors(plan, further), scale)
 
 
 def _tell_distance(x: np.ndarray) -> None:

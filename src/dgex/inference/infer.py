@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex import io
-from dgex.errors import SettingsError
+from dgex.dataset.depth import DEPTHS
+from dgex.dataset.scale import SCALES
+from dgex.errors import DataError, SettingsError
 from dgex.inference.blocks import inferred, own_statistics, raw_blocks
+from dgex.inference.inputs import opened
 from dgex.inference.parts import Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
 from dgex.io.base import ExpressionFile
@@ -19,9 +22,11 @@ from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
 from dgex.places import check_inputs, claim
-from dgex.progress import bar, note
+from dgex.prepare.collapse import RULES
+from dgex.progress import bar, note, warn
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 from dgex.aliases import PathLike
 
@@ -30,36 +35,46 @@ __all__ = ["infer"]
 CHOICES = {
     "units": ("original", "standardized"),
     "extra": ("drop", "carry"),
-    "missing": ("error", "impute"),
-    "log2": ("never", "auto"),
+    "measured": ("keep", "infer", "raw"),
+    "missing": ("error", "auto", "impute"),
+    "scale": SCALES,
+    "normalize": ("model", *DEPTHS),
+    "collapse": ("model", *RULES),
     "standardize": ("model", "own"),
 }
 
 
 def infer(
-    source: PathLike | AnnData,
+    source: PathLike | AnnData | pd.DataFrame,
     model: PathLike | Estimator,
     output: PathLike | None = None,
     *,
     block: int = 4096,
     units: str = "original",
     extra: str = "drop",
+    measured: str = "keep",
     missing: str = "error",
-    log2: str = "never",
+    scale: str = "auto",
+    normalize: str = "model",
+    collapse: str = "model",
     standardize: str = "model",
+    orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
+    log2: str | None = None,
     device: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> AnnData | None:
     """Infer the target genes of profiles that measured the landmark genes.
 
-    Measured landmark genes are kept as measured; genes are matched by name (symbols, Ensembl, Entrez or probe
-    ids, whichever fits best) in any order.
+    What was measured is kept, in the unit of the result; genes are matched by name (symbols, Ensembl, Entrez or probe
+    ids, whichever fits best) in any order. On which scale the input is, is decided once for all of its profiles.
 
     Parameters
     ----------
-    source : path or AnnData
-        Profiles with at least the landmark genes; one profile alone works.
+    source : path, AnnData or DataFrame
+        Profiles with at least the landmark genes; one profile alone works. A DataFrame has a row a profile.
     model : path or Estimator
         A model folder or a fitted estimator. Told first by mistake, it is known by its `model.json`.
     output : path, optional
@@ -67,17 +82,30 @@ def infer(
     block : int
         Profiles held in memory at a time.
     units : {"original", "standardized"}
-        Values of the result: on the scale of the raw training values, or as the model works with them.
+        Values of the result: on the scale of the training values, or as the model works with them.
     extra : {"drop", "carry"}
         What becomes of further genes of the input.
-    missing : {"error", "impute"}
-        What becomes of landmark genes that the input lacks: an error, or the training mean.
-    log2 : {"never", "auto"}
-        Take log2(x + 1) of profiles on a linear scale (counts, FPKM, TPM). Without it such an input is refused by
-        models of log2 expression.
+    measured : {"keep", "infer", "raw"}
+        What becomes of measured values. "keep": landmark and target genes that were measured go through the model's own
+        transform (logarithm, quantiles), so that all values of the result are in one unit; what they were lies in
+        `layers["measured"]` where it differs. "infer": as "keep", but measured target genes are replaced by inferred
+        ones. "raw": measured values stay as they came, in whatever unit that is.
+    missing : {"error", "auto", "impute"}
+        What becomes of landmark genes that the input lacks, and of values missing in a profile: an error, or the
+        training mean; "auto" imputes up to 5 % of a profile's landmark genes, "impute" up to half.
+    scale : {"auto", "log2", "ln", "log10", "linear", "counts"}
+        On which scale the input is. Found by `dgex.dataset.scale.decide_scale` unless told, and said.
+    normalize : {"model", "none", "cpm", "size-factors"}
+        How sequencing depth is taken out of linear values before the logarithm: as of the training profiles, or told.
+    collapse : {"model", "mean", "median", "max-mean"}
+        How several rows of a gene become one value: as in training, or told.
     standardize : {"model", "own"}
         Standardise the input with the training statistics frozen in the model, or with its own (the rule of the
         paper for a set from another platform, section 2.1; needs many profiles and another pass).
+    orientation, format, layer
+        How to read the input, as for `dgex.open`.
+    log2 : {"auto", "never"}, optional
+        Older spelling: "auto" is what happens anyway, "never" refuses linear values.
     device : str, optional
         Device for networks (`cpu`, `cuda`).
     resume : bool
@@ -90,14 +118,15 @@ def infer(
     -------
     AnnData or None
         Landmark genes, target genes and carried genes; `var["origin"]` is `measured`, `inferred`, `imputed` or
-        `carried`. None when `output` is given.
+        `carried`, `var["unit"]` and `uns["unit"]` the unit. Where target genes were measured, `uns["dgex"]["check"]`
+        says how far inferred values are off. None when `output` is given.
 
     Raises
     ------
     GeneError
         Landmark genes are missing, or no gene matches at all.
     DataError
-        NaN or infinity among the landmark values, or what is no matrix with names.
+        NaN or infinity among the values, a scale that is doubtful or not the model's, or what is no matrix with names.
     ModelError
         No model, or `resume` and finished blocks of another model, other settings or another input.
     OutputExistsError, FileError
@@ -115,10 +144,13 @@ def infer(
     """
     if is_model(source) and not is_model(model):
         source, model = model, source
-    settings = {"units": units, "extra": extra, "missing": missing, "log2": log2, "standardize": standardize}
+    settings = {"units": units, "extra": extra, "measured": measured, "missing": missing, "scale": scale}
+    settings |= {"normalize": normalize, "collapse": collapse, "standardize": standardize}
     for name, value in settings.items():
         if value not in CHOICES[name]:
             raise SettingsError(name, found=value, accepted=CHOICES[name])
+    if log2 not in (None, "auto", "never"):
+        raise SettingsError("log2", found=log2, accepted=("auto", "never"))
     if not isinstance(block, int | np.integer) or block < 1:
         raise SettingsError("block", found=block, accepted="1 profile or more")
     if resume and output is None:
@@ -132,23 +164,37 @@ def infer(
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
-        data = stack.enter_context(io.open(source))
-        own = standardize == "own"
-        work = plan(estimator, data, units=units, extra=extra, missing=missing, log2=log2 == "auto", own=own)
-        if own:
-            work.shift = own_statistics(work, data, block)
+        data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
+        work = plan(estimator, data, **settings)
+        if log2 == "never" and work.scale is not None and work.scale.linear:
+            raise DataError(f"the input is on the {work.scale}; scale='auto' takes the logarithm, scale='log2' insists")
+        if standardize == "own":
+            own_statistics(work, data, block)
         if output is None:
             return _in_memory(work, data, block)
+        settings["scale"] = work.scale.kind if work.scale is not None else "any"
         parts = Parts(Path(output), work, data, block, settings) if resume else None
-        _write(work, data, Path(output), parts.blocks() if parts is not None else _blocks(work, data, block), overwrite)
+        blocks = parts.blocks() if parts is not None else _blocks(work, data, block)
+        _write(work, data, Path(output), blocks, block, overwrite)
         if parts is not None:
             parts.clear()
     return None
 
 
 def _blocks(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, np.ndarray]]:
-    for at, raw, carried in raw_blocks(work, data, block):
-        yield at, inferred(work, at, raw, carried)
+    for at, raw, further in raw_blocks(work, data, block):
+        yield at, inferred(work, at, raw, further)
+
+
+def _as_measured(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Measured values as they came: profiles, genes of the result (landmark genes, then all target genes), values."""
+    first, total = work.model.n_features_in_, work.model.n_features_in_ + work.model.n_targets_
+    for at, raw, further in raw_blocks(work, data, block):
+        yield at, slice(0, first), raw
+        if len(work.targets):
+            values = np.full((len(raw), work.model.n_targets_), np.nan, dtype=np.float32)
+            values[:, work.targets] = further[:, : len(work.targets)]
+            yield at, slice(first, total), values
 
 
 def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
@@ -157,17 +203,47 @@ def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
     values = np.empty((len(data.obs), len(work.var)), dtype=np.float32)
     for at, part in _progress(_blocks(work, data, block), len(data.obs)):
         values[at] = part
-    return AnnData(values, obs=data.obs.copy(), var=work.var, uns=record(work, data.name))
+    _tell(work)
+    result = AnnData(values, obs=data.obs.copy(), var=work.var, uns=record(work, data.name))
+    if work.changes:
+        layer = np.full(values.shape, np.nan, dtype=np.float32)
+        for at, genes, part in _as_measured(work, data, block):
+            layer[at, genes] = part
+        result.layers["measured"] = layer
+    return result
 
 
 def _write(
-    work: Plan, data: ExpressionFile, output: Path, blocks: Iterator[tuple[slice, np.ndarray]], overwrite: bool
+    work: Plan,
+    data: ExpressionFile,
+    output: Path,
+    blocks: Iterator[tuple[slice, np.ndarray]],
+    block: int,
+    overwrite: bool,
 ) -> None:
-    uns: dict[str, Any] | None = record(work, data.name) if find(output).writer.keeps_uns else None
+    keeps = find(output).writer.keeps_uns
+    uns: dict[str, Any] | None = record(work, data.name) if keeps else None
     with io.create(output, data.obs, work.var, uns=uns, overwrite=overwrite) as sink:
         for _, part in _progress(blocks, len(data.obs)):
             sink.append(part)
-    note(f"{len(data.obs):,} profiles x {len(work.var):,} genes -> {output}")
+        _tell(work)
+        if keeps and work.check.profiles:
+            sink.replace_uns(record(work, data.name))
+        if keeps and work.changes:
+            for at, genes, part in _as_measured(work, data, block):
+                sink.layer("measured", at, genes, part)
+    if work.changes and not keeps:
+        note(
+            "measured values are in the unit of the result; .h5ad and .zarr keep what they were, in layers['measured']"
+        )
+    note(f"{len(data.obs):,} profiles x {len(work.var):,} genes ({work.unit}) -> {output}")
+
+
+def _tell(work: Plan) -> None:
+    if work.check.missing:
+        warn(f"{work.check.missing:,} landmark values that were missing are imputed by the training mean")
+    if work.check.profiles:
+        note(str(work.check))
 
 
 def _progress(blocks: Iterator[tuple[slice, np.ndarray]], total: int) -> Iterator[tuple[slice, np.ndarray]]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dgex._version import __version__
-from dgex.errors import DataError, GeneError, first
-from dgex.genes import align, id_type
+from dgex.dataset.normalization import Normalization
+from dgex.dataset.scale import Scale, decide_scale, settled
+from dgex.errors import DataError, DgexError, GeneError, SettingsError, first
+from dgex.genes import Match, id_type, match_genes
+from dgex.inference.check import Check
+from dgex.inference.depth import Depth
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
+from dgex.prepare.collapse import Collapse, tell_rows
 from dgex.progress import note, warn
 
 __all__ = ["Plan", "plan", "record"]
 
 LEAST = 0.5  # share of the landmark genes that must be there before the others are imputed
+FEW = 0.05  # share of the landmark genes that missing='auto' imputes
+WHOLE = 0.5  # share of the target genes that an input of whole profiles measures
 
 
 @dataclass
@@ -27,69 +34,137 @@ class Plan:
     Attributes
     ----------
     model : Estimator
-    source : ndarray of int
-        Position of each landmark gene in the input, -1 where it is imputed.
+    present : ndarray of bool
+        Mask of the landmark genes that the input has.
+    targets : ndarray of int
+        Positions of the target genes (among the model's) whose measured values are kept.
     carried : ndarray of int
         Positions of further genes of the input that are kept.
+    collapse : Collapse
+        Makes one value of the rows of each gene: landmark genes present, target genes measured, carried genes.
     var : DataFrame
-        Genes of the result, with their `origin`.
-    units : str
-        As `dgex.infer` takes it.
-    log2 : bool
-        Take the logarithm of profiles on a linear scale.
-    shift : tuple of ndarray or None
-        The input's own mean and divisor of the landmark genes (the paper's rule), where asked for.
+        Genes of the result, with their `origin` and `unit`.
+    units, measured : str
+        As `dgex.infer` takes them.
+    unit : str
+        What the values of the result are in.
+    missing : float
+        Share of a profile's landmark genes that may be missing.
+    whole : bool
+        The input measures most target genes too.
+    scale : Scale or None
+        On which scale the input is; None where the model was fitted on bare values and takes what comes.
+    depth : Depth
+        How sequencing depth is taken out.
+    check : Check
+        Collects how far inferred and measured target genes differ.
+    shift, target_shift : tuple of ndarray or None
+        The input's own mean and divisor of the landmark genes (the paper's rule), where asked for; and of the measured
+        target genes.
     """
 
     model: Estimator
-    source: np.ndarray
+    present: np.ndarray
+    targets: np.ndarray
     carried: np.ndarray
+    collapse: Collapse
     var: pd.DataFrame
     units: str
-    log2: bool = False
+    measured: str
+    unit: str
+    missing: float
+    whole: bool
+    scale: Scale | None
+    depth: Depth
+    check: Check = field(default_factory=Check)
     shift: tuple[np.ndarray, np.ndarray] | None = None
+    target_shift: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
-    def present(self) -> np.ndarray:
-        """Mask of the landmark genes that the input has."""
-        return self.source >= 0
+    def changes(self) -> bool:
+        """Whether measured values of the result are not those of the input."""
+        ours = self.model.normalization_
+        if ours is None or self.scale is None or self.measured == "raw":
+            return False
+        standard = self.units == "standardized" and ours.standardize != "none"
+        return standard or self.shift is not None or self.depth.applies or ours.quantile != "none" or self.rescales
+
+    @property
+    def rescales(self) -> bool:
+        """Whether values are brought to another scale."""
+        scale, ours = self.scale, self.model.normalization_
+        if scale is None or ours is None or ours.scale != "log2":
+            return False
+        return scale.kind != "log2" or scale.offset != 1.0
 
 
 def plan(
-    model: Estimator, data: ExpressionFile, *, units: str, extra: str, missing: str, log2: bool, own: bool = False
+    model: Estimator,
+    data: ExpressionFile,
+    *,
+    units: str = "original",
+    extra: str = "drop",
+    measured: str = "keep",
+    missing: str = "error",
+    scale: str = "auto",
+    normalize: str = "model",
+    collapse: str = "model",
+    standardize: str = "model",
 ) -> Plan:
-    """Match the genes of the input with those of the model.
+    """Match the genes of the input with those of the model, and decide on which scale the input is.
 
     Raises
     ------
     GeneError
         No or too few landmark genes, or missing ones that are not to be imputed or cannot be.
     DataError
-        The input is a dataset that is standardised already, or one profile where its own statistics are asked for.
+        A scale that is doubtful or not the model's; a dataset that is standardised already, or one profile where its
+        own statistics are asked for.
     """
+    ours, own = model.normalization_, standardize == "own"
     _refuse_standardized(model, data)
     if own and len(data.obs) < 2:
         raise DataError("one profile has no statistics of its own; standardize='model' works")
-    landmarks = model.landmark_genes()
-    matched = align(landmarks, data.var)
-    if matched.found == 0:
+    landmarks, var = model.landmark_genes(), data.var
+    match = match_genes(landmarks, var)
+    if not match.found.any():
         raise GeneError(
             f"no landmark gene of the model is in the input: the model has {id_type(landmarks.index)} names such as "
-            f"{first(landmarks.index, 3)}, the input {id_type(data.var.index)} names such as "
-            f"{first(data.var.index, 3)}"
+            f"{first(landmarks.index, 3)}, the input {id_type(var.index)} names such as {first(var.index, 3)}"
         )
-    note(f"landmark genes: {matched.found:,} of {len(landmarks):,} found (by {matched.matched_by})")
-    if matched.missing:
-        _impute(model, matched.missing, matched.found, len(landmarks), missing)
-    used = set(matched.index[matched.index >= 0].tolist())
-    carried = _carried(model, data, used, extra)
-    names = data.var.index[carried].astype(str)
-    clash = set(names) & set(model.genes_.index)
-    further = pd.DataFrame(index=pd.Index([f"{n}|carried" if n in clash else n for n in names], dtype=str))
-    var = pd.concat([model.genes_, further.assign(role="other")]).fillna("")
-    origin = np.where(matched.index >= 0, "measured", "imputed").tolist()
-    var["origin"] = [*origin, *["inferred"] * model.n_targets_, *["carried"] * len(carried)]
-    return Plan(model, matched.index, carried, var, units, log2)
+    found = match.found
+    note(f"landmark genes: {int(found.sum()):,} of {len(landmarks):,} found ({match.how})")
+    decided = _both(
+        lambda: _impute(model, landmarks.index[~found].tolist(), len(landmarks), missing), data, ours, scale, own
+    )
+    rule = collapse if collapse != "model" else "mean" if ours is None else ours.collapse
+    targets, carried, all_match = _further(model, data, match, extra, measured)
+    tell_rows(data.name, var, all_match, rule)
+    columns = [part for part in match.columns if len(part)]
+    columns += [all_match.columns[model.n_features_in_ + at] for at in targets]
+    collapser = Collapse([*columns, *carried.reshape(-1, 1)], rule)
+    if rule == "max-mean" and collapser.collapses:
+        collapser = collapser.choose(_means(data, collapser.needed))
+    count = int(all_match.found[model.n_features_in_ :].sum())
+    whole = count >= WHOLE * model.n_targets_
+    depth = Depth.of(ours, decided, normalize, whole, found)
+    work = Plan(
+        model=model,
+        present=found,
+        targets=targets,
+        carried=carried,
+        collapse=collapser,
+        var=pd.DataFrame(),
+        units=units,
+        measured=measured,
+        unit=_unit(ours, units),
+        missing={"error": 0.0, "auto": FEW, "impute": 1 - LEAST}[missing],
+        whole=whole,
+        scale=decided,
+        depth=depth,
+    )
+    work.var = _var(work, var)
+    return work
 
 
 def _refuse_standardized(model: Estimator, data: ExpressionFile) -> None:
@@ -101,45 +176,159 @@ def _refuse_standardized(model: Estimator, data: ExpressionFile) -> None:
         )
 
 
-def _impute(model: Estimator, lacking: list[str], there: int, total: int, missing: str) -> None:
+def _both(impute: Any, data: ExpressionFile, ours: Normalization | None, scale: str, own: bool) -> Scale | None:
+    """Missing landmark genes and a wrong scale, told in one go."""
+    lacking: DgexError | None = None
+    try:
+        impute()
+    except GeneError as error:
+        lacking = error
+    try:
+        decided = _scale(data, ours, scale, own)
+    except DataError as error:
+        if lacking is not None:
+            raise GeneError(f"{lacking}; besides, {error}") from None
+        raise
+    if lacking is not None:
+        raise lacking
+    return decided
+
+
+def _scale(data: ExpressionFile, ours: Normalization | None, asked: str, own: bool) -> Scale | None:
+    if ours is None:
+        if asked != "auto":
+            raise SettingsError("the model was fitted on bare values and knows no scale; only scale='auto' works")
+        return None
+    scale = decide_scale(data, asked)
+    other = "log2" if scale.linear else "linear"
+    note(f"{data.name}: {scale} ({scale.why}); scale={other!r} would overrule it")
+    if ours.scale == "any":  # ranks, or values that were standardised before
+        return scale
+    settled(scale, data.name)
+    if scale.kind == "standardized" and not own:
+        raise DataError(
+            f"the input is standardized ({scale.why}), and the model takes values as they were measured; "
+            "scale='log2' takes them as log2 expression, standardize='own' standardises them anew"
+        )
+    if ours.log2 == "always" and scale.kind == "log2" and scale.by_range:
+        raise DataError(
+            f"the model was prepared with log2='always' and the input looks logged already ({scale}); scale='linear' "
+            "logs it, scale='log2' takes it as it is"
+        )
+    if scale.linear and scale.minimum < 0 and ours.scale == "log2":
+        raise DataError(
+            f"the input is on the linear scale and holds values below zero ({scale}), which have no logarithm; "
+            "scale='log2' takes it as it is"
+        )
+    ours.rescale(np.zeros((0, 0), np.float32), scale)  # refuses logarithms for a model of linear values
+    return scale
+
+
+def _impute(model: Estimator, lacking: list[str], total: int, missing: str) -> None:
     """Say which landmark genes are imputed, or refuse to."""
+    if not lacking:
+        return
+    there = total - len(lacking)
     count, names = f"{len(lacking):,} of {total:,} landmark genes are missing from the input", first(lacking)
     if missing == "error":
         raise GeneError(f"{count}: {names}; missing='impute' takes the training mean for them")
+    if missing == "auto" and len(lacking) > FEW * total:
+        raise GeneError(
+            f"{count}, and missing='auto' imputes up to {FEW:.0%}: {names}; missing='impute' takes the training mean"
+        )
     if there < total * LEAST:
         raise GeneError(
             f"only {there:,} of {total:,} landmark genes are in the input: too few to infer from, at least "
             f"{LEAST:.0%} are needed"
         )
-    if model.normalization_ is not None and model.normalization_.landmark_mean is None:
+    if not can_impute(model):
         raise GeneError(
             f"{count} ({names}) and cannot be imputed: the model works in original units and knows no training means"
         )
     warn(f"{len(lacking):,} landmark genes are imputed by the training mean: {names}")
 
 
-def _carried(model: Estimator, data: ExpressionFile, used: set[int], extra: str) -> np.ndarray:
-    """Positions of further genes that are kept; says what becomes of the others."""
-    targets = align(model.target_genes(), data.var).index
-    measured = set(targets[targets >= 0].tolist()) - used
-    further = [at for at in range(len(data.var)) if at not in used | measured]
+def can_impute(model: Estimator) -> bool:
+    """Whether the model knows the training means of its landmark genes."""
+    return model.normalization_ is None or model.normalization_.landmark_mean is not None
+
+
+def _further(
+    model: Estimator, data: ExpressionFile, landmarks: Match, extra: str, measured: str
+) -> tuple[np.ndarray, np.ndarray, Match]:
+    """Target genes that were measured and are kept, further genes that are carried; says what becomes of the others."""
+    used = {int(at) for part in landmarks.columns for at in part}
+    found = match_genes(model.target_genes(), data.var)
+    places = [np.array([at for at in part if at not in used], dtype=np.int64) for part in found.columns]
+    there = np.flatnonzero([len(part) > 0 for part in places])
+    if len(there):
+        kept = "the result holds inferred values for them" if measured == "infer" else "they are kept as measured"
+        kept += "" if measured == "infer" else " (measured='infer' replaces them)"
+        note(f"{len(there):,} target genes were measured in the input: {kept}")
+    all_match = Match([*landmarks.columns, *places], landmarks.by, landmarks.ambiguous, landmarks.copies)
+    used |= {int(at) for part in places for at in part}
+    names = data.var.index.astype(str)
+    alone = ~names.duplicated(keep=False) & (names != "")
+    further = [at for at in range(len(names)) if at not in used]
     if further and extra == "drop":
         note(f"{len(further):,} further genes of the input are dropped; extra='carry' keeps them")
-    if measured:
-        note(f"{len(measured):,} target genes were measured in the input; the result holds inferred values for them")
-    return np.array(further if extra == "carry" else [], dtype=np.int64)
+    carried = [at for at in further if alone[at]] if extra == "carry" else []
+    return there if measured != "infer" else there[:0], np.array(carried, dtype=np.int64), all_match
+
+
+def _means(data: ExpressionFile, needed: np.ndarray) -> np.ndarray:
+    """Mean of each of the needed rows over the input, by which the largest is chosen."""
+    means = np.zeros(data.shape[1])
+    for _, block in data.iter_blocks(1024, genes=needed):
+        means[needed] += np.nansum(block, axis=0, dtype=np.float64)
+    return means / len(data.obs)
+
+
+def _unit(ours: Normalization | None, units: str) -> str:
+    if ours is None:
+        return "as given"
+    if units == "standardized" and ours.standardize != "none":
+        return "standardized"
+    return "log2 expression" if ours.scale == "log2" else ours.units
+
+
+def _var(work: Plan, theirs: pd.DataFrame) -> pd.DataFrame:
+    model = work.model
+    names = theirs.index[work.carried].astype(str)
+    clash = set(names) & set(model.genes_.index)
+    further = pd.DataFrame(index=pd.Index([f"{n}|carried" if n in clash else n for n in names], dtype=str))
+    var = pd.concat([model.genes_, further.assign(role="other")]).fillna("")
+    origin = np.array(
+        [*np.where(work.present, "measured", "imputed").tolist(), *["inferred"] * model.n_targets_], dtype=object
+    )
+    origin[model.n_features_in_ + work.targets] = "measured"
+    var["origin"] = [*origin, *["carried"] * len(names)]
+    scale, ours = work.scale, model.normalization_
+    raw = "as given" if scale is None else "log2 expression" if scale.kind == "log2" else scale.unit
+    carried = raw if work.measured == "raw" or ours is None or ours.scale == "any" else _unit(ours, "original")
+    as_measured = raw if work.measured == "raw" else work.unit
+    of_origin = {"measured": as_measured, "carried": carried}
+    var["unit"] = [of_origin.get(origin, work.unit) for origin in var["origin"]]
+    return var
 
 
 def record(work: Plan, name: str) -> dict[str, Any]:
     """What a result says of how it was made."""
     counts = work.var["origin"].value_counts()
-    return {
-        "dgex": {
-            "made_by": f"dgex {__version__} infer",
-            "model": work.model.kind,
-            "fingerprint": work.model.fingerprint_,
-            "input": name,
-            "units": work.units,
-            "genes": {str(origin): int(count) for origin, count in counts.items()},
-        }
+    made = {
+        "made_by": f"dgex {__version__} infer",
+        "model": work.model.kind,
+        "fingerprint": work.model.fingerprint_,
+        "input": name,
+        "units": work.units,
+        "measured": work.measured,
+        "genes": {str(origin): int(count) for origin, count in counts.items()},
     }
+    several = work.var["unit"].nunique() > 1
+    if not several:
+        made["unit"] = work.unit
+    if work.scale is not None:
+        made["scale"] = f"{work.scale} ({work.scale.why})"
+    if work.check.profiles:
+        made["check"] = work.check.told()
+    return {"dgex": made} if several else {"dgex": made, "unit": work.unit}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +19,9 @@ from anndata import AnnData
 
 from dgex import progress
 from dgex.arrays.index import Index
-from dgex.errors import DataError, FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError, first
 from dgex.io.base import ExpressionFile, Selection
-from dgex.io.checks import reading
+from dgex.io.checks import reading, writing
 from dgex.io.gctx import layout, open_hdf, storage
 from dgex.io.metadata import is_text
 from dgex.io.records import EXTRAS, decode_uns, encode_uns, extras
@@ -37,28 +38,46 @@ _BY_PARTS = ("X", "raw/", *(f"{name}/" for name in EXTRAS))  # not held when a f
 class _AnnDataFile(ExpressionFile):
     """What both kinds of store share: a group with `X`, `obs`, `var` and more."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, layer: str | None = None) -> None:
         with reading(path, self.format):
             self._handle = self._open(path)
+            self._raw = layer == "raw"
             try:
-                for name in ("X", "obs", "var"):
-                    if name not in self._handle:
-                        raise FileError(f"{path} is no AnnData file: it has no {name}{self._looks_like()}")
-                obs, var = (_table(self._handle, name, path) for name in ("obs", "var"))
-                self._matrix, described = self._open_matrix(path, len(obs), len(var))
+                lacks = [name for name in ("obs", "var") if name not in self._handle]
+                if lacks:
+                    without = " and no ".join(lacks)
+                    raise FileError(f"{path} is no AnnData file: it has no {without}{self._looks_like()}")
+                layers = self._layers()
+                place = self._place(path, layer, layers)
+                holder = self._handle["raw"] if self._raw else self._handle
+                obs, var = _table(self._handle, "obs", path), _table(holder, "var", path)
+                self._matrix, described = self._open_matrix(path, place, len(obs), len(var))
                 uns = anndata.io.read_elem(self._handle["uns"]) if "uns" in self._handle else {}
-                varm = anndata.io.read_elem(self._handle["varm"]) if "varm" in self._handle else {}
-                super().__init__(
-                    path,
-                    obs,
-                    var,
-                    notes={"layout": described, "orientation": self.native},
-                    uns=decode_uns(uns),
-                    varm=varm,
-                )
+                varm = anndata.io.read_elem(holder["varm"]) if "varm" in holder else {}
+                notes = {"layout": described, "orientation": self.native}
+                notes |= {"layer": layer} if layer else {}
+                notes |= {"layers": ", ".join(layers)} if layers else {}
+                super().__init__(path, obs, var, notes=notes, uns=decode_uns(uns), varm=varm)
             except BaseException:
                 self.close()
                 raise
+
+    def _layers(self) -> list[str]:
+        """What other matrices the store holds, by the names that `layer=` takes."""
+        layers = sorted(self._handle["layers"]) if "layers" in self._handle else []
+        return [*layers, *(["raw"] if "raw/X" in self._handle else [])]
+
+    def _place(self, path: Path, layer: str | None, layers: list[str]) -> str:
+        """Where in the store the values are that were asked for."""
+        others = ", ".join(f"layer={name!r}" for name in layers)
+        if layer is None:
+            null = "X" in self._handle and dict(self._handle["X"].attrs).get("encoding-type") == "null"
+            if "X" not in self._handle or null:
+                raise DataError(f"{path} has no X" + (f"; accepted: {others}" if others else " and no layers"))
+            return "X"
+        if layer not in layers:
+            raise DataError(f"{path} has no layer {layer!r}; accepted: {others or 'none, it has no layers'}")
+        return "raw/X" if layer == "raw" else f"layers/{layer}"
 
     @abstractmethod
     def _open(self, path: Path) -> Any:
@@ -67,8 +86,8 @@ class _AnnDataFile(ExpressionFile):
     def _looks_like(self) -> str:
         return "; it looks like GCTX: name it .gctx" if "0" in self._handle else ""
 
-    def _open_matrix(self, path: Path, samples: int, genes: int) -> tuple[Any, str]:
-        stored = self._handle["X"]
+    def _open_matrix(self, path: Path, place: str, samples: int, genes: int) -> tuple[Any, str]:
+        stored = self._handle[place]
         if hasattr(stored, "keys"):
             matrix = SparseMatrix(stored)
             described = f"sparse {matrix.kind}"
@@ -76,7 +95,7 @@ class _AnnDataFile(ExpressionFile):
             matrix = stored
             described = layout(stored) if isinstance(stored, h5py.Dataset) else f"chunks of {stored.chunks}"
             if stored.dtype.kind not in "fiub":
-                raise DataError(f"{path} holds {stored.dtype} where numbers belong, in X")
+                raise DataError(f"{path} holds {stored.dtype} where numbers belong, in {place}")
         if tuple(matrix.shape) != (samples, genes):
             raise DataError(
                 f"{path} holds a matrix of shape {matrix.shape} for {samples:,} samples and {genes:,} genes"
@@ -92,6 +111,8 @@ class _AnnDataFile(ExpressionFile):
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
         """Read the selection; layers, obsm and the like come along."""
         adata = super().to_adata(genes, samples)
+        if self._raw:  # what lies beside X has the genes of X
+            return adata
         with reading(self.path, self.format):
             for name in EXTRAS:
                 if name not in self._handle or not len(self._handle[name]):
@@ -171,6 +192,26 @@ class _AnnDataWriter(Writer):
     def _mark_x(self) -> None:
         self._matrix.attrs["encoding-type"], self._matrix.attrs["encoding-version"] = "array", "0.2.0"
 
+    def replace_uns(self, uns: Mapping[str, Any]) -> None:
+        self.uns = dict(uns)
+        with writing(self.path):
+            del self._root["uns"]
+            anndata.io.write_elem(self._root, "uns", encode_uns(self.uns))
+
+    def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:
+        with writing(self.path):
+            if name not in self._root["layers"]:
+                chunks = tuple(
+                    min(size, most) for size, most in zip(self.shape, (256, 1024))
+                )  # not written, not stored
+                stored = self._make(f"layers/{name}", chunks, float("nan"))
+                stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
+            self._root["layers"][name][rows, genes] = values
+
+    @abstractmethod
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        """Make a matrix of the file's shape."""
+
     def _write(self, start: int, block: np.ndarray) -> None:
         self._matrix[start : start + len(block)] = block
 
@@ -205,6 +246,9 @@ class H5adWriter(_AnnDataWriter):
         self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
         self._mark_x()
 
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        return self._root.create_dataset(name, self.shape, np.float32, chunks=chunks, fillvalue=empty)
+
     def _close(self) -> None:
         if self._root is not None:
             self._root.close()
@@ -234,11 +278,15 @@ class ZarrWriter(_AnnDataWriter):
         options: dict[str, Any] = {"zarr_format": 2} if new else {}
         self._root = zarr.open_group(str(path), mode="w", **options)
         self._write_all_but_x()
-        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
-        options = {"compressors": packing} if new else {"compressor": packing}
-        make = self._root.create_array if new else self._root.create_dataset
-        self._matrix = make("X", shape=self.shape, chunks=self._chunks, dtype="<f4", fill_value=0.0, **options)
+        self._matrix = self._make("X", self._chunks, 0.0)
         self._mark_x()
+
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+        new = int(zarr.__version__.split(".")[0]) >= 3
+        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
+        options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
+        make = self._root.create_array if new else self._root.create_dataset
+        return make(name, shape=self.shape, chunks=chunks, dtype="<f4", fill_value=empty, **options)
 
     def _finish(self) -> None:
         zarr.consolidate_metadata(str(self._folder))
@@ -251,7 +299,18 @@ class ZarrWriter(_AnnDataWriter):
 def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
     if isinstance(handle[name], h5py.Dataset):
         raise FileError(f"{path} was written by an anndata before 0.7; read and write it with a newer one first")
-    table = anndata.io.read_elem(handle[name])
+    columns = [str(column) for column in dict(handle[name].attrs).get("column-order", [])]
+    lower = [column.lower() for column in columns]
+    alike = [column for column in columns if lower.count(column.lower()) > 1]
+    try:
+        table = anndata.io.read_elem(handle[name])
+    except Exception as error:
+        if not alike:
+            raise
+        raise FileError(
+            f"{path}: columns of {name} differ in case only ({first(alike, 4)}), which the file system that wrote it "
+            f"cannot keep apart; rename them and write it again"
+        ) from error
     if not isinstance(table, pd.DataFrame):
         raise FileError(f"{path} is no AnnData file: its {name} is no table")
     table.index = pd.Index([str(value) for value in table.index], dtype=object)

@@ -18,7 +18,7 @@ from dgex.io.checks import NotFinite, check_ids, reading
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["ExpressionFile", "Selection", "Turned", "positions"]
+__all__ = ["ExpressionFile", "Kept", "Selection", "Turned", "positions"]
 
 Selection: TypeAlias = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.Index | None
 
@@ -57,7 +57,9 @@ class ExpressionFile(ABC):
         self.notes = {"format": self.format, **notes}
         self.uns, self.varm = dict(uns or {}), dict(varm or {})
         self.allow_missing = False
-        check_ids(self.var.index.tolist(), "gene", path)
+        check_ids(
+            self.var.index.tolist(), "gene", path, repeats=True
+        )  # `open` refuses them where nobody collapses them
         check_ids(self.obs.index.tolist(), "sample", path)
 
     @abstractmethod
@@ -196,6 +198,25 @@ class Turned(ExpressionFile):
         turned = np.empty(out.shape[::-1], np.float32)
         self._inner._fill(genes, rows, turned)
         out[:] = turned.T
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Kept(ExpressionFile):
+    """An open file of which some genes only are shown, others being no genes; `var` may be another table of them."""
+
+    def __init__(self, inner: ExpressionFile, keep: np.ndarray, var: pd.DataFrame) -> None:
+        self._inner, self._keep = inner, keep
+        self.format, self.native = inner.format, inner.native
+        varm = {
+            key: value.iloc[keep] if isinstance(value, pd.DataFrame) else value[keep]
+            for key, value in inner.varm.items()
+        }
+        super().__init__(inner.path, inner.obs, var, notes=inner.notes, uns=inner.uns, varm=varm)
+
+    def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
+        self._inner._fill(rows, self._keep[genes], out)
 
     def close(self) -> None:
         self._inner.close()

@@ -47,8 +47,8 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_ids(ids: Sequence[str], what: str, path: Path | str) -> None:
-    """Refuse a file without any `what` ("gene" or "sample"), or whose ids are empty or occur twice.
+def check_ids(ids: Sequence[str], what: str, path: Path | str, *, repeats: bool = False) -> None:
+    """Refuse a file without any `what` ("gene" or "sample"), or whose ids are empty or occur twice but for `repeats`.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def check_ids(ids: Sequence[str], what: str, path: Path | str) -> None:
     """
     if len(ids) == 0:
         raise DataError(f"{path} has no {what}s; at least one gene and one sample are needed")
+    if repeats:
+        return
     if len(set(ids)) < len(ids):
         repeated = [name for name, count in Counter(ids).items() if count > 1]
         raise DataError(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from dgex import progress
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile, Selection, Turned
-from dgex.io.orientation import ORIENTATIONS, check_not_turned
+from dgex.io.checks import check_ids
+from dgex.io.genes import tidy
+from dgex.io.orientation import ORIENTATIONS, check_not_turned, wanted_names
 from dgex.io.registry import find, recognise
 from dgex.io.writer import Writer
 from dgex.places import claim
@@ -26,7 +28,14 @@ __all__ = ["convert", "create", "open", "read", "write"]
 
 
 def open(
-    path: PathLike | AnnData, *, orientation: str = "auto", format: str | None = None, allow_missing: bool = False
+    path: PathLike | AnnData | Sequence[PathLike],
+    *,
+    orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
+    genes: pd.DataFrame | Iterable[str] | None = None,
+    allow_missing: bool = False,
+    allow_repeats: bool = False,
 ) -> ExpressionFile:
     """Open an expression file lazily: metadata at once, values block by block.
 
@@ -34,15 +43,22 @@ def open(
 
     Parameters
     ----------
-    path : path or AnnData
-        The suffix says the format; see `dgex.io.formats()`. An AnnData in memory is read the same way.
+    path : path, AnnData, or sequence of paths
+        The suffix says the format; see `dgex.io.formats()`. An AnnData in memory is read the same way. Several paths
+        are files with the same genes, such as those of a quantifier, one a sample; they become one matrix.
     orientation : {"auto", "genes-in-rows", "genes-in-columns"}
         How the genes lie in the file. `"auto"` follows the format where it has a rule (GCT, GCTX and AnnData), and else
         looks at ids, column names and size, and says what it found in `notes["orientation"]`.
     format : str, optional
         Key of the format for files whose suffix does not say it.
+    layer : str, optional
+        AnnData: the layer that holds the values, or `"raw"`; X unless told.
+    genes : DataFrame or iterable of str, optional
+        Genes that are looked for, those of a model or a gene table: where they lie is where the genes are.
     allow_missing : bool
         Let NaN and infinity pass instead of raising an error when they are read.
+    allow_repeats : bool
+        Let gene ids be empty or occur twice, for who collapses them.
 
     Returns
     -------
@@ -65,59 +81,82 @@ def open(
     >>> blocks
     [(20, 5), (20, 5), (10, 5)]
     """
-    if not isinstance(path, str | os.PathLike):
-        return _open_memory(path, allow_missing)
-    source = Path(path)
     if orientation not in ORIENTATIONS:
         raise SettingsError(f"orientation {orientation!r} is unknown", accepted=ORIENTATIONS)
-    chosen = recognise(source, format)
-    handle: ExpressionFile
-    if chosen.key in ("tsv", "csv", "parquet"):
-        handle = chosen.reader(source, orientation=orientation)  # type: ignore[call-arg]
+    wanted = wanted_names(genes)
+    if isinstance(path, list | tuple) and all(isinstance(one, str | os.PathLike) for one in path):
+        from dgex.io.joined import Joined
+
+        options: dict[str, Any] = {"orientation": orientation, "format": format, "genes": genes}
+        options["allow_repeats"] = allow_repeats
+        handle: ExpressionFile = Joined([Path(one) for one in path], lambda one: open(one, **options))
+    elif isinstance(path, str | os.PathLike):
+        handle = _open_file(Path(path), orientation, format, layer, wanted)
     else:
-        handle = chosen.reader(source)  # type: ignore[call-arg]
-        if orientation not in ("auto", handle.native):
-            handle = Turned(handle)
-        elif orientation == "auto":
-            try:
-                check_not_turned(handle)
-            except BaseException:
-                handle.close()
-                raise
+        handle = _open_memory(path, layer)
+    try:
+        handle = tidy(handle)
+        check_ids(handle.var.index.tolist(), "gene", handle.path, repeats=allow_repeats)
+    except BaseException:
+        handle.close()
+        raise
     handle.allow_missing = allow_missing
     return handle
 
 
-def _open_memory(adata: AnnData, allow_missing: bool) -> ExpressionFile:
+def _open_file(
+    source: Path, orientation: str, format: str | None, layer: str | None, genes: frozenset[str]
+) -> ExpressionFile:
+    chosen = recognise(source, format)
+    options: dict[str, Any] = {}
+    if layer is not None:
+        if "layer" not in chosen.takes:
+            raise SettingsError(f"{source} is {chosen.name} and has no layers: layer", found=layer, accepted="AnnData")
+        options["layer"] = layer
+    if "orientation" in chosen.takes:
+        reader: Any = chosen.reader
+        return cast(ExpressionFile, reader(source, orientation=orientation, genes=genes, **options))
+    handle = chosen.reader(source, **options)
+    if orientation not in ("auto", handle.native):
+        return Turned(handle)
+    if orientation == "auto":
+        try:
+            check_not_turned(handle, genes)
+        except BaseException:
+            handle.close()
+            raise
+    return handle
+
+
+def _open_memory(adata: AnnData | Sequence[PathLike], layer: str | None) -> ExpressionFile:
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
         raise DataError(
             "this is no matrix with names of profiles and genes",
             found=type(adata).__name__,
-            accepted="the path of an expression file, or an AnnData",
+            accepted="the path of an expression file, several paths, or an AnnData",
         )
     from dgex.io.memory import MemoryFile
 
-    handle = MemoryFile(adata)
-    handle.allow_missing = allow_missing
-    return handle
+    return MemoryFile(adata, layer=layer)
 
 
 def read(
-    path: PathLike,
+    path: PathLike | Sequence[PathLike],
     *,
     genes: Selection = None,
     samples: Selection = None,
     orientation: str = "auto",
     format: str | None = None,
+    layer: str | None = None,
     allow_missing: bool = False,
 ) -> AnnData:
     """Read an expression file into memory.
 
     Parameters
     ----------
-    path, orientation, format, allow_missing
+    path, orientation, format, layer, allow_missing
         As for `open`.
     genes, samples : slice, positions, names or None
         What to read and in which order; None means all.
@@ -139,7 +178,7 @@ def read(
     >>> dgex.read("read.gctx", samples=slice(0, 3)).shape
     (3, 15)
     """
-    with open(path, orientation=orientation, format=format, allow_missing=allow_missing) as source:
+    with open(path, orientation=orientation, format=format, layer=layer, allow_missing=allow_missing) as source:
         return source.to_adata(genes, samples)
 
 
@@ -256,6 +295,8 @@ def convert(
     genes: Selection = None,
     samples: Selection = None,
     orientation: str = "auto",
+    source_format: str | None = None,
+    layer: str | None = None,
     overwrite: bool = False,
     block: int = 4096,
     allow_missing: bool = False,
@@ -269,8 +310,8 @@ def convert(
         The suffixes say the formats.
     genes, samples : slice, positions, names or None
         What to convert and in which order; None means all.
-    orientation, allow_missing
-        How to read `source`; see `open`.
+    orientation, source_format, layer, allow_missing
+        How to read `source`; see `open`, where `source_format` is `format`.
     overwrite, **format_options
         How to write `target`; see `create`.
     block : int
@@ -290,7 +331,7 @@ def convert(
     """
     with (
         claim(target, "dgex convert", overwrite=overwrite, inputs=[source]),
-        open(source, orientation=orientation, allow_missing=allow_missing) as handle,
+        open(source, orientation=orientation, format=source_format, layer=layer, allow_missing=allow_missing) as handle,
     ):
         obs, var, varm = handle.selected(genes, samples)
         with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,10 +12,13 @@ import pandas as pd
 from dgex import progress
 from dgex.arrays.index import Index
 from dgex.arrays.spool import Spool
-from dgex.errors import FileError, SettingsError
+from dgex.errors import DataError, FileError, SettingsError
+from dgex.gene_ids import row_numbers
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
-from dgex.io.delimited import open_output, open_text, parse, text_lines
+from dgex.io.columns import known
+from dgex.io.delimited import Dialect, encoding_of, open_output, open_text, parse, text_lines
+from dgex.io.layouts import portal
 from dgex.io.metadata import CMAP_MISSING, frame, from_text, is_text, to_text
 from dgex.io.writer import Writer
 
@@ -31,30 +35,33 @@ class GctFile(ExpressionFile):
 
     def __init__(self, path: Path) -> None:
         with reading(path, self.format):
-            version, dims, header, extra = _head(path)
+            version, dims, header, extra, quotes, behind = _head(path)
             genes, _, gene_fields, _ = dims
-            table = parse(
-                path,
-                skip=3 + len(extra),
-                delimiter="\t",
-                quotes=False,
-                leading=1 + gene_fields,
-                header=header,
-            )
+            dialect = Dialect(3 + len(extra), "\t", encoding_of(path), quotes)
+            leading, width = 1 + gene_fields, len(header)
+            empty = range(width, width + behind)  # a spreadsheet's empty fields at the end of each row
+            texts = [*range(leading), *empty]
+            table = parse(path, dialect, header + [""] * behind, texts, range(leading, width))
             self._values = table.values
             try:
+                if any(any(table.texts[at]) for at in empty):
+                    raise DataError(f"{path} has values beyond the last of its {width:,} columns")
                 if table.values.rows != genes:
                     raise FileError(
                         f"{path} is truncated or damaged: its second line says {genes:,} rows, "
                         f"{table.values.rows:,} came"
                     )
-                ids = [name.strip() for name in header[1 + gene_fields :]]
+                ids = [name.strip() for name in header[leading:]]
+                counted = version == "1.2" and gene_fields > 1 and row_numbers(table.texts[0])
+                first = 1 if counted else 0  # GTEx's tables of tissues number their rows
                 var = frame(
-                    {name: from_text(table.leading[1 + at]) for at, name in enumerate(header[1 : 1 + gene_fields])},
-                    table.leading[0],
+                    {name: from_text(table.texts[at]) for at, name in enumerate(header[:leading]) if at > first},
+                    table.texts[first],
                 )
                 obs = frame({row[0]: from_text(row[1 + gene_fields :]) for row in extra}, ids)
-                super().__init__(path, obs, var, notes={"version": version, "orientation": self.native})
+                kind = portal(ids)
+                notes = ({"kind": kind} if kind else {}) | {"version": version, "orientation": self.native}
+                super().__init__(path, obs, var, notes=notes)
             except BaseException:
                 self._values.close()
                 raise
@@ -146,20 +153,28 @@ def _description(var: pd.DataFrame) -> list[str]:
     return ["na"] * len(var)
 
 
-def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[list[str]]]:
-    """Read what stands above the values: version, sizes, header, and the rows of sample metadata."""
-    with open_text(path) as stream:
-        version = stream.readline().strip().lstrip("#")
+def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[list[str]], bool, int]:
+    """Read what stands above the values.
+
+    Version, sizes, header, rows of sample metadata, whether it has quotes, and how many empty fields end a row.
+    """
+    with open_text(path, encoding_of(path)) as stream:
+        version = stream.readline().strip().strip('"').lstrip("#")
         if version not in ("1.2", "1.3"):
             raise FileError(f"{path} is no GCT file: its first line is {version[:40]!r}; '#1.2' or '#1.3' is accepted")
-        sizes = stream.readline().split()
+        sizes = stream.readline().replace('"', "").split()
         wanted = 2 if version == "1.2" else 4
         if len(sizes) != wanted or not all(size.isdigit() for size in sizes):
             raise FileError(f"{path}: the second line of a GCT {version} file holds {wanted} sizes, not {sizes[:6]}")
         numbers = [int(size) for size in sizes] + ([1, 0] if version == "1.2" else [])
         genes, samples, gene_fields, sample_fields = numbers
         width = 1 + gene_fields + samples
-        header = _fields(stream.readline(), width)
+        line = stream.readline()
+        quotes = line.lstrip().startswith('"')
+        header = _fields(line, width, quotes)
+        if version == "1.2" and len(header) > width and all(map(known, header[: len(header) - samples])):
+            gene_fields += len(header) - width  # more columns about genes than the two of the format
+            width = len(header)
         if len(header) != width:
             raise FileError(
                 f"{path} is truncated or damaged: its second line tells of {width:,} columns, "
@@ -167,15 +182,18 @@ def _head(path: Path) -> tuple[str, tuple[int, int, int, int], list[str], list[l
             )
         extra = []
         for _ in range(sample_fields):
-            row = _fields(stream.readline(), width)
+            row = _fields(stream.readline(), width, quotes)
             if len(row) != width:
                 raise FileError(f"{path} is truncated or damaged within the metadata of its samples")
             extra.append([value.strip() for value in row])
-    return version, (genes, samples, gene_fields, sample_fields), header, extra
+        row = stream.readline().rstrip("\r\n").split("\t")
+        behind = len(row) - width if not any(row[width:]) else 0
+    return version, (genes, samples, gene_fields, sample_fields), header, extra, quotes, max(0, behind)
 
 
-def _fields(line: str, width: int) -> list[str]:
-    fields = line.rstrip("\r\n").split("\t")
+def _fields(line: str, width: int, quotes: bool) -> list[str]:
+    line = line.rstrip("\r\n")
+    fields = next(csv.reader([line], delimiter="\t"), []) if quotes else line.split("\t")
     while len(fields) > width and not fields[-1].strip():  # spreadsheets leave empty fields behind
         fields.pop()
     return fields

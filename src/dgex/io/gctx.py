@@ -124,7 +124,15 @@ def open_hdf(path: Path, values: tuple[str, ...]) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     access.set_cache(0, 1009, CACHE, 0.75)
     access.set_sieve_buf_size(4096)
-    handle = h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    try:
+        handle = h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    except OSError as error:
+        if "unable to lock file" in str(error):
+            raise FileError(
+                f"{path} is locked: another program has it open for writing; close it there, or, on a file system "
+                f"without locks, set HDF5_USE_FILE_LOCKING=FALSE"
+            ) from error
+        raise
     try:
         check_hdf5(handle.id, path, values)
     except BaseException:

@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 
 from dgex import progress
 from dgex.arrays.index import Index, size_of
-from dgex.errors import DataError
+from dgex.errors import DataError, first
 from dgex.io.base import ExpressionFile, Turned
 from dgex.io.checks import reading
+from dgex.io.columns import describes, known, names_genes, names_samples
 from dgex.io.metadata import frame
+from dgex.io.numerals import PLAIN
 from dgex.io.orientation import COLUMNS, ROWS, detect
 from dgex.io.parquet_writer import GENES, LAYOUT, VALUES, ParquetWriter, unpack_table
 
@@ -31,13 +33,13 @@ __all__ = ["ParquetWriter", "open_parquet"]
 _BUFFER = 16 << 20  # bytes of values decoded at a time
 
 
-def open_parquet(path: Path, *, orientation: str = "auto") -> ExpressionFile:
+def open_parquet(path: Path, *, orientation: str = "auto", genes: frozenset[str] = frozenset()) -> ExpressionFile:
     """Open a Parquet file of any layout."""
     with reading(path, "Parquet"):
         stored = pq.ParquetFile(path)
         metadata = stored.schema_arrow.metadata or {}
         if LAYOUT not in metadata:
-            return _open_foreign(path, stored, orientation)
+            return _open_foreign(path, stored, orientation, genes)
         ours = json.loads(metadata[LAYOUT])
         obs = _obs(stored, ours["obs"])
         var = unpack_table(metadata[GENES])
@@ -143,36 +145,42 @@ class _TurnedLines(_Stored):
             start = stop
 
 
-def _open_foreign(path: Path, stored: pq.ParquetFile, orientation: str) -> ExpressionFile:
+def _open_foreign(path: Path, stored: pq.ParquetFile, orientation: str, genes: frozenset[str]) -> ExpressionFile:
     """Find ids, metadata and values among the columns of a table that somebody else wrote."""
     schema = stored.schema_arrow
     index = [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
-    is_value = {
-        field.name: pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        for field in schema
-        if field.name not in index
-    }
-    columns = [field.name for field in schema if is_value.get(field.name)]
-    others = [name for name, value in is_value.items() if not value]
+    odd = [f"{field.name} ({field.type})" for field in schema if not (_is_value(field.type) or _is_plain(field.type))]
+    if odd:
+        raise DataError(f"{path} has columns that are neither numbers nor text: {first(odd, 4)}")
+    values = [field.name for field in schema if _is_value(field.type) and field.name not in index]
+    columns = [name for name in values if not known(name)]
     if not columns:
         raise DataError(f"{path} holds no expression values: none of its {len(schema):,} columns is numeric")
+    numbered = [name for name in values if name in ("", "Unnamed: 0", "index") and name == schema.names[0]]
+    columns = [name for name in columns if name not in numbered]
+    others = [name for name in schema.names if name not in (*columns, *index, *numbered)]
     texts = [name for name in others if _is_text(schema.field(name).type)]
-    ids = index[0] if index else next(iter(texts), None)
+    named = [name for name in (*texts, *others) if names_genes(name) or names_samples(name)]
+    ids = index[0] if index else next(iter([*texts, *named]), None)
     described = [name for name in (*index, *others) if name != ids]
     table = stored.read(columns=[*([ids] if ids else []), *described]).to_pandas(ignore_metadata=True)
     names = [str(i) for i in range(stored.metadata.num_rows)] if ids is None else table[ids].astype(str).tolist()
     metadata = frame({name: table[name].tolist() for name in described}, names)
+    aside = [name for name in described if name in values]
+    if aside:
+        progress.note(f"{path.name}: set aside as annotation: {first(aside, 8)}")
     found, reason = orientation, "as asked for"
     if orientation == "auto":
         label = "" if ids is None or ids.startswith("__index_level") else ids
         found, reason = detect(
-            names,
-            columns,
-            shape=(len(names), len(columns)),
-            id_name=label,
-            leading=[n for n in described if n in texts],
+            names, columns, shape=(len(names), len(columns)), id_name=label, leading=described, genes=genes
         )
         progress.note(f"{path.name}: {found} ({reason})")
+    doubtful = [n for n in texts if n != ids and not describes(n, [str(v) for v in table[n].dropna()[:100]], PLAIN)]
+    if found == ROWS and doubtful:
+        raise DataError(
+            f"{path}: columns of text hold numbers, or marks of missing ones: {first(doubtful, 4)}; store numbers"
+        )
     notes = {"layout": "wide", "orientation": f"{found} ({reason})", "row groups": f"{stored.num_row_groups:,}"}
     if ids is None:
         notes["ids"] = "no column of ids: rows are numbered from 0"
@@ -206,12 +214,22 @@ def _columns(batch: pa.RecordBatch, rows: Index) -> np.ndarray:
     """Columns of a batch as rows of an array, float32."""
     out = np.empty((batch.num_columns, size_of(rows)), np.float32)
     for at, column in enumerate(batch.columns):
-        out[at] = column.to_numpy(zero_copy_only=False)[rows]
+        plain = column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+        out[at] = plain.to_numpy(zero_copy_only=False)[rows]
     return out
 
 
 def _pick(names: list[str], index: Index) -> list[str]:
     return names[index] if isinstance(index, slice) else [names[at] for at in index]
+
+
+def _is_value(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether a column can be metadata: text, truth, dates, categories; no lists and structures."""
+    return not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:

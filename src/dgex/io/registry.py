@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import builtins
+import codecs
+import gzip
 import importlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgex.errors import FileError, SettingsError
+from dgex.errors import FileError, SettingsError, first
 from dgex.inputs import regular
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
     from dgex.io.writer import Writer
 
-__all__ = ["Format", "find", "formats", "recognise"]
+__all__ = ["Format", "find", "formats", "named", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Format:
     module: str
     reader_name: str
     writer_name: str
-    content: str  # "hdf5", "folder", "parquet", "text"
+    content: str  # "hdf5", "folder", "parquet", "text", "zip"
+    takes: tuple[str, ...] = ()  # what its reader takes beside the path: "orientation", "layer"
 
     @property
     def reader(self) -> type[ExpressionFile]:
@@ -43,33 +47,70 @@ class Format:
         return writer
 
 
+def _gz(*suffixes: str) -> tuple[str, ...]:
+    return tuple(name for suffix in suffixes for name in (suffix, f"{suffix}.gz"))
+
+
 _FORMATS = (
     Format("gctx", "GCTX", (".gctx",), "gctx", "GctxFile", "GctxWriter", "hdf5"),
     Format("gct", "GCT", (".gct", ".gct.gz"), "gct", "GctFile", "GctWriter", "text"),
-    Format("h5ad", "AnnData", (".h5ad",), "annotated", "H5adFile", "H5adWriter", "hdf5"),
-    Format("zarr", "AnnData zarr", (".zarr",), "annotated", "ZarrFile", "ZarrWriter", "folder"),
-    Format("parquet", "Parquet", (".parquet", ".pq"), "parquet", "open_parquet", "ParquetWriter", "parquet"),
-    Format("tsv", "TSV", (".tsv", ".tsv.gz", ".txt", ".txt.gz"), "text", "TextFile", "TextWriter", "text"),
-    Format("csv", "CSV", (".csv", ".csv.gz"), "text", "TextFile", "CsvWriter", "text"),
+    Format("h5ad", "AnnData", (".h5ad",), "annotated", "H5adFile", "H5adWriter", "hdf5", ("layer",)),
+    Format("zarr", "AnnData zarr", (".zarr",), "annotated", "ZarrFile", "ZarrWriter", "folder", ("layer",)),
+    Format(
+        "parquet",
+        "Parquet",
+        (".parquet", ".pq"),
+        "parquet",
+        "open_parquet",
+        "ParquetWriter",
+        "parquet",
+        ("orientation",),
+    ),
+    Format("tsv", "TSV", _gz(".tsv", ".txt", ".tab"), "text", "TextFile", "TextWriter", "text", ("orientation",)),
+    Format("csv", "CSV", _gz(".csv"), "text", "TextFile", "CsvWriter", "text", ("orientation",)),
+    Format(
+        "quantifier",
+        "table of a quantifier",
+        _gz(".sf", ".results", ".fpkm_tracking", ".counts"),
+        "text",
+        "TextFile",
+        "",
+        "text",
+        ("orientation",),
+    ),
+    Format("excel", "Excel", (".xlsx", ".xlsm"), "excel", "open_excel", "", "zip", ("orientation",)),
+    Format("10x", "10x HDF5", (), "tenx", "open_tenx", "", "hdf5"),
+    Format("archs4", "ARCHS4", (), "archs4", "Archs4File", "", "hdf5"),
+    Format("mtx", "10x matrix", (".mtx", ".mtx.gz"), "tenx", "open_mtx", "", "text"),
 )
 _SAID = {
     "hdf5": "an HDF5 file (.gctx or .h5ad)",
     "folder": "a folder (.zarr)",
     "parquet": "a Parquet file (.parquet)",
     "gzip": "compressed by gzip (a suffix such as .tsv.gz)",
-    "zip": "a zip archive (unpack it first)",
+    "zip": "a zip archive (an Excel workbook is called .xlsx; else unpack it first)",
     "binary": "binary",
     "gct": "a GCT file (.gct)",
     "text": "text",
 }
 
 
-def formats() -> dict[str, tuple[str, ...]]:
-    """List the formats that are read and written: key (as for `format=`) to suffixes."""
-    return {item.key: item.suffixes for item in _FORMATS}
+_HDF = (".h5", ".hdf5")  # of any kind: what is inside tells
+_INSIDE = (  # what an HDF5 file holds, and the format that it therefore is
+    ("0/DATA/0/matrix", "gctx"),
+    ("matrix/barcodes", "10x"),
+    ("data/expression", "archs4"),
+    ("X", "h5ad"),
+    ("obs", "h5ad"),
+)
 
 
-def find(path: Path, key: str | None = None) -> Format:
+def formats(written: bool = False) -> dict[str, tuple[str, ...]]:
+    """List the formats that are read, or those that are `written` too: key (as for `format=`) to suffixes."""
+    return {item.key: item.suffixes for item in _FORMATS if item.writer_name or not written}
+
+
+def named(path: Path, key: str | None = None) -> Format:
     """Find the format of `path` by `key` or, when that is None, by its suffix.
 
     Raises
@@ -85,12 +126,45 @@ def find(path: Path, key: str | None = None) -> Format:
                 return item
         raise SettingsError(f"format {key!r} is unknown", accepted=f"{', '.join(formats())}")
     name = path.name.lower()
+    if name.endswith(_HDF) and path.is_file():
+        return _inside(path)
+    if path.is_dir() and not name.endswith(".zarr") and any(path.glob("*matrix.mtx*")):
+        return named(path, "mtx")
     for item in _FORMATS:
         if name.endswith(item.suffixes):
             return item
-    accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes)
+    accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes if not suffix.endswith(".gz"))
     found = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
-    raise FileError(f"{path}: suffix {found!r} is of no known format", accepted=f"{accepted}")
+    accepted += ", .h5; format='tsv' and the like insist"
+    raise FileError(f"{path}: suffix {found!r} is of no known format", accepted=accepted)
+
+
+def find(path: Path, key: str | None = None) -> Format:
+    """Find the format to write `path` in; see `named`."""
+    name = path.name.lower()
+    chosen = named(path, key) if key or not name.endswith(_HDF) else None
+    if chosen is not None and chosen.writer_name:
+        return chosen
+    accepted = ", ".join(suffix for suffixes in formats(written=True).values() for suffix in suffixes)
+    raise FileError(f"{path}: suffix {path.suffix!r} is of no known format that is written", accepted=accepted)
+
+
+def _inside(path: Path) -> Format:
+    """The format of an HDF5 file by what it holds."""
+    if _content(path) != "hdf5":
+        return named(path, "h5ad")  # refused below, by its content
+    from dgex.io.gctx import open_hdf
+
+    with open_hdf(path) as file:
+        for name, key in _INSIDE:
+            if name in file:
+                return named(path, key)
+        if any(f"{group}/barcodes" in file for group in file):
+            return named(path, "10x")
+        raise FileError(
+            f"{path} is an HDF5 file of no known layout: it holds {first(file, 6)}",
+            accepted="GCTX, AnnData, 10x feature-barcode matrix, ARCHS4",
+        )
 
 
 def recognise(path: Path, key: str | None = None) -> Format:
@@ -103,10 +177,14 @@ def recognise(path: Path, key: str | None = None) -> Format:
     """
     if not regular(path).exists():
         raise FileError(f"{path} does not exist")
-    chosen = find(path, key)
     content = _content(path)
     if content == "empty":
         raise FileError(f"{path} is empty")
+    chosen = named(path, key)
+    if key is None and chosen.key in ("tsv", "csv") and _unpacked(path, content) == "gct":
+        chosen = named(path, "gct")
+    if chosen.key == "mtx":
+        return chosen
     if chosen.content == "text":
         fits = {"text", "gct"} if chosen.key == "gct" else {"text"}
         if key is not None or path.name.lower().endswith(".gz"):
@@ -142,7 +220,20 @@ def _content(path: Path) -> str:
         (b"PK\x03\x04", "zip"),
         (b"#1.2", "gct"),
         (b"#1.3", "gct"),
+        (b'"#1.2', "gct"),
+        (b'"#1.3', "gct"),
+        (codecs.BOM_UTF16_LE, "text"),
+        (codecs.BOM_UTF16_BE, "text"),
     ):
         if head.startswith(magic):
             return kind
     return "binary" if b"\x00" in head else "text"
+
+
+def _unpacked(path: Path, content: str) -> str:
+    """What a file is by its first bytes, also where gzip packed it."""
+    if content != "gzip":
+        return content
+    with suppress(OSError, EOFError), gzip.open(path, "rb") as stream:
+        return "gct" if stream.read(5) in (b"#1.2\n", b"#1.2\r", b"#1.3\n", b"#1.3\r") else content
+    return content

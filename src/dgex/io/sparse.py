@@ -22,12 +22,13 @@ class SparseMatrix:
     into a dense temporary file, from which this and the next blocks come.
     """
 
-    def __init__(self, group: Any) -> None:
-        kind = group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", ""))
+    def __init__(self, group: Any, kind: str = "", shape: tuple[int, int] | None = None) -> None:
+        kind = kind or group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", ""))
         if kind not in ("csr_matrix", "csc_matrix", "csr", "csc"):
             raise ValueError(f"X is of kind {kind!r}; dense, CSR and CSC matrices are known")
         self.kind = kind[:3].upper()
-        shape = group.attrs["shape"] if "shape" in group.attrs else group.attrs["h5sparse_shape"]
+        if shape is None:
+            shape = group.attrs["shape"] if "shape" in group.attrs else group.attrs["h5sparse_shape"]
         self.shape = (int(shape[0]), int(shape[1]))
         self._pointers = np.asarray(group["indptr"][:], dtype=np.int64)
         self._indices, self._data = group["indices"], group["data"]

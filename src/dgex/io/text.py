@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -14,58 +13,99 @@ import pandas as pd
 
 from dgex import progress
 from dgex.arrays.index import Index
-from dgex.errors import DataError, FileError, SettingsError, first
+from dgex.errors import DataError, SettingsError, first
+from dgex.gene_ids import ID_COLUMNS, canonical, id_type
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
-from dgex.io.delimited import is_number, open_output, open_text, parse, text_lines
+from dgex.io.columns import describes
+from dgex.io.delimited import Dialect, open_output, parse, text_lines
 from dgex.io.formulas import Formulas
 from dgex.io.gct import SpooledTextWriter
+from dgex.io.head import look
+from dgex.io.layouts import portal, sample_name
 from dgex.io.metadata import frame, from_text, to_text
-from dgex.io.orientation import GENE_COLUMNS, ROWS, detect
+from dgex.io.numerals import PLAIN
+from dgex.io.orientation import ROWS, detect
 
 __all__ = ["CsvWriter", "TextFile", "TextWriter"]
 
-_DELIMITERS = ("\t", ",", ";", " ")
-_HEAD_ROWS, _HEAD_CHARACTERS = 100, 4 << 20
+_HEAD_ROWS = 100
 
 
 class TextFile(ExpressionFile):
-    """An open table of text, read once into a temporary file."""
+    """An open table of text, read once into a temporary file.
+
+    Parameters
+    ----------
+    path : Path
+    orientation : str
+    genes : frozenset of str
+        Genes looked for, which tell rows from columns.
+    """
 
     format = "text table"
 
-    def __init__(self, path: Path, *, orientation: str = "auto") -> None:
+    def __init__(self, path: Path, *, orientation: str = "auto", genes: frozenset[str] = frozenset()) -> None:
         with reading(path, self.format):
-            head = _head(path)
-            table = parse(
-                path,
-                skip=head.skip,
-                delimiter=head.delimiter,
-                quotes=True,
-                leading=head.leading,
-                header=head.header,
-            )
+            head = look(path)
+            if not _ends_with_line(path):
+                progress.warn(f"{path}: its last line does not end; was it cut short?")
+            columns = head.columns
+            ids = 0 if columns.ids is None else columns.ids
+            unnamed = [at for at in columns.dropped if not head.header[at]]
+            kept = sorted({ids, *columns.described, *unnamed})
+            table = parse(path, head.dialect, head.header, kept, columns.values)
             self._values = table.values
             try:
-                rows, columns = table.leading[0], [name.strip() for name in head.header[head.leading :]]
-                names = head.header[1 : head.leading]
+                for at in unnamed:
+                    if at and any(table.texts[at]):
+                        raise DataError(f"{path}: column {at + 1:,} has values but no name in the header")
+                rows = table.texts[ids]
+                if broken := next((row for row in rows if "\n" in row or "\r" in row), None):
+                    raise DataError(
+                        f"{path}: the name of a row goes over several lines, {broken[:40]!r}: a quote is open"
+                    )
+                described = {head.header[at]: from_text(table.texts[at]) for at in columns.described}
+                names = [head.header[at] for at in columns.values]
+                one = head.layout is not None and bool(head.layout.value)
+                if head.layout is not None and one:
+                    names = [sample_name(path, head.layout)]
+                    _refuse_transcripts(path, rows, head.layout.name)
+                label = head.header[ids]
                 found, reason = orientation, "as asked for"
                 if orientation == "auto":
-                    found, reason = detect(
-                        rows, columns, shape=(len(rows), len(columns)), id_name=head.header[0], leading=names
+                    found, reason = (
+                        (ROWS, head.layout.name)
+                        if head.layout is not None
+                        else detect(
+                            rows,
+                            names,
+                            shape=(len(rows), len(names)),
+                            id_name=label,
+                            leading=list(described),
+                            genes=genes,
+                        )
                     )
                     progress.note(f"{path.name}: {found} ({reason})")
                 self._turned = found == ROWS
-                described = frame({name: from_text(table.leading[1 + at]) for at, name in enumerate(names)}, rows)
-                plain = frame({}, columns)
-                notes = {
-                    "delimiter": {"\t": "tab", " ": "space"}.get(head.delimiter, head.delimiter),
+                for said in dict.fromkeys([*head.said, *_late(head.dialect, table.dialect)]):
+                    progress.note(f"{path.name}: {said}")
+                described_frame, plain = frame(described, rows), frame(_about(head.about, names), names)
+                obs, var = (plain, described_frame) if self._turned else (described_frame, plain)
+                if canonical(label) in ID_COLUMNS["entrez"]:
+                    described_frame.index.name = label  # numbers are Entrez ids
+                kind = head.layout.name if head.layout is not None else portal(obs.index.tolist(), label)
+                notes = {"kind": "GEO series matrix" if head.about else kind} if kind or head.about else {}
+                notes |= {
+                    "delimiter": {"\t": "tab", " ": "space"}.get(head.dialect.delimiter, head.dialect.delimiter),
                     "orientation": f"{found} ({reason})",
                 }
-                if names:
-                    notes["metadata columns"] = ", ".join(names)
-                obs, var = (plain, described) if self._turned else (described, plain)
-                super().__init__(path, obs, var, notes=notes)
+                if table.dialect.encoding != "utf-8":
+                    notes["encoding"] = table.dialect.encoding
+                if described:
+                    notes["metadata columns"] = ", ".join(described)
+                unit = head.layout.unit if head.layout is not None else ""
+                super().__init__(path, obs, var, notes=notes, uns={"unit": unit} if unit else {})
             except BaseException:
                 self._values.close()
                 raise
@@ -75,6 +115,29 @@ class TextFile(ExpressionFile):
 
     def close(self) -> None:
         self._values.close()
+
+
+def _late(first_lines: Dialect, whole: Dialect) -> list[str]:
+    """What only the whole of a table told of how it is written."""
+    said = []
+    if whole.numerals != first_lines.numerals:
+        said.append(f"numbers have {whole.numerals}")
+    if whole.encoding != first_lines.encoding:
+        said.append(f"names are no UTF-8: read as {whole.encoding.upper()} text")
+    return said
+
+
+def _about(about: dict[str, list[str]], samples: Sequence[str]) -> dict[str, pd.Series]:
+    """Metadata above the table, where it is of the samples in it."""
+    return {name: from_text(values) for name, values in about.items() if len(values) == len(samples)}
+
+
+def _refuse_transcripts(path: Path, ids: Sequence[str], layout: str) -> None:
+    if id_type(name.split("|", 1)[0] for name in ids[:2000]) == "transcript":
+        raise DataError(
+            f"{path}: {layout} of transcripts ({first(ids, 2)}), where genes are needed; use the quantifier's file of "
+            f"genes (quant.genes.sf, genes.results) or sum the transcripts of each gene first, as tximport does"
+        )
 
 
 class TextWriter(SpooledTextWriter):
@@ -109,7 +172,9 @@ class TextWriter(SpooledTextWriter):
         self._rows_are_genes = genes_in == "rows"
         described, other = (self.var, self.obs) if self._rows_are_genes else (self.obs, self.var)
         columns = {str(name): to_text(described[name]) for name in described.columns}
-        metadata = [name for name, values in columns.items() if _describes(name, values[:_HEAD_ROWS])]  # as when read
+        metadata = [
+            name for name, values in columns.items() if describes(name, values[:_HEAD_ROWS], PLAIN)
+        ]  # as when read
         lost = [
             str(name) for name in (*described.columns, *other.columns) if name not in metadata or name in other.columns
         ]
@@ -157,71 +222,10 @@ class CsvWriter(TextWriter):
     delimiter = ","
 
 
-@dataclass
-class _Head:
-    """What the first lines of a table tell."""
-
-    header: list[str]
-    leading: int
-    delimiter: str
-    skip: int
-
-
-def _head(path: Path) -> _Head:
-    """Look at the first lines: comments, header, delimiter, and how many columns stand before the values."""
-    skip, size = 0, 0
-    lines: list[str] = []
-    with open_text(path) as stream:
-        for line in stream:
-            if not lines and (line.startswith("#") or not line.strip()):
-                skip += 1
-                continue
-            lines.append(line)
-            size += len(line)
-            if len(lines) > _HEAD_ROWS or (size > _HEAD_CHARACTERS and len(lines) > 1):
-                break
-    if not lines:
-        raise FileError(f"{path} holds no table: no line but comments")
-    if not _ends_with_line(path):
-        progress.warn(f"{path}: its last line does not end; was it cut short?")
-    if len(lines) < 2:
-        raise DataError(f"{path} has a header but no rows")
-    delimiter = _delimiter(path, lines[0])
-    rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
-    header, rows = [name.strip() for name in rows[0]], rows[1:]
-    if rows and len(rows[0]) == len(header) + 1:  # R writes no name above the row names
-        header.insert(0, "")
-    if len(header) < 2:
-        raise FileError(f"{path} holds no table: its first line has one field; tabs or commas are expected between")
-    if len(header) > 2 and all(is_number(name) and "." in name for name in header[1:]):
-        raise DataError(f"{path}: the first line must name the columns, but holds numbers ({', '.join(header[1:4])})")
-    rows = [row for row in rows if len(row) == len(header)]
-    leading = 1
-    while leading < len(header) and _describes(header[leading], [row[leading] for row in rows]):
-        leading += 1
-    if leading == len(header):
-        raise DataError(f"{path} holds no expression values: none of its {len(header):,} columns is numeric")
-    return _Head(header, leading, delimiter, skip + 1)
-
-
 def _ends_with_line(path: Path) -> bool:
     """Whether the last byte ends a line; taken for granted in compressed files, which notice themselves."""
     if path.name.lower().endswith(".gz"):
         return True
     with open(path, "rb") as stream:
-        stream.seek(-1, 2)
-        return stream.read() in (b"\n", b"\r")
-
-
-def _delimiter(path: Path, line: str) -> str:
-    usual = "," if ".csv" in path.name.lower() else "\t"
-    if usual in line:
-        return usual
-    return max(_DELIMITERS, key=line.count) if any(mark in line for mark in _DELIMITERS) else usual
-
-
-def _describes(name: str, values: Sequence[str]) -> bool:
-    """Whether a column at the left is metadata: known by name, or mostly text."""
-    if name.lower() in GENE_COLUMNS:
-        return True
-    return 2 * sum(not is_number(value) for value in values) > len(values)
+        stream.seek(-2, 2)
+        return stream.read().strip(b"\0")[-1:] in (b"\n", b"\r")

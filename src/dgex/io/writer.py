@@ -64,6 +64,12 @@ class Writer(ABC):
     def extras(self, adata: AnnData) -> None:  # noqa: B027 (only AnnData's own formats hold more)
         """Take what else an AnnData has (layers, obsm and the like), where the format holds it."""
 
+    def replace_uns(self, uns: Mapping[str, Any]) -> None:  # noqa: B027 (only AnnData's own formats hold it)
+        """Replace `uns` by what is known in the end."""
+
+    def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:  # noqa: B027 (as above)
+        """Fill part of a further matrix, NaN where nothing is filled in."""
+
     @abstractmethod
     def _start(self, path: Path) -> None:
         """Make the file under its temporary name."""

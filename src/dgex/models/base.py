@@ -154,9 +154,9 @@ class Estimator(Parameters):
 
         Parameters
         ----------
-        X : array, DataFrame or AnnData, shape (profiles, landmarks)
+        X : array, lists, DataFrame or AnnData, shape (profiles, landmarks)
             Landmark genes; of an AnnData with `var["role"]` only the landmark genes are taken.
-        Y : array, DataFrame or AnnData, shape (profiles, targets)
+        Y : array, lists, DataFrame or AnnData, shape (profiles, targets)
             Target genes of the same profiles; of an AnnData with `var["role"]` only the target genes.
         eval_sets : dict of name to (X, Y), optional
             Held-out sets; the first chooses penalties and the best epoch.
@@ -217,6 +217,26 @@ class Estimator(Parameters):
         self._check_fitted()
         x = self._inputs(X)
         return self._checked(self._own("predict", lambda: self._predict(x)), len(x))
+
+    def score(self, X: Matrix, Y: Matrix) -> float:
+        """Negative overall error: minus the mean over target genes of the mean absolute error; 0 is perfect.
+
+        By it `cross_val_score` and `GridSearchCV` of scikit-learn choose as `dgex evaluate` judges.
+
+        Parameters
+        ----------
+        X, Y : array, lists, DataFrame or AnnData
+            As for `fit`; genes with names may come in any order among others.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        true = self._aligned(Y, "target", "Y")
+        if len(true) != len(predicted):
+            raise DataError(f"X and Y hold different numbers of profiles: found {len(predicted):,} and {len(true):,}")
+        return -float(np.abs(true - predicted).mean(axis=0, dtype=np.float64).mean())
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix"]
 
-Matrix: TypeAlias = "np.ndarray | pd.DataFrame | AnnData"
+Matrix: TypeAlias = "np.ndarray | Sequence[Sequence[float]] | pd.DataFrame | AnnData"
 
 
 def is_annotated(matrix: object) -> TypeGuard[AnnData]:

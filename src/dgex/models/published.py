@@ -12,6 +12,7 @@ import pandas as pd
 from dgex import io
 from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, GeneError, first
+from dgex.gene_ids import canonical
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import ID_COLUMNS, align, id_type, normalize_ids, texts
 from dgex.models.folder import place
@@ -173,7 +174,7 @@ def _named(frame: pd.DataFrame, table: GeneTable | None, used: set[str]) -> pd.D
     kind = id_type(ids)
     if kind in known:
         known[kind] = list(ids)
-    columns = {str(column).lower(): column for column in frame.columns}
+    columns = {canonical(column): column for column in frame.columns}
     for other, accepted in ID_COLUMNS.items():
         held = next((columns[name] for name in accepted if name in columns), None)
         if other in known and held is not None:

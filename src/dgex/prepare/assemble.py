@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dgex.dataset.depth import per_million
 from dgex.dataset.roles import check_finite
-from dgex.dataset.scale import to_log2
+from dgex.dataset.scale import as_log2, to_log2
 from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable
-from dgex.genes import id_columns, texts
-from dgex.prepare.collapse import Collapse, GeneColumns, match_genes
+from dgex.genes import Match, id_columns, match_genes, texts
+from dgex.prepare.collapse import Collapse, tell_rows
 from dgex.prepare.duplicates import Duplicates, near_duplicates
+from dgex.prepare.panel import named_once, with_landmarks
 from dgex.prepare.sources import Source
 from dgex.progress import bar, note, warn
 
@@ -43,7 +46,13 @@ class GenePlan:
     facts: dict[str, Any]
 
 
-def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -> GenePlan:
+def plan_genes(
+    sources: list[Source],
+    table: GeneTable | None,
+    same_gene: str,
+    rule: str = "mean",
+    landmarks: Sequence[str] | None = None,
+) -> GenePlan:
     """Choose the genes: landmark and target genes of the table that all inputs measure.
 
     Parameters
@@ -54,6 +63,10 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
     same_gene : {"drop", "keep"}
         Whether targets that are the same gene as a landmark (by Ensembl id, Entrez id or symbol, or measured by the
         same columns) are left out.
+    rule : str
+        How several rows of a gene become one; said here.
+    landmarks : sequence of str, optional
+        Names of the landmark genes; all others of the table, or else of the first input, are targets.
 
     Raises
     ------
@@ -62,7 +75,7 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
     """
     if same_gene not in ("drop", "keep"):
         raise SettingsError(f"unknown same_gene {same_gene!r}", accepted="drop, keep")
-    wanted = _wanted(sources, table)
+    wanted = _wanted(sources, table, landmarks)
     facts: dict[str, Any] = _role_counts(wanted, "in_table")
     twins = _same_as_landmark(wanted)
     facts["same_gene_as_landmark"] = int(twins.sum())
@@ -72,7 +85,7 @@ def plan_genes(sources: list[Source], table: GeneTable | None, same_gene: str) -
             f"(same_gene='keep' keeps them): {first(wanted.index[twins], 5)}"
         )
         wanted = wanted[~twins]
-    matches = [_match(source, wanted) for source in sources]
+    matches = [_match(source, wanted, rule) for source in sources]
     common = np.logical_and.reduce([match.found for match in matches])
     if not common.any():
         raise GeneError(_no_common(sources, wanted))
@@ -100,15 +113,17 @@ def _no_common(sources: list[Source], wanted: pd.DataFrame) -> str:
     return f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}"
 
 
-def _wanted(sources: list[Source], table: GeneTable | None) -> pd.DataFrame:
+def _wanted(sources: list[Source], table: GeneTable | None, landmarks: Sequence[str] | None) -> pd.DataFrame:
+    if landmarks is not None:
+        return with_landmarks(named_once(sources[0].var) if table is None else table.frame, landmarks)
     if table is None:
         holder = next((source for source in sources if "role" in source.var), None)
         if holder is None:
             raise GeneError(
                 "no gene has a role: give a gene table (genes=, --genes) that says which are landmark and target "
-                "genes, or an input whose var has a column 'role'"
+                "genes, a list of landmark genes (landmarks=, --landmarks), or an input whose var has a column 'role'"
             )
-        frame = holder.var
+        frame = named_once(holder.var)
     else:
         frame = table.frame
     roles = texts(frame["role"])
@@ -134,19 +149,21 @@ def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
     return same
 
 
-def _match(source: Source, wanted: pd.DataFrame) -> GeneColumns:
+def _match(source: Source, wanted: pd.DataFrame, rule: str) -> Match:
     match = match_genes(wanted, source.var)
     landmark = (wanted["role"] == "landmark").to_numpy()
     counts = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
-    source.facts |= {"matched_by": match.matched_by, **{f"{role}s_found": count for role, count in counts.items()}}
+    source.facts |= {
+        "matched_by": match.how.removeprefix("by "),
+        **{f"{role}s_found": count for role, count in counts.items()},
+    }
     shape = f"{source.shape[0]:,} profiles x {source.shape[1]:,} {source.facts['ids']} ids"
+    found = [f"{counts[role]:,} of {of:,} {role}" for role, of in zip(counts, (landmark.sum(), (~landmark).sum()))]
     note(
-        f"{source.label}: {shape}, {source.facts['platform']}, {source.scale}; found {counts['landmark']:,} of "
-        f"{int(landmark.sum()):,} landmark and {counts['target']:,} of {int((~landmark).sum()):,} target genes by "
-        f"{match.matched_by}"
+        f"{source.label}: {shape}, {source.facts['platform']}, {source.facts['scale']}; found {' and '.join(found)} "
+        f"genes ({match.how})"
     )
-    if match.ambiguous:
-        note(f"{source.label}: {match.ambiguous:,} probes that name several genes are left out")
+    tell_rows(source.label, source.var, match, rule)
     if 0 < sum(counts.values()) < 0.5 * len(wanted):
         warn(f"{source.label} has less than half of the genes; genes that one input lacks are left out of the dataset")
     return match
@@ -182,8 +199,13 @@ def _as_var(wanted: pd.DataFrame) -> pd.DataFrame:
     return var
 
 
-def read_matrix(sources: list[Source], plan: GenePlan, rule: str, log2: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read all inputs into one float32 matrix; probes are collapsed and linear values logged block by block.
+def read_matrix(
+    sources: list[Source], plan: GenePlan, rule: str, log2: str, normalize: str = "none"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read all inputs into one float32 matrix; rows are collapsed and linear values logged block by block.
+
+    With `normalize="cpm"` linear profiles are brought to a million first, by all genes of their file; with
+    `"size-factors"` they stay linear: the factors are those of training profiles, which are not drawn yet.
 
     Returns
     -------
@@ -194,28 +216,43 @@ def read_matrix(sources: list[Source], plan: GenePlan, rule: str, log2: str) -> 
     total = sum(source.shape[0] for source in sources)
     X = np.empty((total, len(plan.var)), dtype=np.float32)
     linear = np.zeros(total, dtype=bool)
+    landmarks = (plan.var["role"] == "landmark").to_numpy()
+    shares: list[np.ndarray] = []
     at = 0
     with bar(total, "reading") as progress:
         for source, columns in zip(sources, plan.columns):
             collapse = Collapse(columns, rule)
             if rule == "max-mean" and collapse.collapses:
                 collapse = collapse.choose(_column_means(source, collapse.needed))
-            log = log2 == "always" or (log2 == "auto" and source.scale.linear)
-            if log and not source.scale.linear:
-                warn(f"{source.label} looks like {source.scale}, and is logged as asked for")
+            scale = source.scale
+            log = log2 == "always" or (log2 == "auto" and scale.linear)
+            if log and not scale.linear:
+                warn(f"{source.label} looks like {scale}, and is logged as asked for")
+            depth, later = normalize == "cpm" and scale.linear, normalize == "size-factors" and scale.linear
             names = source.obs.index
-            for where, block in source.blocks(_block_rows(len(collapse.needed)), collapse.needed):
-                part = collapse(block, X[at + where.start : at + where.stop])
+            wanted = None if depth else collapse.needed
+            for where, block in source.blocks(_block_rows(source.shape[1] if depth else len(collapse.needed)), wanted):
+                totals = block.sum(axis=1, dtype=np.float64) if depth else None
+                needed = block[:, collapse.needed] if depth else block
+                part = collapse(needed, X[at + where.start : at + where.stop])
                 try:
                     check_finite(part, names[where], plan.var.index)
-                    if log:
+                    if totals is not None:
+                        factors = per_million(totals, names[where].tolist())
+                        shares.append(part[:, landmarks].sum(axis=1, dtype=np.float64) / totals)
+                        part *= factors[:, None].astype(np.float32)
+                    if log and not later:
                         to_log2(part, out=part)
+                    elif not scale.linear:
+                        part[:] = as_log2(part, scale)
                 except DataError as error:
                     raise DataError(f"{source.label}: {error}") from None
                 progress.advance(len(part))
-            linear[at : at + source.shape[0]] = source.scale.linear and not log
+            linear[at : at + source.shape[0]] = scale.linear and (later or not log)
             source.facts["logged"] = bool(log)
             at += source.shape[0]
+    if shares:
+        plan.facts["landmark_share"] = float(np.median(np.concatenate(shares)))
     return X, linear
 
 
@@ -228,7 +265,9 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
         With positions among the samples of all inputs; those of named sets are all kept.
     """
     own = [source for source in sources if source.set_name is None or source.set_name in SPLITS]
-    shared = [name for name in own[0].var.index if all(name in source.var.index for source in own[1:])] if own else []
+    indexes = [pd.Index(source.var.index) for source in own]
+    once = [index[~index.duplicated(keep=False) & (index != "")] for index in indexes]
+    shared = [name for name in once[0] if all(name in index for index in once[1:])] if own else []
     if not shared:
         raise GeneError(f"the {len(own)} inputs of the compendium share no column to find duplicates by")
     total = sum(source.shape[0] for source in own)
@@ -238,7 +277,8 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
     with bar(total, "reading for duplicates") as progress:
         for source in sources:
             if any(source is other for other in own):
-                columns = source.var.index.get_indexer(pd.Index(shared))
+                once_there = pd.Series(np.arange(len(source.var)), index=source.var.index)
+                columns = once_there[once_there.index.isin(shared)][shared].to_numpy()
                 for where, block in source.blocks(_block_rows(len(columns)), columns):
                     values = X[at + where.start : at + where.stop]
                     values[:] = to_log2(np.maximum(block, 0)) if source.scale.linear else block

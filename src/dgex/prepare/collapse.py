@@ -1,113 +1,41 @@
-"""From the rows of a platform (probes, transcripts, ids of any kind) to the genes of a table."""
+"""Several rows of a gene (probes, transcripts, names that repeat) become one value."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from dgex.errors import SettingsError
-from dgex.genes import id_columns, normalize_ids
+from dgex.errors import SettingsError, first
+from dgex.genes import Match
+from dgex.progress import note
 
-__all__ = ["RULES", "Collapse", "GeneColumns", "match_genes"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RULES", "Collapse", "tell_rows"]
 
 RULES = ("mean", "median", "max-mean")
 
-_SEVERAL = re.compile(r"\s*/{2,}\s*|\s*;\s*")  # "DDR1 /// MIR4640": how platforms write a probe of several genes
 
-
-@dataclass(frozen=True)
-class GeneColumns:
-    """Where genes are measured in a matrix.
-
-    Attributes
-    ----------
-    columns : list of ndarray of int
-        For every gene the columns that measure it, ascending; empty where nothing does.
-    matched_by : str
-        The identifiers that matched most genes, `wanted -> at hand`.
-    ambiguous : int
-        Columns left out because they name several genes.
-    """
-
-    columns: list[np.ndarray]
-    matched_by: str
-    ambiguous: int
-
-    @property
-    def found(self) -> np.ndarray:
-        """Mask of the genes that are measured."""
-        return np.array([len(columns) > 0 for columns in self.columns], dtype=bool)
-
-
-def match_genes(wanted: pd.DataFrame, var: pd.DataFrame) -> GeneColumns:
-    """Find the columns that measure each gene, by name.
-
-    Every kind of identifier on one side is tried against every one on the other (the table's probes first); the pair
-    that matches most genes is taken, and genes it leaves out are looked up by the other pairs among columns that are
-    still free. A gene may have several columns; a column that names several genes (`A /// B`) serves none.
-
-    Parameters
-    ----------
-    wanted : DataFrame
-        Genes of a table: the index holds names; `symbol`, `ensembl`, `entrez` other ids, `probes` lists of probe ids.
-    var : DataFrame
-        Rows of the platform: index and columns with ids.
-
-    Returns
-    -------
-    GeneColumns
-    """
-    theirs, ambiguous = _columns_of_ids(var)
-    pairs = []
-    for label, ids in _wanted_ids(wanted).items():
-        for other, places in theirs.items():
-            columns = [sorted({at for name in names for at in places.get(name, ())}) for names in ids]
-            pairs.append((sum(map(bool, columns)), f"{label} -> {other}", columns))
-    pairs.sort(key=lambda pair: -pair[0])  # stable: probes come first, then names
-    _, matched_by, chosen = pairs[0]
-    chosen = list(chosen)
-    taken = {at for columns in chosen for at in columns}
-    for count, _, columns in pairs[1:]:
-        if count == 0 or all(chosen):
-            break
-        for gene, candidates in enumerate(columns):
-            if not chosen[gene] and candidates and taken.isdisjoint(candidates):
-                chosen[gene] = candidates
-                taken.update(candidates)
-    return GeneColumns([np.array(columns, dtype=np.int64) for columns in chosen], matched_by, ambiguous)
-
-
-def _wanted_ids(wanted: pd.DataFrame) -> dict[str, list[list[str]]]:
-    ids: dict[str, list[list[str]]] = {}
-    if "probes" in wanted:
-        ids["probes"] = [
-            normalize_ids(probes.split(",") if isinstance(probes, str) else list(probes)) for probes in wanted["probes"]
-        ]
-    for label, names in id_columns(wanted).items():
-        ids[label] = [[name] if name else [] for name in names]
-    return ids
-
-
-def _columns_of_ids(var: pd.DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
-    found: dict[str, dict[str, list[int]]] = {}
-    ambiguous: set[int] = set()
-    for label, names in id_columns(var).items():
-        places: dict[str, list[int]] = {}
-        for column, name in enumerate(names):
-            if ";" in name or "//" in name:
-                parts = {part for part in _SEVERAL.split(name) if part}
-                if len(parts) > 1:
-                    ambiguous.add(column)
-                    continue
-                name = parts.pop() if parts else ""
-            if name and name != "0":  # tables write 0 for "has no Entrez id"
-                places.setdefault(name, []).append(column)
-        found[label] = places
-    return found, len(ambiguous)
+def tell_rows(label: str, var: pd.DataFrame, match: Match, rule: str) -> None:
+    """Say which rows of an input become one, and which are left out."""
+    used = np.zeros(len(var), dtype=bool)
+    used[np.concatenate([np.empty(0, dtype=np.int64), *match.columns])] = True
+    several = int(match.several.sum())
+    if several:
+        note(f"{label}: {several:,} genes have several rows, of which the {rule} is taken (collapse={rule!r})")
+    names = var.index.astype(str)
+    repeated = names[names.duplicated() & ~used & (names != "")].unique()
+    for count, what in (
+        (match.copies, "copies on Y (_PAR_Y) are left out"),
+        (match.ambiguous, "rows that name several genes are left out"),
+        (int((names == "").sum()), "rows without a gene id are left out"),
+        (len(repeated), f"further names repeat, and nobody asks for them: {first(repeated, 3)}"),
+    ):
+        if count:
+            note(f"{label}: {count:,} {what}")
 
 
 class Collapse:
@@ -124,7 +52,7 @@ class Collapse:
 
     def __init__(self, columns: Sequence[np.ndarray], rule: str = "mean") -> None:
         if rule not in RULES:
-            raise SettingsError(f"unknown rule {rule!r} to collapse probes", accepted=RULES)
+            raise SettingsError(f"unknown rule {rule!r} to collapse rows of a gene", accepted=RULES)
         self.rule = rule
         self._columns = list(columns)
         self.genes = len(self._columns)

@@ -22,11 +22,13 @@ from dgex.genes import texts
 from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
+from dgex.prepare.panel import read_names
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (
     Options,
     Preparation,
     drop_near_duplicates,
+    normalize_depth,
     normalize_quantiles,
     split_work,
     standardize_sets,
@@ -52,11 +54,17 @@ def prepare(
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     group: str | None = None,
-    log2: str = "never",
+    log2: str | None = None,
+    scale: str = "auto",
+    normalize: str = "none",
+    landmarks: PathLike | Sequence[str] | None = None,
     collapse: str = "mean",
     same_gene: str = "drop",
     constant: str = "error",
     seed: int = 0,
+    orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
     overwrite: bool = False,
 ) -> AnnData:
     """Make a dataset of raw matrices.
@@ -67,7 +75,8 @@ def prepare(
     Parameters
     ----------
     inputs : path, AnnData, or sequence of these
-        Raw matrices of any platforms and formats. `NAME=path` becomes a named set of its own, which is not split; with
+        Raw matrices of any platforms and formats; files of one sample each, as quantifiers write them, are taken
+        together. `NAME=path` becomes a named set of its own, which is not split; with
         `train`, `validation` or `test` as the name, its samples go there. All other inputs form the compendium, which
         is split. The genes that all inputs measure are kept.
     output : path, optional
@@ -97,10 +106,20 @@ def prepare(
         Fractions of training, validation and test.
     group : str, optional
         Column of `obs`; samples of a group stay on one side of the split.
-    log2 : {"never", "auto", "always"}
-        Whether `log2(x + 1)` is taken: of no input, of those found on the linear scale, of all.
+    log2 : {"never", "auto", "always"}, optional
+        Whether `log2(x + 1)` is taken: of no input, of those on the linear scale, of all. "never", but "auto" where
+        depth is normalised.
+    scale : {"auto", "log2", "ln", "log10", "linear", "counts"}
+        On which scale the inputs are; found for each of them, once for all of its profiles, unless told. Other
+        logarithms become those to the base 2.
+    normalize : {"none", "cpm", "size-factors"}
+        How sequencing depth is taken out of linear inputs, before the logarithm: counts per million of all genes of the
+        file, or median ratios of the landmark genes to their geometric means over the training samples.
+    landmarks : path or sequence of str, optional
+        Names of the landmark genes, one a line: all other genes (of `genes`, or else of the first input) are targets.
     collapse : {"mean", "median", "max-mean"}
-        How several probes of a gene become one value; see `Collapse`.
+        How several rows of a gene, such as its probes, become one value, here and where the model infers; see
+        `Collapse`.
     same_gene : {"drop", "keep"}
         What becomes of targets that are the same gene as a landmark.
     constant : {"error", "drop"}
@@ -108,6 +127,8 @@ def prepare(
         they are kept, and said.
     seed : int
         Of the split, and of the clusters of `dedup_method="clusters"`.
+    orientation, format, layer
+        How the inputs are read, as for `dgex.open`.
     overwrite : bool
         Replace an output that exists.
 
@@ -156,7 +177,9 @@ def prepare(
         standardize=standardize,
         split=tuple(float(share) for share in split),
         group=group or "",
-        log2=log2,
+        log2=log2 or ("never" if normalize == "none" else "auto"),
+        scale=scale,
+        normalize=normalize,
         collapse=collapse,
         same_gene=same_gene,
         constant=constant,
@@ -169,12 +192,16 @@ def prepare(
 def _prepared(inputs: Any, output: PathLike | None, genes: Any, options: Options, overwrite: bool) -> AnnData:
     """As `prepare`, with settings that are checked, once the output is this process's own."""
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
+    names = None if landmarks is None else read_names(landmarks)
     with ExitStack() as stack:
-        sources = open_sources(inputs, stack)
-        work, duplicates = _read(sources, table, options)
+        reading = {"orientation": orientation, "format": format, "layer": layer}
+        sources = open_sources(inputs, stack, scale, **reading, genes=None if table is None else table.frame)
+        work, duplicates = _read(sources, table, options, names)
     if options.dedup:
         drop_near_duplicates(work, options, duplicates)
     split_work(work, options)
+    if options.normalize == "size-factors":
+        normalize_depth(work, options)
     treat_constant(work, options)
     if options.quantile != "none":
         normalize_quantiles(work, options)
@@ -195,9 +222,10 @@ def _claimed(output: PathLike, overwrite: bool, inputs: Any, genes: Any) -> Abst
 
 
 def _read(
-    sources: list[Source], table: GeneTable | None, options: Options
+    sources: list[Source], table: GeneTable | None, options: Options, landmarks: list[str] | None
 ) -> tuple[Preparation, duplicating.Duplicates | None]:
-    plan = plan_genes(sources, table, options.same_gene)
+    _need_linear(sources, options)
+    plan = plan_genes(sources, table, options.same_gene, options.collapse, landmarks)
     obs = sample_table(sources)
     for source in sources:
         mixed = source.set_name is None and "set" in source.obs
@@ -215,7 +243,8 @@ def _read(
     duplicates = None
     if options.dedup and options.dedup_over == "compendium":  # its matrix is given back before the next is read
         duplicates = compendium_duplicates(sources, options.dedup, options.dedup_method, options.seed)
-    X, linear = read_matrix(sources, plan, options.collapse, options.log2)
+    X, linear = read_matrix(sources, plan, options.collapse, options.log2, options.normalize)
+    later = linear & (options.log2 == "never")  # what stays linear
     unlogged = [source.label for source in sources if source.scale.linear and not source.facts["logged"]]
     if unlogged and options.quantile == "none":
         warn(
@@ -231,8 +260,10 @@ def _read(
         "samples": {"read": len(X)},
         "log2": options.log2,
         "standardize": options.standardize,
-        "units": _units(sources, linear),
+        "units": _units(sources, later),
     }
+    if "landmark_share" in plan.facts:
+        record["depth"] = {"landmark_share": plan.facts.pop("landmark_share")}
     return Preparation(X, obs, plan.var, linear, record, {}), duplicates
 
 
@@ -242,6 +273,20 @@ def _units(sources: list[Source], linear: np.ndarray) -> str:
     if not linear.all():
         return "log2 and linear expression"
     return " and ".join(sorted({source.scale.unit for source in sources}))
+
+
+def _need_linear(sources: list[Source], options: Options) -> None:
+    """Depth can be taken out of linear values alone."""
+    if options.normalize == "none":
+        return
+    others = [f"{source.label} is {source.scale}" for source in sources if not source.scale.linear]
+    if len(others) == len(sources):
+        raise DataError(
+            f"normalize={options.normalize!r} takes counts or other linear values, and {first(others, 3)}; "
+            "scale='linear' insists"
+        )
+    if others:
+        note(f"depth is not normalised where logarithms were taken: {first(others, 3)}")
 
 
 def _need_group(obs: pd.DataFrame, sources: list[Source], options: Options) -> None:

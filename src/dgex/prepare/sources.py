@@ -17,7 +17,7 @@ from anndata import AnnData
 
 from dgex import io
 from dgex.aliases import PathLike
-from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, detect_scale
+from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, decide_scale, settled
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
@@ -26,7 +26,6 @@ from dgex.progress import warn
 __all__ = ["Source", "open_sources"]
 
 _NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
-_PEEK = 64  # samples looked at to recognise the scale
 _RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
 
 
@@ -41,6 +40,8 @@ class Source:
     set_name : str or None
         Name of the set of its own that was asked for (`NAME=path`).
     data : ExpressionFile
+    asked : str
+        On which scale its values are, as the user says.
     scale : Scale
     platform : ndarray of str, shape (samples,)
     facts : dict
@@ -51,6 +52,7 @@ class Source:
     set_name: str | None
     data: io.ExpressionFile
     path: str
+    asked: str = "auto"
     scale: Scale = field(init=False)
     platform: np.ndarray = field(init=False)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Source:
         record = self.data.uns.get("dgex", {})
         if record.get("kind") == "dataset" and record.get("standardize", "none") != "none":
             warn(f"{self.label} is a dataset already, and standardised: prepare takes values as they are measured")
-        self.scale = detect_scale(block for _, block in self.blocks(_PEEK, limit=_PEEK))
+        self.scale = settled(decide_scale(self.data, self.asked), self.label)
         self.platform = self._platforms()
         if self.scale.unit == UNKNOWN_LINEAR:
             unit = "FPKM" if (self.platform == "rnaseq").all() else "intensity"
@@ -70,7 +72,7 @@ class Source:
             "genes": self.shape[1],
             "ids": id_type(self.var.index),
             "platform": ", ".join(sorted(set(self.platform.tolist()))),
-            "scale": str(self.scale),
+            "scale": f"{self.scale} ({self.scale.why})",
             "fingerprint": self.fingerprint(),
         }
 
@@ -123,13 +125,19 @@ class Source:
         return "units" in obs and bool(texts(obs["units"]).str.contains(_RNASEQ_UNITS).mean() > 0.5)
 
 
-def open_sources(inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stack: ExitStack) -> list[Source]:
+def open_sources(
+    inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stack: ExitStack, scale: str = "auto", **reading: Any
+) -> list[Source]:
     """Open all inputs; `stack` closes them.
 
     Parameters
     ----------
     inputs : path, AnnData, or sequence of these
-        `NAME=path` makes a set of its own.
+        `NAME=path` makes a set of its own. Files of one sample each, as quantifiers write them, become one input.
+    scale : str
+        On which scale their values are, see `dgex.dataset.scale`.
+    **reading
+        How files are read: `orientation`, `format`, `layer` and `genes` of `dgex.open`.
 
     Raises
     ------
@@ -143,21 +151,45 @@ def open_sources(inputs: PathLike | AnnData | Sequence[PathLike | AnnData], stac
         raise SettingsError("no inputs to prepare", accepted="one or more expression files or AnnData objects")
     sources: list[Source] = []
     labels: set[str] = set()
-    for item in listed:
-        name = None
+    for name, item in _joined(listed):
         if isinstance(item, AnnData):
-            data = io.open(item, allow_missing=True)  # refused below, by the names that genes have in the end
+            data = io.open(
+                item, allow_missing=True, allow_repeats=True
+            )  # refused below, by the names that genes have in the end
             label, path = "in-memory", ""
         else:
-            path = os.fspath(item)
-            named = _NAMED.match(path)
-            if named and not Path(path).exists():
-                name, path = named.group(1), named.group(2)
-            data = stack.enter_context(io.open(path))
+            data = stack.enter_context(io.open(item, **reading, allow_repeats=True))
+            path = str(data.path)
             label = name if name and name not in SPLITS else _stem(path)
         label = _unique(label, labels)
-        sources.append(Source(label, name, data, path))
+        sources.append(Source(label, name, data, path, scale))
     return sources
+
+
+def _joined(
+    items: Sequence[PathLike | AnnData],
+) -> list[tuple[str | None, AnnData | str | list[str]]]:
+    """Name and input of every source: files of one sample each are one source, together with those of their name."""
+    from dgex.io.joined import one_sample
+
+    found: list[tuple[str | None, AnnData | str | list[str]]] = []
+    together: dict[str | None, list[str]] = {}
+    for item in items:
+        if isinstance(item, AnnData):
+            found.append((None, item))
+            continue
+        name, path = None, os.fspath(item)
+        named = _NAMED.match(path)
+        if named and not Path(path).exists():
+            name, path = named.group(1), named.group(2)
+        if len(items) == 1 or not one_sample(Path(path)):
+            found.append((name, path))
+        elif name in together:
+            together[name].append(path)
+        else:
+            together[name] = [path]
+            found.append((name, together[name]))
+    return found
 
 
 def _stem(path: str) -> str:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from dgex.arrays.packing import drop_columns, drop_rows
+from dgex.dataset.depth import DEPTHS, factors_of, size_reference
 from dgex.dataset.normalization import ties_rule
 from dgex.dataset.quantile import quantile_normalize, reference_profile
 from dgex.dataset.roles import landmarks
-from dgex.dataset.scale import to_log2
+from dgex.dataset.scale import SCALES, to_log2
 from dgex.dataset.split import SPLITS, checked_fractions, split_samples
-from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, standardize
+from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, row_blocks, standardize
 from dgex.errors import DataError, SettingsError, first
 from dgex.genes import texts
 from dgex.prepare import collapse as collapsing
@@ -25,6 +26,7 @@ __all__ = [
     "Options",
     "Preparation",
     "drop_near_duplicates",
+    "normalize_depth",
     "normalize_quantiles",
     "split_work",
     "standardize_sets",
@@ -38,6 +40,8 @@ _ACCEPTED = {
     "ties": ("published", "average"),
     "standardize": ("inductive", "paper", "none"),
     "log2": ("never", "auto", "always"),
+    "scale": SCALES,
+    "normalize": DEPTHS,
     "collapse": collapsing.RULES,
     "same_gene": ("drop", "keep"),
     "constant": ("error", "drop"),
@@ -61,6 +65,8 @@ class Options:
     same_gene: str
     constant: str
     seed: int
+    scale: str = "auto"
+    normalize: str = "none"
 
     def __post_init__(self) -> None:
         for name, accepted in _ACCEPTED.items():
@@ -154,6 +160,21 @@ def split_work(work: Preparation, options: Options) -> None:
     }
     work.record["samples"]["kept"] = len(work.X)
     note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
+
+
+def normalize_depth(work: Preparation, options: Options) -> None:
+    """Size factors of the linear profiles by the landmark genes, against the training profiles; then the logarithm."""
+    landmark = landmarks(work.var)
+    linear = np.flatnonzero(work.linear)
+    train = linear[np.isin(linear, work.train)]
+    reference = size_reference(work.X[train][:, landmark])
+    for rows in row_blocks(linear, work.X.shape[1]):
+        factors = factors_of(work.X[rows][:, landmark], reference, work.obs.index[rows].tolist())
+        values = work.X[rows] * factors[:, None].astype(np.float32)
+        work.X[rows] = values if options.log2 == "never" else to_log2(values)
+    work.linear[:] &= options.log2 == "never"
+    work.record["depth"] = {"size_reference": reference}
+    note(f"size factors of {len(linear):,} profiles by the landmark genes of {len(train):,} training profiles")
 
 
 def treat_constant(work: Preparation, options: Options) -> None:
