@@ -367,7 +367,7 @@ def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp
         np.testing.assert_array_equal(np.asarray(dgex.infer(frame, model).X), expected)
     with pytest.raises(DataError, match="cannot be read as numbers"):
         dgex.infer(panel.to_df().assign(G="x"), model)
-    with pytest.raises(DataError, match="found 'list', accepted the path of an expression file, or an AnnData"):
+    with pytest.raises(DataError, match="found 'list', accepted the path of an expression file"):
         dgex.infer([1, 2], model)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="found 'AnnData', accepted the path of a model folder"):
         dgex.infer(panel, panel)  # type: ignore[arg-type]
