@@ -84,7 +84,7 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("infer", "raw.gctx", "models/ridge", "again.h5ad", "--scale", "log2", "--measured", "infer", "--log2", "auto"),
         ("prepare", "raw.h5ad", "panel.h5ad", "--landmarks", "panel.txt", "--collapse", "median"),
     ]
-    (tmp_path / "panel.txt").write_text("LM1\nLM2\n")
+    (tmp_path / "panel.txt").write_text("LM0001\nLM0002\n")
     for step in steps:
         assert call(*step) == 0, (step, capsys.readouterr().err)
     assert "ridge" in (tmp_path / "eval" / "overall.csv").read_text()
