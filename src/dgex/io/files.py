@@ -87,7 +87,7 @@ def open(
     if isinstance(path, list | tuple):
         from dgex.io.joined import Joined
 
-        options: dict[str, Any] = {"orientation": orientation, "format": format, "genes": genes}
+        options: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer, "genes": genes}
         options["allow_repeats"] = allow_repeats
         handle: ExpressionFile = Joined([Path(one) for one in path], lambda one: open(one, **options))
     elif isinstance(path, str | os.PathLike):

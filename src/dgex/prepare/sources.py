@@ -149,7 +149,9 @@ def open_sources(
     labels: set[str] = set()
     for name, item in _joined(listed):
         if isinstance(item, AnnData):
-            data = io.open(item, allow_missing=True)  # refused below, by the names that genes have in the end
+            data = io.open(
+                item, layer=reading.get("layer"), allow_missing=True
+            )  # refused below, by the names that genes have in the end
             label, path = "in-memory", ""
         else:
             data = stack.enter_context(io.open(item, **reading))
