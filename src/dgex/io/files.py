@@ -135,7 +135,7 @@ def _open_memory(adata: AnnData | Sequence[PathLike], layer: str | None) -> Expr
         raise DataError(
             "this is no matrix with names of profiles and genes",
             found=type(adata).__name__,
-            accepted="the path of an expression file, several paths, or an AnnData",
+            accepted="the path of an expression file, or an AnnData",
         )
     from dgex.io.memory import MemoryFile
 
