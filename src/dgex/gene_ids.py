@@ -47,7 +47,8 @@ ID_COLUMNS: dict[str, tuple[str, ...]] = {
     "symbol": _names(
         """symbol pr_gene_symbol gene_symbol hgnc_symbol hugo_symbol gene_name gene_symbols symbols external_gene_name
         gene_short_name feature_name approved_symbol official_symbol official_gene_symbol mgi_symbol rgd_symbol
-        associated_gene_name ilmn_gene hugo hgnc gene genes gene_names symbol_id target_symbol display_name"""
+        associated_gene_name ilmn_gene hugo hgnc gene genes gene_names symbol_id target_symbol display_name
+        identifier"""
     ),
     "ensembl": _names(
         """ensembl ensembl_id ensembl_gene_id ensembl_gene_id_version ensembl_gene ensembl_ids ensembl_geneid ensg

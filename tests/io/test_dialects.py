@@ -133,7 +133,7 @@ def test_marks_between_thousands_that_show_late(tmp_path: Path, text: str, value
         assert file.read(["TP53"], ["A"]).item() == (value or 1046)
 
 
-@pytest.mark.parametrize("mark", ["#VALUE!", "-", "n.d.", "#DIV/0!", "<LOD"])
+@pytest.mark.parametrize("mark", ["#VALUE!", "-", "n.d.", "#DIV/0!", "<LOD", "1.5%", "<0.1*"])
 @pytest.mark.parametrize("place", [1, 2, 3])
 def test_a_sample_of_marks_is_named(tmp_path: Path, mark: str, place: int) -> None:
     rows = [[f"G{n}", "1", "2", "3"] for n in range(20)]

@@ -56,11 +56,12 @@ GDC = (
         ("S1.ReadsPerGene.out.tab", STAR, "S1", COUNTS, "counts"),
         ("S1ReadsPerGene.out.tab.gz", STAR, "S1", COUNTS, "counts"),
         ("S1.htseq.counts", HTSEQ, "S1.htseq", COUNTS, "counts"),
+        ("S1.FPKM.txt.gz", "".join(f"{g}.7\t{v}\n" for g, v in zip(GENES, VALUES)), "S1.FPKM", VALUES, None),
         ("a-b.star_gene_counts.tsv", GDC, "a-b.star_gene_counts", VALUES, "tpm"),
     ],
 )
 def test_one_sample_of_a_quantifier(
-    tmp_path: Path, name: str, text: str, sample: str, values: list[float], unit: str
+    tmp_path: Path, name: str, text: str, sample: str, values: list[float], unit: str | None
 ) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
@@ -68,7 +69,7 @@ def test_one_sample_of_a_quantifier(
         assert file.obs.index.tolist() == [sample]
         assert [gene.split(".")[0] for gene in file.var.index] == GENES
         assert file.read().tolist() == [values]
-        assert file.uns["unit"] == unit
+        assert file.uns.get("unit") == unit
 
 
 def test_featurecounts(tmp_path: Path) -> None:

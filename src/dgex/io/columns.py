@@ -46,7 +46,9 @@ _BESIDE = re.compile(
 )
 # What spreadsheets and instruments write where a number is missing: a sample that broke, no metadata.
 _MARKS = re.compile(
-    r"^([-–—.?*]+|#[A-Z0-9/!?]+[!?]?|n\.?d\.?|<\s*lod|inf(inity)?|error|absent|undetermined)$", re.IGNORECASE
+    r"^([-–—.?*]+|#[A-Z0-9/!?]+[!?]?|n\.?d\.?|<\s*lod|inf(inity)?|error|absent|undetermined"
+    r"|[<>~]\s*[+-]?\d[\d.,]*\s*[%*]?|[+-]?\d[\d.,]*\s*[%*])$",
+    re.IGNORECASE,
 )
 
 
@@ -100,6 +102,9 @@ def choose(names: Sequence[str], rows: Sequence[Sequence[str]], numerals: Numera
     columns = [[row[at].strip() for row in rows] for at in range(len(names))]
     placed = any(canonical(name) in _PLACES for name in names)
     kinds = [_kind(name, column, numerals, placed) for name, column in zip(names, columns)]
+    for at, name in enumerate(names):  # `control`, `sample`: words for ids of samples, or samples
+        if at and names_samples(name) and not names_genes(name) and _numeric(columns[at], numerals):
+            kinds[at] = "value"
     ids = _ids(names, columns, kinds)
     found = Columns(ids, [], [])
     for at, (name, kind) in enumerate(zip(names, kinds)):
@@ -138,6 +143,10 @@ def _kind(name: str, values: Sequence[str], numerals: Numerals, placed: bool) ->
     if numbers == 0 and not any(map(_MARKS.match, present)):
         return "text"
     return "doubtful"
+
+
+def _numeric(values: Sequence[str], numerals: Numerals) -> bool:
+    return all(map(numerals.is_number, values))
 
 
 def _rises(values: Sequence[str]) -> bool:

@@ -87,7 +87,7 @@ def open(
     if isinstance(path, list | tuple) and all(isinstance(one, str | os.PathLike) for one in path):
         from dgex.io.joined import Joined
 
-        options: dict[str, Any] = {"orientation": orientation, "format": format, "genes": genes}
+        options: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer, "genes": genes}
         options["allow_repeats"] = allow_repeats
         handle: ExpressionFile = Joined([Path(one) for one in path], lambda one: open(one, **options))
     elif isinstance(path, str | os.PathLike):
@@ -135,7 +135,7 @@ def _open_memory(adata: AnnData | Sequence[PathLike], layer: str | None) -> Expr
         raise DataError(
             "this is no matrix with names of profiles and genes",
             found=type(adata).__name__,
-            accepted="the path of an expression file, several paths, or an AnnData",
+            accepted="the path of an expression file, or an AnnData",
         )
     from dgex.io.memory import MemoryFile
 

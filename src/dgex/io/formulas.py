@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dgex import progress
 from dgex.errors import first
-from dgex.io.delimited import is_number
+from dgex.io.numerals import PLAIN
 
 __all__ = ["Formulas"]
 
@@ -27,7 +27,7 @@ class Formulas:
 
     def quoted(self, texts: Sequence[str]) -> Sequence[str]:
         """The texts of a column, those that start like a formula behind an apostrophe if asked for."""
-        formulas = {text for text in texts if text.startswith(_STARTS) and not is_number(text)}
+        formulas = {text for text in texts if text.startswith(_STARTS) and not PLAIN.is_number(text)}
         if not formulas:
             return texts
         self._found += sorted(formulas)

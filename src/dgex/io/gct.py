@@ -13,7 +13,6 @@ from dgex import progress
 from dgex.arrays.index import Index
 from dgex.arrays.spool import Spool
 from dgex.errors import DataError, FileError, SettingsError
-from dgex.gene_ids import row_numbers
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.columns import known
@@ -52,7 +51,7 @@ class GctFile(ExpressionFile):
                         f"{table.values.rows:,} came"
                     )
                 ids = [name.strip() for name in header[leading:]]
-                counted = version == "1.2" and gene_fields > 1 and row_numbers(table.texts[0])
+                counted = version == "1.2" and gene_fields > 1 and all(map(str.isdigit, table.texts[0]))
                 first = 1 if counted else 0  # GTEx's tables of tissues number their rows
                 var = frame(
                     {name: from_text(table.texts[at]) for at, name in enumerate(header[:leading]) if at > first},

@@ -114,7 +114,11 @@ class GctxWriter(Writer):
             self._handle.close()
 
 
-def open_hdf(path: Path, values: tuple[str, ...]) -> h5py.File:
+# Where the matrices lie that are read by parts, of every layout of HDF5: they may be as large as they like.
+MATRICES = (MATRIX, "X", "raw/", "layers/", "data/expression", "matrix/data", "matrix/indices")
+
+
+def open_hdf(path: Path, values: tuple[str, ...] = MATRICES) -> h5py.File:
     """Open an HDF5 file for reading, once it is known to hold all it says; `values` are read by parts.
 
     The sieve buffer, 64 KiB by default, is read around every short run of a contiguous matrix: a thousand neighbouring

@@ -13,7 +13,7 @@ from dgex.errors import DataError, FileError, first
 from dgex.gene_ids import canonical, id_type
 from dgex.io.columns import Columns, choose, known
 from dgex.io.delimited import Dialect, encoding_of, open_text
-from dgex.io.layouts import HTSEQ, STAR, SUMMARY_ROWS, Layout, recognise
+from dgex.io.layouts import BARE, HTSEQ, STAR, SUMMARY_ROWS, Layout, recognise
 from dgex.io.numerals import PLAIN, Ambiguous, detect
 
 __all__ = ["Head", "look"]
@@ -256,7 +256,8 @@ def _headerless(path: Path, rows: list[list[str]], width: int) -> tuple[list[str
         return ["gene_id", "unstranded", "first strand", "second strand"], rows, STAR
     alike = id_type(ids[:1]) == kind != "other" and (ids[0].isupper() or not ids[1].isupper())
     if width == 2 and (alike or SUMMARY_ROWS.match(ids[0])):
-        return ["gene_id", "count"], rows, HTSEQ
+        whole = all(row[1].isdigit() for row in rows if len(row) == width)
+        return (["gene_id", "count"], rows, HTSEQ) if whole else (["gene_id", "value"], rows, BARE)
     whole = all(text.isdigit() for text in rows[0][1:])
     if not whole or (kind in ("ensembl", "affymetrix", "entrez") and id_type(ids[:1]) == kind):
         raise DataError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dgex.gene_ids import canonical
 
-__all__ = ["HTSEQ", "STAR", "SUMMARY_ROWS", "Layout", "portal", "recognise", "sample_name"]
+__all__ = ["BARE", "HTSEQ", "STAR", "SUMMARY_ROWS", "Layout", "portal", "recognise", "sample_name"]
 
 # Rows about reads without a gene, as STAR, GDC and HTSeq count them among the genes.
 SUMMARY_ROWS = re.compile(
@@ -59,6 +59,7 @@ _LAYOUTS = (
 )
 STAR = _layout("STAR gene counts", "", "unstranded", "counts")
 HTSEQ = _layout("HTSeq counts", "", "count", "counts")
+BARE = _layout("values of one sample without a header", "", "value")
 
 
 def recognise(header: Sequence[str]) -> Layout | None:

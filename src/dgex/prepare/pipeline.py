@@ -185,17 +185,25 @@ def prepare(
         constant=constant,
         seed=int(seed),
     )
-    with nullcontext() if output is None else _claimed(output, overwrite, inputs, genes):
-        return _prepared(inputs, output, genes, options, overwrite)
+    reading = {"orientation": orientation, "format": format, "layer": layer}
+    with nullcontext() if output is None else _claimed(output, overwrite, [inputs, genes, landmarks]):
+        return _prepared(inputs, output, genes, landmarks, options, reading, overwrite)
 
 
-def _prepared(inputs: Any, output: PathLike | None, genes: Any, options: Options, overwrite: bool) -> AnnData:
+def _prepared(
+    inputs: Any,
+    output: PathLike | None,
+    genes: Any,
+    landmarks: Any,
+    options: Options,
+    reading: dict[str, Any],
+    overwrite: bool,
+) -> AnnData:
     """As `prepare`, with settings that are checked, once the output is this process's own."""
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
     names = None if landmarks is None else read_names(landmarks)
     with ExitStack() as stack:
-        reading = {"orientation": orientation, "format": format, "layer": layer}
-        sources = open_sources(inputs, stack, scale, **reading, genes=None if table is None else table.frame)
+        sources = open_sources(inputs, stack, options.scale, **reading, genes=None if table is None else table.frame)
         work, duplicates = _read(sources, table, options, names)
     if options.dedup:
         drop_near_duplicates(work, options, duplicates)
@@ -215,10 +223,10 @@ def _prepared(inputs: Any, output: PathLike | None, genes: Any, options: Options
     return adata
 
 
-def _claimed(output: PathLike, overwrite: bool, inputs: Any, genes: Any) -> AbstractContextManager[Path]:
+def _claimed(output: PathLike, overwrite: bool, inputs: list[Any]) -> AbstractContextManager[Path]:
     if Path(output).suffix not in (".h5ad", ".zarr"):
         raise SettingsError(f"a dataset cannot be written as {os.fspath(output)}", accepted=".h5ad, .zarr")
-    return claim(output, "dgex prepare", overwrite=overwrite, inputs=[inputs, genes])
+    return claim(output, "dgex prepare", overwrite=overwrite, inputs=inputs)
 
 
 def _read(

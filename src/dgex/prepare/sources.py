@@ -154,7 +154,7 @@ def open_sources(
     for name, item in _joined(listed):
         if isinstance(item, AnnData):
             data = io.open(
-                item, allow_missing=True, allow_repeats=True
+                item, layer=reading.get("layer"), allow_missing=True, allow_repeats=True
             )  # refused below, by the names that genes have in the end
             label, path = "in-memory", ""
         else:
