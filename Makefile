@@ -1,4 +1,4 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | kills | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -6,6 +6,7 @@ OUT    ?= demo
 MINUTES ?= 10
 FIRST  ?= 0
 JOBS   ?= 1
+KILLS  ?= 200
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
@@ -17,7 +18,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check fuzz format install clean
+.PHONY: demo reproduce test test-newest test-oldest check fuzz kills format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -56,6 +57,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every command that writes, killed at any moment and run again.
+kills: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python fuzz/kills.py --kills $(KILLS)
 
 # Damaged inputs of every kind; other ones with another FIRST.
 fuzz: $(READY)

@@ -69,7 +69,9 @@ def run_case(kind: str, seed: int, seeds: Path, folder: Path) -> Outcome:
     for place in places.values():
         place.mkdir(parents=True)
     (places["cwd"] / "victim").write_text("not to be touched")
+    (folder / "damaging").touch()
     path, rng, outcome = damaged(kind, seed, seeds, places["in"])
+    (folder / "damaging").unlink()
     print(outcome.source, outcome.damage, file=sys.stderr)  # of a crash, this is what is left
     before = _listing(folder)
     with _inside(places), _watched(folder) as seen, warnings.catch_warnings():

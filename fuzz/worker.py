@@ -78,6 +78,9 @@ class Worker:
                 return self._kept(outcome)
         except (EOFError, ConnectionError):
             self._process.join()
+            if (self._place / "case" / "damaging").exists():  # HDF5's own code ended it, on the way to the damage
+                self.stop()
+                return {"kind": self._case[0], "seed": self._case[1], "result": "refused", "detail": "not damaged"}
             return self._cut_off(f"crash: signal {-self._process.exitcode}" if self._process.exitcode < 0 else "exit")
         used, waited = _processor_time(self._process.pid) - self._used, time.monotonic() - self._began
         if used > self._seconds or waited > PATIENCE * self._seconds:

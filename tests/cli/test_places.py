@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,7 @@ import pytest
 from test_cli import call
 
 from dgex import io
-
-NET = ("--method", "dgex", "--hidden", "4", "--epochs", "1")
+from dgex.locks import alone
 
 
 @dataclass(frozen=True)
@@ -306,6 +307,31 @@ def _copied(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
 
 # ---- what lies beside an output while it is made
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_place_that_another_process_writes(
+    name: str, inputs: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    out = place_of(tmp_path, name)
+    with alone(out, "dgex something"):  # as another process has it: locks are of open files
+        said = refused(*COMMANDS[name].line(inputs, out))
+    assert f"is at work on {out} (process {os.getpid()} on " in said
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if not COMMANDS[name].own])
+def test_what_a_dead_process_left_is_removed(name: str, inputs: Path, tmp_path: Path) -> None:
+    out = place_of(tmp_path, name)
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom dgex.locks import alone, beside\n"
+        "out = Path(sys.argv[1])\nwith alone(out, 'dgex something'):\n    left = beside(out)\n    left.mkdir()\n"
+        "    (left / 'half').write_text('x')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+    (tmp_path / ".dgex-partial-1.2-another").write_text("of another output")
+    assert len(os.listdir(tmp_path)) == 3
+    assert call(*COMMANDS[name].line(inputs, out)) == 0
+    assert sorted(os.listdir(tmp_path)) == [".dgex-partial-1.2-another", out.name]
 
 
 def test_notes_where_checkpoints_go(inputs: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

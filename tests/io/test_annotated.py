@@ -192,3 +192,37 @@ def test_a_file_that_another_program_writes(tiny: AnnData, tmp_path: Path) -> No
     with h5py.File(tmp_path / "a.h5ad", "r+"):
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5ad")], capture_output=True, text=True)
     assert "is locked: another program has it open for writing" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a.h5ad", "a.zarr"])
+def test_a_table_of_genes_of_another_length_is_refused(tiny: AnnData, tmp_path: Path, name: str) -> None:
+    tiny.varm["loadings"] = np.ones((tiny.n_vars, 2), np.float32)
+    io.write(tiny, tmp_path / name)
+    if name == "a.zarr":
+        import zarr
+
+        root = zarr.open_group(str(tmp_path / name), mode="r+", use_consolidated=False)
+    else:
+        root = h5py.File(tmp_path / name, "r+")
+    attributes = dict(root["varm/loadings"].attrs)
+    del root["varm/loadings"]
+    (root["varm"].create_array if name == "a.zarr" else root["varm"].create_dataset)("loadings", data=np.ones((2, 2)))
+    root["varm/loadings"].attrs.update(attributes)
+    if name == "a.zarr":
+        (tmp_path / name / ".zmetadata").unlink(missing_ok=True)
+    else:
+        root.close()
+    with pytest.raises(DataError, match="varm loadings is of another length than its"):
+        io.open(tmp_path / name)
+
+
+@pytest.mark.parametrize("part", ["X", "obs/plate"])
+def test_an_array_that_is_gone_is_not_read_as_zeros(tiny: AnnData, tmp_path: Path, part: str) -> None:
+    import shutil
+
+    tiny.obs["plate"] = range(tiny.n_obs)
+    io.write(tiny, tmp_path / "a.zarr")
+    assert (tmp_path / "a.zarr" / part).is_dir()
+    shutil.rmtree(tmp_path / "a.zarr" / part)
+    with pytest.raises(FileError, match=r"of an array that \.zmetadata tells of, is missing"):
+        io.open(tmp_path / "a.zarr")

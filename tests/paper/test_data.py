@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import dgex
 from dgex.dataset.platforms import Platform
 from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError
-from dgex.paper.data import make_data, open_described
+from dgex.paper.data import FACTS, make_data, open_described
 from dgex.paper.plan import resolve
 
 
@@ -158,6 +159,14 @@ def test_a_damaged_description_is_named(tmp_path: Path) -> None:
         (tmp_path / "data.json").write_text(content)
         with pytest.raises(ModelError, match=r"data.json is damaged.*remove it"):
             open_described(tmp_path, resolve("demo", {}))
+
+
+def test_a_description_whose_platforms_would_lead_out_of_the_study(tmp_path: Path) -> None:
+    platform = {"name": "../victim", "validation": "validation", "test": "test"}
+    described = {"given": False, "platforms": [platform], "facts": dict.fromkeys(FACTS, ""), "genes": ["G"]}
+    (tmp_path / "data.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match=r"data.json is damaged.*platform '../victim'"):
+        open_described(tmp_path, resolve("demo", {}))
 
 
 def test_a_panel_without_landmark_genes_is_refused_before_training(tmp_path: Path) -> None:

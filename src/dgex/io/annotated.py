@@ -54,6 +54,9 @@ class _AnnDataFile(ExpressionFile):
                 self._matrix, described = self._open_matrix(path, place, len(obs), len(var))
                 uns = anndata.io.read_elem(self._handle["uns"]) if "uns" in self._handle else {}
                 varm = anndata.io.read_elem(holder["varm"]) if "varm" in holder else {}
+                wrong = [key for key, value in varm.items() if np.shape(value)[:1] != (len(var),)]
+                if wrong:
+                    raise DataError(f"{path}: varm {first(wrong)} is of another length than its {len(var):,} genes")
                 notes = {"layout": described, "orientation": self.native}
                 notes |= {"layer": layer} if layer else {}
                 notes |= {"layers": ", ".join(layers)} if layers else {}

@@ -22,8 +22,13 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever a format's library raises on a damaged file into a `FileError`."""
     try:
         yield
-    except (DgexError, MemoryError):
+    except DgexError:
         raise
+    except MemoryError as error:
+        raise FileError(
+            f"cannot read {path} as {kind}: it asks for more memory than there is ({_one_line(error)}); it is damaged, "
+            "or too large to be read whole"
+        ) from error
     except Exception as error:  # the libraries below raise nearly everything on a damaged file
         raise FileError(
             f"cannot read {path} as {kind}: {_one_line(error)}; the file is truncated, damaged or of another kind"

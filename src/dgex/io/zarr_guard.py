@@ -57,6 +57,9 @@ def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
         name = file.parent.relative_to(folder).as_posix()
         for inner, description in _described(file.name, "" if name == "." else name, said, file):
             _check_array(description, file)
+            own = folder / inner / ("zarr.json" if file.name == "zarr.json" else ".zarray")
+            if not own.is_file():  # zarr would give its fill value, without a word
+                raise FileError(f"{folder} is damaged: {own}, of an array that {file.name} tells of, is missing")
             arrays.append((inner, description))
     _check_sizes(folder, arrays, disk, values)
 

@@ -87,6 +87,7 @@ def open_described(folder: Path, plan: Plan) -> Described | None:
     try:
         stored = read_json(path)
         platforms = [Platform(**platform) for platform in stored["platforms"]]
+        check_platforms(platforms)  # their names become those of folders
         facts = {name: stored["facts"][name] for name in FACTS}
         return Described(Path(plan.data) if stored["given"] else folder / DATA, platforms, facts, stored["genes"])
     except (OSError, ValueError, KeyError, TypeError) as error:

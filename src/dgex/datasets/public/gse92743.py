@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from dgex.datasets.public.layout import find_files
 from dgex.errors import DataError, FileError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import align
+from dgex.locks import beside
+from dgex.ownership import discard
 from dgex.places import check_output
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note, warn
@@ -103,9 +105,10 @@ def prepare_gse92743(
     paths = find_files(files, FILES)
     check_output(output, overwrite, inputs=list(paths.values()))
     table = _gene_table(paths["genes"])
-    parent = Path(output).resolve().parent
-    with tempfile.TemporaryDirectory(prefix=f".{Path(output).name}.", dir=parent) as folder:
-        sets = _write_sets(paths, table, Path(folder), validation_share, seed)
+    folder = beside(Path(os.path.abspath(output)))  # after a kill the next run of the same output removes it
+    try:
+        folder.mkdir()
+        sets = _write_sets(paths, table, folder, validation_share, seed)
         prepare(
             [paths["arrays"], *(f"{name}={path}" for name, path in sets.items())],
             output,
@@ -116,6 +119,8 @@ def prepare_gse92743(
             seed=seed,
             overwrite=overwrite,
         )
+    finally:
+        discard(folder)
     return (
         Platform("GEO", "validation", "test", "GEO-te"),
         Platform("GTEx", "GTEx-va", "GTEx-te", "GTEx-te"),
