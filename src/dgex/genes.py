@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,12 @@ def texts(values: pd.Series) -> pd.Series:
     return pd.Series(words, index=values.index, name=values.name, dtype=object)
 
 
-def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
+def id_columns(var: pd.DataFrame, asked: Collection[str] | None = ()) -> dict[str, list[str]]:
     """Find every set of identifiers in gene metadata: the index first, then the columns known to hold ids.
 
     Copies of genes of the pseudoautosomal regions on Y (`ENSG…_PAR_Y`, `ENSGR…`) have no ids: quantifiers count their
-    reads on X and write zeros here.
+    reads on X and write zeros here. Only a copy that is `asked` for by its own id (`ENSGR…`, as in the paper's table)
+    has; None asks for all.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
     """
     known = {name for names in ID_COLUMNS.values() for name in names}
     sources = {"names": var.index} | {str(c): var[c] for c in var.columns if canonical(c) in known}
-    copies = _par_copies(var)
+    copies = [] if asked is None else _par_copies(var, asked)
     ids = {}
     for label, values in sources.items():
         ids[label] = normalize_ids(values)
@@ -63,11 +65,13 @@ def id_columns(var: pd.DataFrame) -> dict[str, list[str]]:
     return ids
 
 
-def _par_copies(var: pd.DataFrame) -> list[int]:
-    """Rows that are copies on Y of genes of the pseudoautosomal regions."""
+def _par_copies(var: pd.DataFrame, asked: Collection[str]) -> list[int]:
+    """Rows that are copies on Y of genes of the pseudoautosomal regions, but for those that are asked for as such."""
     known = {name for kind in ("symbol", "ensembl") for name in ID_COLUMNS[kind]}
     columns = [var.index, *(var[c] for c in var.columns if canonical(c) in known)]
-    return sorted({at for names in columns for at, name in enumerate(names) if _PAR.search(str(name))})
+    copies = [(at, str(name)) for names in columns for at, name in enumerate(names) if _PAR.search(str(name))]
+    kept = {at for at, name in copies if strip_version([name])[0] in asked}
+    return sorted({at for at, _ in copies} - kept)
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ def match_genes(wanted: pd.DataFrame, var: pd.DataFrame, *, single: bool = False
     -------
     Match
     """
-    theirs, ambiguous = _places(var)
+    asked = {name for names in id_columns(wanted, None).values() for name in names if _PAR.search(name)}
+    theirs, ambiguous = _places(var, asked)
     hand = {label: _kind_of_numbers(label, var) for label in theirs}
     pairs = []
     for label, ids in _wanted_ids(wanted).items():
@@ -168,7 +173,7 @@ def match_genes(wanted: pd.DataFrame, var: pd.DataFrame, *, single: bool = False
                 taken.update(candidates)
                 by[pair] = by.get(pair, 0) + 1
     columns_of = [np.array(columns, dtype=np.int64) for columns in chosen]
-    return Match(columns_of, by, ambiguous, len(_par_copies(var)))
+    return Match(columns_of, by, ambiguous, len(_par_copies(var, asked)))
 
 
 def _at(names: list[str], places: dict[str, list[int]], single: bool) -> list[int]:
@@ -197,15 +202,15 @@ def _wanted_ids(wanted: pd.DataFrame) -> dict[str, list[list[str]]]:
             ]
             for probes in wanted["probes"]
         ]
-    for label, names in id_columns(wanted).items():
+    for label, names in id_columns(wanted, None).items():
         ids[label] = [[name] if name else [] for name in names]
     return ids
 
 
-def _places(var: pd.DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
+def _places(var: pd.DataFrame, asked: Collection[str]) -> tuple[dict[str, dict[str, list[int]]], int]:
     found: dict[str, dict[str, list[int]]] = {}
     ambiguous: set[int] = set()
-    for label, names in id_columns(var).items():
+    for label, names in id_columns(var, asked).items():
         places: dict[str, list[int]] = {}
         for column, name in enumerate(names):
             if ";" in name or "//" in name:

@@ -6,6 +6,7 @@ import builtins
 import codecs
 import gzip
 import importlib
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +235,6 @@ def _unpacked(path: Path, content: str) -> str:
     """What a file is by its first bytes, also where gzip packed it."""
     if content != "gzip":
         return content
-    with suppress(OSError, EOFError), gzip.open(path, "rb") as stream:
+    with suppress(OSError, EOFError, zlib.error), gzip.open(path, "rb") as stream:
         return "gct" if stream.read(5) in (b"#1.2\n", b"#1.2\r", b"#1.3\n", b"#1.3\r") else content
     return content

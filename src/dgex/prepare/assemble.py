@@ -143,7 +143,7 @@ def _role_counts(wanted: pd.DataFrame, when: str) -> dict[str, int]:
 def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
     landmark = (wanted["role"] == "landmark").to_numpy()
     same = np.zeros(len(wanted), dtype=bool)
-    for names in id_columns(wanted).values():
+    for names in id_columns(wanted, None).values():
         ids = np.array(names, dtype=object)
         same |= np.isin(ids, [name for name in ids[landmark] if name]) & ~landmark
     return same
