@@ -14,7 +14,7 @@ from dgex.errors import DgexError
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 case = pytest.importorskip("case")
 
-CASES = {"zarr": range(4), "panel": range(8), "model": range(15)}  # these take longest
+CASES = {"zarr": range(8), "panel": range(8), "model": range(15)}  # these take longest
 
 
 @pytest.fixture(scope="module")

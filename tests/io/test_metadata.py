@@ -72,3 +72,8 @@ def test_gaps_survive_hdf() -> None:
 
 def test_what_is_no_column() -> None:
     assert metadata.from_hdf(np.zeros(2, dtype=[("a", "i4")])) is None
+
+
+def test_cells_that_are_lists_become_text() -> None:
+    column = pd.Series([np.array([1.0, 2.0]), np.array([]), None], dtype=object)
+    assert metadata.decode(metadata.to_hdf(column)) == ["[1. 2.]", "[]", "-666"]

@@ -105,7 +105,8 @@ def to_hdf(values: pd.Series) -> np.ndarray:
         floats = floats.astype(np.float32) if floats.dtype == np.float16 else floats
         floats[np.isnan(floats)] = CMAP_MISSING
         return floats
-    return encode([str(CMAP_MISSING) if pd.isna(value) else str(value) for value in values.tolist()])
+    gaps = pd.isna(values).to_numpy()  # of the whole column: a cell may be a list
+    return encode([str(CMAP_MISSING) if gap else str(value) for value, gap in zip(values.tolist(), gaps)])
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
