@@ -102,16 +102,18 @@ def plan(
     model: Estimator,
     data: ExpressionFile,
     *,
-    units: str = "original",
-    extra: str = "drop",
-    measured: str = "keep",
-    missing: str = "error",
-    scale: str = "auto",
-    normalize: str = "model",
-    collapse: str = "model",
-    standardize: str = "model",
+    units: str,
+    extra: str,
+    measured: str,
+    missing: str,
+    scale: str,
+    normalize: str,
+    collapse: str,
+    standardize: str,
 ) -> Plan:
     """Match the genes of the input with those of the model, and decide on which scale the input is.
+
+    The settings are those of `dgex.infer`, which alone knows what they are unless told.
 
     Raises
     ------
@@ -142,9 +144,6 @@ def plan(
     tell_rows(data.name, var, all_match, rule)
     columns = [part for part in match.columns if len(part)]
     columns += [all_match.columns[model.n_features_in_ + at] for at in targets]
-    collapser = Collapse([*columns, *carried.reshape(-1, 1)], rule)
-    if rule == "max-mean" and collapser.collapses:
-        collapser = collapser.choose(_means(data, collapser.needed))
     count = int(all_match.found[model.n_features_in_ :].sum())
     whole = count >= WHOLE * model.n_targets_
     depth = Depth.of(ours, decided, normalize, whole, found)
@@ -153,7 +152,7 @@ def plan(
         present=found,
         targets=targets,
         carried=carried,
-        collapse=collapser,
+        collapse=Collapse.of([*columns, *carried.reshape(-1, 1)], rule, data),
         var=pd.DataFrame(),
         units=units,
         measured=measured,
@@ -274,14 +273,6 @@ def _further(
         note(f"{len(further):,} further genes of the input are dropped; extra='carry' keeps them")
     carried = [at for at in further if alone[at]] if extra == "carry" else []
     return there if measured != "infer" else there[:0], np.array(carried, dtype=np.int64), all_match
-
-
-def _means(data: ExpressionFile, needed: np.ndarray) -> np.ndarray:
-    """Mean of each of the needed rows over the input, by which the largest is chosen."""
-    means = np.zeros(data.shape[1])
-    for _, block in data.iter_blocks(1024, genes=needed):
-        means[needed] += np.nansum(block, axis=0, dtype=np.float64)
-    return means / len(data.obs)
 
 
 def _unit(ours: Normalization | None, units: str) -> str:

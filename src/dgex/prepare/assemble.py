@@ -16,15 +16,13 @@ from dgex.dataset.split import SPLITS
 from dgex.errors import DataError, GeneError, SettingsError, first
 from dgex.gene_table import GeneTable
 from dgex.genes import Match, id_columns, match_genes, texts
-from dgex.prepare.collapse import Collapse, tell_rows
+from dgex.prepare.collapse import Collapse, block_rows, tell_rows
 from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.panel import named_once, with_landmarks
 from dgex.prepare.sources import Source
 from dgex.progress import bar, note, warn
 
 __all__ = ["GenePlan", "assign_sets", "compendium_duplicates", "plan_genes", "read_matrix", "sample_table"]
-
-_BLOCK_BYTES = 32 * 2**20
 
 
 @dataclass
@@ -221,9 +219,7 @@ def read_matrix(
     at = 0
     with bar(total, "reading") as progress:
         for source, columns in zip(sources, plan.columns):
-            collapse = Collapse(columns, rule)
-            if rule == "max-mean" and collapse.collapses:
-                collapse = collapse.choose(_column_means(source, collapse.needed))
+            collapse = Collapse.of(columns, rule, source.data)
             scale = source.scale
             log = log2 == "always" or (log2 == "auto" and scale.linear)
             if log and not scale.linear:
@@ -231,7 +227,7 @@ def read_matrix(
             depth, later = normalize == "cpm" and scale.linear, normalize == "size-factors" and scale.linear
             names = source.obs.index
             wanted = None if depth else collapse.needed
-            for where, block in source.blocks(_block_rows(source.shape[1] if depth else len(collapse.needed)), wanted):
+            for where, block in source.blocks(block_rows(source.shape[1] if depth else len(collapse.needed)), wanted):
                 totals = block.sum(axis=1, dtype=np.float64) if depth else None
                 needed = block[:, collapse.needed] if depth else block
                 part = collapse(needed, X[at + where.start : at + where.stop])
@@ -279,7 +275,7 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
             if any(source is other for other in own):
                 once_there = pd.Series(np.arange(len(source.var)), index=source.var.index)
                 columns = once_there[once_there.index.isin(shared)][shared].to_numpy()
-                for where, block in source.blocks(_block_rows(len(columns)), columns):
+                for where, block in source.blocks(block_rows(len(columns)), columns):
                     values = X[at + where.start : at + where.stop]
                     values[:] = to_log2(np.maximum(block, 0)) if source.scale.linear else block
                     progress.advance(len(block))
@@ -291,17 +287,6 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
     keep = np.ones(before, dtype=bool)
     keep[all_places] = duplicates.keep
     return Duplicates(keep, all_places[duplicates.pairs])
-
-
-def _block_rows(columns: int) -> int:
-    return max(16, min(4096, _BLOCK_BYTES // (4 * max(1, columns))))
-
-
-def _column_means(source: Source, needed: np.ndarray) -> np.ndarray:
-    means = np.zeros(source.shape[1])
-    for _, block in source.blocks(_block_rows(len(needed)), needed):
-        means[needed] += block.sum(axis=0, dtype=np.float64)
-    return means / source.shape[0]
 
 
 def assign_sets(sources: list[Source]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,17 @@ from dgex.progress import note
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RULES", "Collapse", "tell_rows"]
+    from dgex.io.base import ExpressionFile
+
+__all__ = ["RULES", "Collapse", "block_rows", "tell_rows"]
 
 RULES = ("mean", "median", "max-mean")
+_BLOCK_BYTES = 32 * 2**20
+
+
+def block_rows(columns: int) -> int:
+    """How many profiles of that many values are read at a time."""
+    return max(16, min(4096, _BLOCK_BYTES // (4 * max(1, columns))))
 
 
 def tell_rows(label: str, var: pd.DataFrame, match: Match, rule: str) -> None:
@@ -64,6 +72,17 @@ class Collapse:
             genes = np.flatnonzero(sizes == size)
             places = np.searchsorted(self.needed, np.stack([self._columns[gene] for gene in genes]))
             self._groups.append((genes, places))
+
+    @classmethod
+    def of(cls, columns: Sequence[np.ndarray], rule: str, data: ExpressionFile) -> Collapse:
+        """For the values of a file, which `"max-mean"` goes through once to choose by."""
+        collapse = cls(columns, rule)
+        if rule != "max-mean" or not collapse.collapses:
+            return collapse
+        means = np.zeros(data.shape[1])
+        for _, block in data.iter_blocks(block_rows(len(collapse.needed)), genes=collapse.needed):
+            means[collapse.needed] += np.nansum(block, axis=0, dtype=np.float64)
+        return collapse.choose(means / data.shape[0])
 
     @property
     def collapses(self) -> bool:
