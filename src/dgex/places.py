@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from dgex.errors import FileError, OutputExistsError, os_error
 from dgex.locks import alone
 from dgex.ownership import refuse_others
 
-__all__ = ["check_inputs", "check_output", "claim", "paths_of"]
+__all__ = ["check_inputs", "check_output", "claim", "paths_of", "split_name"]
+
+_NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
 
 
 def check_output(
@@ -76,6 +79,12 @@ def check_inputs(output: PathLike, inputs: Iterable[Any]) -> None:
             raise FileError(f"{target} lies in {source}, which is to be read; give another name for the output")
 
 
+def split_name(text: str) -> tuple[str | None, str]:
+    """Name and path of an input written `NAME=PATH`; no name where it is a path as it stands."""
+    named = _NAMED.match(text)
+    return (named[1], named[2]) if named and not Path(text).exists() else (None, text)
+
+
 def paths_of(things: Iterable[Any]) -> list[Path]:
     """The paths among inputs: paths themselves, `NAME=PATH`, files that an AnnData is backed by, and lists of these."""
     paths: list[Path] = []
@@ -85,10 +94,7 @@ def paths_of(things: Iterable[Any]) -> list[Path]:
             continue
         backing = getattr(thing, "filename", None) if not isinstance(thing, str | os.PathLike) else thing
         if isinstance(backing, str | os.PathLike):
-            path = Path(backing)
-            name, equals, rest = str(backing).partition("=")
-            named = equals and not path.exists() and "/" not in name
-            paths.append(Path(rest) if named else path)
+            paths.append(Path(split_name(os.fspath(backing))[1]))
     return paths
 
 

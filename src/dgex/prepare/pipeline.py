@@ -186,7 +186,8 @@ def prepare(
         seed=int(seed),
     )
     reading = {"orientation": orientation, "format": format, "layer": layer}
-    with nullcontext() if output is None else _claimed(output, overwrite, [inputs, genes, landmarks]):
+    listed = [landmarks] if isinstance(landmarks, str | os.PathLike) else []  # else they are names, no paths
+    with nullcontext() if output is None else _claimed(output, overwrite, [inputs, genes, *listed]):
         return _prepared(inputs, output, genes, landmarks, options, reading, overwrite)
 
 

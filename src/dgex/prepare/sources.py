@@ -21,11 +21,11 @@ from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, decide_scale, settled
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
+from dgex.places import split_name
 from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]
 
-_NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
 _RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
 
 
@@ -178,10 +178,7 @@ def _joined(
         if isinstance(item, AnnData):
             found.append((None, item))
             continue
-        name, path = None, os.fspath(item)
-        named = _NAMED.match(path)
-        if named and not Path(path).exists():
-            name, path = named.group(1), named.group(2)
+        name, path = split_name(os.fspath(item))
         if len(items) == 1 or not one_sample(Path(path)):
             found.append((name, path))
         elif name in together:
