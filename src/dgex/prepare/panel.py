@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dgex.aliases import PathLike
 from dgex.errors import FileError, GeneError, first
-from dgex.genes import ID_COLUMNS, id_columns, match_genes
+from dgex.gene_ids import ID_COLUMNS, canonical
+from dgex.genes import id_columns, match_genes
+from dgex.inputs import regular
 from dgex.progress import note, warn
 
 __all__ = ["named_once", "read_names", "with_landmarks"]
@@ -33,13 +34,15 @@ def read_names(given: PathLike | Sequence[str]) -> list[str]:
     else:
         where = str(given)
         try:
-            lines = Path(given).read_text("utf-8-sig").splitlines()
+            lines = regular(given).read_text("utf-8-sig").splitlines()
+        except FileError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
             raise FileError(f"no list of landmark genes at {where}: {why}") from None
         names = [re.split(r"[\t,;]", line)[0].strip().strip('"') for line in lines if not line.startswith("#")]
         known = {name for kind in ID_COLUMNS.values() for name in kind}
-        if names and names[0].lower() in known | {"gene", "genes", "name", "id"}:
+        if names and canonical(names[0]) in known | {"name", "id"}:
             names = names[1:]
     names = list(dict.fromkeys(name for name in names if name))
     if not names:
