@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import zlib
@@ -217,8 +216,8 @@ def _refuse_twice(frame: pd.DataFrame, path: Path) -> None:
 def _separator(path: Path) -> str:
     """Tabs, or else what separates the fields of the first line."""
     line = ""
-    with suppress(OSError, EOFError), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
-        line = stream.readline(1 << 16).decode("utf-8", "replace")
+    with suppress(OSError, EOFError), Unpacked(path) as stream:
+        line = stream.read(1 << 16).split(b"\n")[0].decode("utf-8", "replace")
     return next((mark for mark in ("\t", ",", ";") if mark in line), "\t")
 
 

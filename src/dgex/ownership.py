@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dgex._version import __version__
 from dgex.errors import FileError, OutputExistsError, first
+from dgex.records import read_json
 
 __all__ = [
     "LIST",
@@ -66,11 +67,11 @@ def put_list(folder: Path, files: Iterable[str] | None = None, patterns: Iterabl
 def listed(folder: Path) -> tuple[set[str], set[str]]:
     """The names and the patterns of a folder's list; none where it has no list or a damaged one."""
     try:
-        if not is_listed(folder) or (folder / LIST).stat().st_size > _LARGEST:
+        if not is_listed(folder):
             return set(), set()
-        said = json.loads((folder / LIST).read_text("utf-8", "surrogateescape"))
+        said = read_json(folder / LIST, _LARGEST)
         return {*map(str, said["files"])}, {*map(str, said.get("patterns", []))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, KeyError, TypeError, AttributeError):
         return set(), set()
 
 

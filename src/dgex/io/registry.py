@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import codecs
-import gzip
 import importlib
 import zlib
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgex.errors import FileError, SettingsError, first
-from dgex.inputs import regular
+from dgex.inputs import Unpacked, regular
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
@@ -235,6 +234,6 @@ def _unpacked(path: Path, content: str) -> str:
     """What a file is by its first bytes, also where gzip packed it."""
     if content != "gzip":
         return content
-    with suppress(OSError, EOFError, zlib.error), gzip.open(path, "rb") as stream:
+    with suppress(OSError, EOFError, zlib.error), Unpacked(path) as stream:
         return "gct" if stream.read(5) in (b"#1.2\n", b"#1.2\r", b"#1.3\n", b"#1.3\r") else content
     return content
