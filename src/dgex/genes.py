@@ -147,11 +147,12 @@ def match_genes(wanted: pd.DataFrame, var: pd.DataFrame, *, single: bool = False
     -------
     Match
     """
-    asked = {name for names in id_columns(wanted, None).values() for name in names if _PAR.search(name)}
+    ours_by_label = _wanted_ids(wanted)
+    asked = {name for ids in ours_by_label.values() for names in ids for name in names if _PAR.search(name)}
     theirs, ambiguous = _places(var, asked)
     hand = {label: _kind_of_numbers(label, var) for label in theirs}
     pairs = []
-    for label, ids in _wanted_ids(wanted).items():
+    for label, ids in ours_by_label.items():
         ours = _kind_of_numbers(label, wanted)
         for other, places in theirs.items():
             columns = [_at(names, places, single) for names in _comparable(ids, {ours, hand[other]}, places)]

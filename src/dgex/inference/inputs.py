@@ -41,7 +41,10 @@ def opened(
     data = io.open(given, orientation=orientation, format=format, layer=layer, genes=genes, allow_repeats=True)
     if orientation != "auto":
         return data
-    found, profiles = (int(match_genes(genes, table).found.sum()) for table in (data.var, data.obs))
+    found = int(match_genes(genes, data.var).found.sum())
+    if found == len(genes):  # profiles may be millions
+        return data
+    profiles = int(match_genes(genes, data.obs).found.sum())
     if profiles <= found:
         return data
     note(f"{data.name} is turned: its rows, not its columns, are genes of the model ({profiles:,} landmark genes)")
