@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +43,13 @@ def refused_or_harmless(path: Path, secret: bytes = SECRET, open: Callable[[Path
     values = np.ascontiguousarray(getattr(found, "X", np.zeros(0)))
     assert secret[:16] not in values.tobytes()
     return ""
+
+
+def listening(path: Path) -> None:
+    """Make a socket."""
+    here = os.getcwd()
+    os.chdir(path.parent)  # an address of a socket is a hundred characters at most
+    try:
+        socket.socket(socket.AF_UNIX).bind(path.name)
+    finally:
+        os.chdir(here)

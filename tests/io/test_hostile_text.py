@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import resource
-import socket
 import subprocess
 import sys
 import zlib
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hostile import listing, refused_or_harmless
+from hostile import listening, listing, refused_or_harmless
 
 import dgex
 from dgex.errors import DgexError, FileError, printable
@@ -103,15 +102,6 @@ def reads() -> dict[str, Callable[[Path], object]]:
         ".toml": lambda path: merge_settings(path, "ols", {}),
         ".manifest": sources,
     }
-
-
-def listening(path: Path) -> None:
-    here = os.getcwd()
-    os.chdir(path.parent)
-    try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
-    finally:
-        os.chdir(here)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
-from hostile import SECRET, refused_or_harmless
+from hostile import SECRET, listening, refused_or_harmless
 
 import dgex
 
@@ -171,15 +170,6 @@ def test_metadata_that_is_none(content: str, path: Path) -> None:
 def replace(path: Path, make: Callable[[Path], object]) -> None:
     path.unlink()
     make(path)
-
-
-def listening(path: Path) -> None:
-    here = os.getcwd()
-    os.chdir(path.parent)  # an address of a socket is a hundred characters at most
-    try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
-    finally:
-        os.chdir(here)
 
 
 @pytest.mark.parametrize(

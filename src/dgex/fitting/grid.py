@@ -153,6 +153,11 @@ def _file_digest(data: PathLike | ad.AnnData) -> str | None:
     return None if isinstance(data, ad.AnnData) else of_file(data)
 
 
+def _place(folder: Path) -> Work:
+    """The folder of a grid, as a place that may be gone on in and emptied."""
+    return Work(folder, GRID, "a grid")
+
+
 def _claimed(stack: ExitStack, folder: Path, *asked: Any) -> dict[str, Any] | None:
     """Keep other processes out of the grid, then look at what is there."""
     stack.enter_context(alone(folder, "dgex train"))
@@ -163,7 +168,7 @@ def _opened(
     folder: Path, data: Any, described: Mapping[str, Any], overwrite: bool, resume: bool
 ) -> dict[str, Any] | None:
     """What is known of the grid in `folder`: None where it is to be begun."""
-    work = Work(folder, GRID, "a grid")
+    work = _place(folder)
     work.refuse_other()
     check_inputs(folder, [data])
     if not (folder / GRID).exists():
@@ -259,7 +264,7 @@ class _Job:
         self.folder.mkdir(parents=True, exist_ok=True)
         ends = ("/", ".checkpoint/", ".diverged.txt")
         files = [GRID, TABLE, *(f"{member.name}{end}" for member in self.members for end in ends)]
-        Work(self.folder, GRID, "a grid").own(*files)
+        _place(self.folder).own(*files)
         grid = self._summary()
         left = grid.members.loc[~grid.members["status"].isin(DONE), "name"].tolist()
         count, done = len(self.members), len(self.members) - len(left)
