@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dgex.aliases import PathLike
 from dgex.errors import FileError, os_error
+from dgex.inputs import regular
 from dgex.ownership import LOCK, PARTIAL, discard
 
 __all__ = ["alone", "beside", "clear_dead", "held"]
@@ -155,7 +156,10 @@ def _opened(target: Path, path: PathLike) -> tuple[int, Path | None]:
     file = target.with_name(f"{LOCK}{_short(target.name)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        regular(file)
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), file
+    except FileError:
+        raise
     except OSError as error:
         if target.is_dir():
             with suppress(OSError):

@@ -319,6 +319,17 @@ def test_a_place_that_another_process_writes(
     assert f"is at work on {out} (process {os.getpid()} on " in said
 
 
+def test_what_is_no_lock_in_the_place_of_one(inputs: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    out = place_of(tmp_path, "convert")
+    lock = tmp_path / f".dgex-lock-{out.name}"
+    os.mkfifo(lock)
+    assert "is a named pipe" in refused(*COMMANDS["convert"].line(inputs, out))
+    lock.unlink()
+    (tmp_path / "notes.txt").write_text("mine")
+    lock.symlink_to(tmp_path / "notes.txt")
+    assert "cannot write" in refused(*COMMANDS["convert"].line(inputs, out))
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if not COMMANDS[name].own])
 def test_what_a_dead_process_left_is_removed(name: str, inputs: Path, tmp_path: Path) -> None:
     out = place_of(tmp_path, name)
