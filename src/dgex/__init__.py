@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dgex.io import convert, create, open, read, write
     from dgex.models.base import Estimator
     from dgex.models.folder import load
+    from dgex.models.kernel.ridge import KernelRidge
     from dgex.models.linear.lasso import Lasso
     from dgex.models.linear.regression import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
@@ -45,6 +46,7 @@ _HOME = {
     "Evaluation": "dgex.evaluation.result",
     "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
+    "KernelRidge": "dgex.models.kernel.ridge",
     "Lasso": "dgex.models.linear.lasso",
     "OLS": "dgex.models.linear.regression",
     "Ridge": "dgex.models.linear.regression",
@@ -81,6 +83,7 @@ __all__ = [
     "Estimator",
     "Evaluation",
     "Interpretation",
+    "KernelRidge",
     "Lasso",
     "Ridge",
     "SampleKNN",

@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ols": {},
     "ridge": {"alpha": 1.0},
     "lasso": {"alpha": 0.01},
+    "kernel": {"gamma": 1.0, "linear": 0.1, "alpha": 0.1},
     "knn-ge": {"n_neighbors": 3},
     "knn": {"n_neighbors": 3},
     "dgex": {"hidden": (8,), "epochs": 2, "batch_size": 16},

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["fits_host", "host_memory"]
+__all__ = ["HOST_SHARE", "fits_host", "host_memory"]
 
 HOST_SHARE = 0.6  # of the host's memory that matrices may take; the rest is for the network and everybody else
 

@@ -111,7 +111,7 @@ class Method:
 
 _ALPHA = Setting(float, "The penalty; chosen on validation unless told.")
 _NEIGHBOURS = Setting(int, "Number of neighbours; chosen on validation unless told.")
-_PENALTY_PANEL, _NEIGHBOURS_PANEL = "Penalty (ridge, lasso)", "Neighbours (knn-ge, knn)"
+_PENALTY_PANEL, _NEIGHBOURS_PANEL = "Penalty (ridge, lasso, kernel)", "Neighbours (knn-ge, knn)"
 _NETWORK = {
     "hidden": Setting(tuple, "Units of each hidden layer: 9000,9000,9000."),
     "dropout": Setting(float, "Share of hidden units dropped."),
@@ -149,6 +149,18 @@ METHODS: dict[str, Method] = {
             "LR-L1",
             _PENALTY_PANEL,
             {"alpha": _ALPHA},
+        ),
+        Method(
+            "kernel",
+            "dgex.models.kernel.ridge:KernelRidge",
+            "kernel ridge regression (rational quadratic kernel)",
+            "kernel ridge",
+            "Kernel (kernel)",
+            {
+                "gamma": Setting(float, "How fast likeness falls with distance; chosen unless told."),
+                "linear": Setting(float, "Share of the linear kernel, 0 to 1; chosen unless told."),
+                "centers": Setting(int, "Training profiles that carry weights; all that fit the memory unless told."),
+            },
         ),
         Method(
             "knn-ge",
