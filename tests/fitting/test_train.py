@@ -74,7 +74,7 @@ def test_the_folder_tells_what_it_was_trained_on(dataset_file: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        ({"method": "oracle"}, SettingsError, "unknown method 'oracle'; accepted: ols"),
+        ({"method": "oracle"}, SettingsError, "unknown method 'oracle'; accepted: auto, ols"),
         ({"method": "ridge", "hidden": (3,)}, SettingsError, "ridge does not take hidden; accepted: alpha"),
         ({"method": "ols", "validation": ["mars"]}, SettingsError, "no set named mars .* accepted: .*train"),
         ({"method": "ols", "validation": ["train"]}, SettingsError, "cannot validate themselves"),

@@ -18,6 +18,7 @@ from dgex.errors import DataError, GeneError, ModelError, OutputExistsError
 from dgex.models.catalogue import METHODS, method
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "auto": {"members": ("ols", "knn-ge"), "folds": 3},
     "ols": {},
     "ridge": {"alpha": 1.0},
     "lasso": {"alpha": 0.01},

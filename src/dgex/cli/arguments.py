@@ -157,11 +157,17 @@ def fractions(text: str, option: str) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
-def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a TOML file, then flags over them.
+def merge_settings(
+    config: Path | None, method: str | None, flags: dict[str, Any], further: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The method, and settings of a TOML file, then flags over them, then what `--set` says.
 
-    The file holds settings at its top level, or in a table named after the method, which wins.
+    The file holds settings at its top level, or in a table named after the method, which wins. Where no method is told
+    it is that of the only such table, or the one that `dgex.models.catalogue.usual` finds.
     """
+    from dgex.models.catalogue import METHODS, check_settings, usual
+
+    told = {key: value for key, value in flags.items() if value is not None}
     settings: dict[str, Any] = {}
     if config is not None:
         from dgex.errors import FileError
@@ -174,14 +180,17 @@ def merge_settings(config: Path | None, method: str, flags: dict[str, Any]) -> d
         except (ValueError, RecursionError, IsADirectoryError) as error:
             raise FileError(f"{config} is no TOML file: {error}") from error
         settings = {key: value for key, value in content.items() if not isinstance(value, dict)}
-        table = content.get(method, {})
+        tables = [key for key, value in content.items() if isinstance(value, dict) and key in METHODS]
+        if method is None and len(tables) == 1:
+            method = tables[0]
+        table = content.get(method or "", {})
         settings |= table if isinstance(table, dict) else {}
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+    if method is None:
+        method = usual([*settings, *told, *further])
     if settings:
-        from dgex.models.catalogue import check_settings
-
         check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
-    return settings | {key: value for key, value in flags.items() if value is not None}
+    return method, settings | told | further
 
 
 def show(text: object) -> None:

@@ -18,8 +18,10 @@ __all__ = ["train"]
 RUN, GRID = "Methods that train in epochs (dgex)", "Grid of networks (dgex)"
 
 
-def _known(kind: str) -> str:
+def _known(kind: str | None) -> str | None:
     """Refuse an unknown method as wrong usage; those of other packages are looked up only here."""
+    if kind is None:
+        return None
     from dgex.errors import SettingsError
     from dgex.models.catalogue import method
 
@@ -33,9 +35,13 @@ def _run(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model folder to write.")],
     method: Annotated[
-        str,
-        typer.Option(metavar="METHOD", help=f"What to train: {', '.join(METHODS)}, or a package's.", callback=_known),
-    ] = "dgex",
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help=f"What to train: {', '.join(METHODS)}, or a package's. auto unless told or settings of a network.",
+            callback=_known,
+        ),
+    ] = None,
     validation: Annotated[
         str, typer.Option(help="Sets to watch, comma separated; the first chooses penalties and the best epoch.")
     ] = "validation",
@@ -84,7 +90,8 @@ def _run(
     there(data)
     if isinstance(flags.get("hidden"), str):
         flags["hidden"] = numbers(flags["hidden"], "--hidden")
-    settings = merge_settings(config, method, flags) | assignments(set_ or [])
+    networks = grid is not None or jobs is not None
+    kind, settings = merge_settings(config, method or ("dgex" if networks else None), flags, assignments(set_ or []))
     options: dict[str, Any] = {
         "validation": words(validation),
         "overwrite": overwrite,
@@ -92,18 +99,19 @@ def _run(
         "checkpoint_every": checkpoint_every,
         "tensorboard": tensorboard,
     }
-    note(f"training {method} on {data}")  # before anything that takes seconds to load
-    if grid is None and jobs is None:
-        _alone(method)
+    # before anything that takes seconds to load
+    note(f"training {kind} on {data}" + ("" if method else " (--method to choose)"))
+    if not networks:
+        _alone(kind)
         from dgex.fitting.train import train as fit
 
-        fit(data, method, model, keep_checkpoint=keep_checkpoint, **options, **settings)
+        fit(data, kind, model, keep_checkpoint=keep_checkpoint, **options, **settings)
         result: object = model
     else:
         if grid is None:
             raise typer.BadParameter("is for a --grid", param_hint="--jobs")
-        if method != "dgex":
-            raise typer.BadParameter(f"is for networks, found {method}", param_hint="--grid")
+        if kind != "dgex":
+            raise typer.BadParameter(f"is for networks, found {kind}", param_hint="--grid")
         from dgex.fitting.grid import train_grid
 
         result = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
@@ -135,9 +143,9 @@ def _flag(entry: Method, name: str, setting: Setting) -> inspect.Parameter:
 
 
 def train(*args: Any, **options: Any) -> None:
-    """Train one model on the training profiles of a dataset.
+    """Train a model on the training profiles of a dataset: the best of several methods, or the one you name.
 
-    Examples: `dgex train data.h5ad models/ridge --method ridge` and
+    Examples: `dgex train data.h5ad models/auto`, `dgex train data.h5ad models/ridge --method ridge` and
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
 
     The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`

@@ -26,7 +26,7 @@ __all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "holds_che
 KEPT = "checkpoint"  # folder in a finished model, from which it can be trained on
 # What a run writes into its folder of checkpoints (`dgex.training.run`), parts of the targets in folders of their own.
 CHECKPOINT, PARTITION = "checkpoint.json", "partition.json"
-_OWN = (CHECKPOINT, PARTITION, "state-*.safetensors", "best-*.safetensors", "history*.jsonl")
+_OWN = (CHECKPOINT, PARTITION, "state-*.safetensors", "best-*.safetensors", "member-*.safetensors", "history*.jsonl")
 _LISTED = (*_OWN, *(f"part-*/{name}" for name in _OWN), "rows/rows.json", "rows/*.f32", "part-*/", "rows/")
 # Settings that say when to stop: more may be asked for later.
 _LENGTH = ("epochs", "patience")
@@ -60,7 +60,7 @@ class Output:
         resume: bool = False,
     ) -> None:
         self.path, self.model, self.validation, self.every = Path(path), model, validation, checkpoint_every
-        self.checkpoint = checkpoint_folder(path) if model.trains_in_epochs else None
+        self.checkpoint = checkpoint_folder(path) if model.trains_in_epochs or model.keeps_progress else None
         self._overwrite, self._resume = overwrite, resume
         self._done = self._new = False
         self._before: dict[str, Any] | None = None  # the model that is there and is gone on with
@@ -198,7 +198,13 @@ class Output:
         ended = not getattr(model, "interrupted_", False)
 
         def keep_checkpoint(folder: Path) -> None:
-            if keep and ended and self.checkpoint is not None and holds_checkpoint(self.path):
+            if (
+                keep
+                and ended
+                and model.trains_in_epochs
+                and self.checkpoint is not None
+                and holds_checkpoint(self.path)
+            ):
                 _copied(self.checkpoint, folder / KEPT)
 
         save(model, self.path, overwrite=self._overwrite, beside=keep_checkpoint)

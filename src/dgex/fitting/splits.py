@@ -43,14 +43,22 @@ class Splits(NamedTuple):
     name : str
         What the dataset is called.
     signatures : dict of str to ndarray
-        By which the training profiles are known again, see `dgex.dataset.signatures`.
+        By which the profiles of each set are known again, set by set, see `dgex.dataset.signatures`.
+    groups : dict of str to ndarray
+        The group of each profile of every set, where the dataset was split by group; empty where at random.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
     obs: pd.DataFrame
     normalization: Normalization
     name: str
-    signatures: dict[str, np.ndarray]
+    signatures: dict[str, dict[str, np.ndarray]]
+    groups: dict[str, np.ndarray]
+
+    def known_again(self, *names: str) -> dict[str, np.ndarray]:
+        """Signatures of the profiles of several sets together."""
+        first = self.signatures[names[0]]
+        return {key: np.concatenate([self.signatures[name][key] for name in names]) for key in first}
 
 
 def read_splits(
@@ -85,9 +93,24 @@ def read_splits(
         splits = {s: _read(source, index, s, masks, spool) for s, index in parts.items()}
         if spool is not None:
             spool.finish()
-        x = splits["train"][0]
-        known_again = signatures(source, parts["train"], masks[0], x.var_names.tolist(), np.asarray(x.X))
-        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again)
+        known_again = {
+            name: signatures(source, parts[name], masks[0], x.var_names.tolist(), np.asarray(x.X))
+            for name, (x, _) in splits.items()
+        }
+        groups = _groups(source, parts)
+        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, groups)
+
+
+def _groups(source: io.ExpressionFile, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The groups that the dataset was split by, of the profiles of each set."""
+    column = str(source.uns.get("dgex", {}).get("split", {}).get("group", "") or "")
+    if not column:
+        return {}
+    if column not in source.obs:
+        warn(f"the dataset was split by {column}, and obs has no such column any more: groups are not known")
+        return {}
+    labels = texts(source.obs[column]).to_numpy()
+    return {name: labels[index] for name, index in parts.items()}
 
 
 def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:

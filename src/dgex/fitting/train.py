@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from dgex.fitting.splits import Splits, read_splits
 from dgex.genes import texts
 from dgex.metrics import in_blocks, measured
 from dgex.models.base import Estimator
-from dgex.models.catalogue import new
+from dgex.models.catalogue import new, usual
 from dgex.models.folder import load
 from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 def train(
     data: PathLike | AnnData | Splits,
-    method: str = "dgex",
+    method: str | None = None,
     output: PathLike | None = None,
     *,
     validation: Sequence[str] = ("validation",),
@@ -60,9 +61,10 @@ def train(
         0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
         What `read_splits` has read already serves for several models.
-    method : str
-        A name of `dgex.models.catalogue.methods()`: `dgex`, `ols`, `ridge`, `lasso`, `knn-ge`, `knn`, or what another
-        package brings.
+    method : str, optional
+        A name of `dgex.models.catalogue.methods()`: `auto`, which weighs several gene by gene, `dgex`, `kernel`,
+        `ols`, `ridge`, `lasso`, `knn-ge`, `knn`, or what another package brings. None is `auto`, or `dgex` where
+        settings are given that only the paper's network takes; it is said.
     output : path, optional
         The model folder to write; while a network trains, `OUTPUT.checkpoint` beside it holds what is needed to
         go on after an interruption.
@@ -113,6 +115,10 @@ def train(
     >>> model.n_features_in_, model.n_targets_
     (20, 30)
     """
+    if method is None:
+        method = usual(settings)
+        if method != "auto":
+            note(f"training {method}, whose settings are given")
     model = new(method, settings)
     inputs = _inputs(data)
     if tensorboard is not None and not model.trains_in_epochs:
@@ -160,7 +166,8 @@ def _train(
     _fit(model, read, options)
     if not _leads(together):
         return model
-    model.training_ = record
+    assert record is not None
+    model.training_ = replace(record, signatures=read.known_again("train", *model.seen_)) if model.seen_ else record
     _measure(model, read)
     if place is not None:
         place.save(model, keep_checkpoint)
@@ -200,12 +207,12 @@ def _record(read: Splits, compared: bool) -> TrainingRecord:
     """What the model is trained on; its digest, where it is to be compared when it is gone on with."""
     sets = [name for name in read.matrices if name != "train"]
     if not compared:
-        return TrainingRecord("", sets, read.signatures)
+        return TrainingRecord("", sets, read.known_again("train"))
     x, y = read.matrices["train"]
     parts = [of_names(x.var_names, y.var_names)]
     for name, (x, y) in read.matrices.items():
         parts += [of_names([name], x.obs_names), of_matrices({"landmarks": x.X, "targets": y.X})]
-    return TrainingRecord(of_names(parts), [name for name in read.matrices if name != "train"], read.signatures)
+    return TrainingRecord(of_names(parts), sets, read.known_again("train"))
 
 
 def _fit(model: Estimator, read: Splits, options: dict[str, Any]) -> None:
@@ -213,6 +220,8 @@ def _fit(model: Estimator, read: Splits, options: dict[str, Any]) -> None:
     sets = dict(read.matrices)
     x, y = sets.pop("train")
     note(f"{model.kind}: {x.n_obs:,} profiles, {x.n_vars:,} landmark genes -> {y.n_vars:,} target genes")
+    if read.groups and "groups" in model.fit_options:
+        options = options | {"groups": read.groups["train"], "eval_groups": read.groups}
     started = time.perf_counter()
     model.fit(x, y, eval_sets=sets, **options)
     model.metrics_["seconds"] = round(time.perf_counter() - started, 3)
@@ -230,15 +239,19 @@ def _measure(model: Estimator, read: Splits) -> None:
             "validation_sets": ", ".join(sets) or "none",
             **_counted(read.obs),
         },
-        "sets": {name: _errors(model, *pair) for name, pair in sets.items()},
+        "sets": {name: _errors(model, name, *pair) for name, pair in sets.items()},
         "seconds": seconds,
     }
     for name, errors in model.metrics_["sets"].items():
         note(f"{model.kind}: overall error {errors['overall']:.4f} ± {errors['sd']:.4f} on {name}")
 
 
-def _errors(model: Estimator, x: AnnData, y: AnnData) -> dict[str, Any]:
-    """Overall error on one set, in blocks."""
+def _errors(model: Estimator, name: str, x: AnnData, y: AnnData) -> dict[str, Any]:
+    """Overall error on one set, in blocks; of one that was fitted on in the end, what was expected before."""
+    if name in model.seen_:
+        by_gene = getattr(model, "expected_by_gene_", np.array([np.nan]))
+        overall, sd = float(np.mean(by_gene, dtype=np.float64)), float(np.std(by_gene, dtype=np.float64))
+        return {"overall": overall, "sd": sd, "profiles": x.n_obs, "judged": "when held out; fitted on it since"}
     values, truth = np.asarray(x.X), np.asarray(y.X)
     if not len(values):
         raise DataError("an evaluation set holds no profiles")

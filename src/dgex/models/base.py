@@ -69,6 +69,11 @@ class Estimator(Parameters):
         What tables call the method.
     trains_in_epochs : bool
         Keeps checkpoints to go on from, a learning curve (`history_`) and a best epoch for every set (`best_`).
+    keeps_progress : bool
+        Keeps what a killed run goes on from in `checkpoint_dir`, though it does not train in epochs.
+    seen_ : tuple of str
+        Evaluation sets whose profiles it was fitted on in the end; `expected_` and `expected_by_gene_` then tell the
+        errors on them when they were held out.
     spreads : bool
         Several processes can fit one model together.
     fit_options : tuple of str
@@ -99,6 +104,7 @@ class Estimator(Parameters):
     kind: ClassVar[str] = ""
     label: ClassVar[str] = ""
     trains_in_epochs: ClassVar[bool] = False
+    keeps_progress: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
     fit_options: ClassVar[tuple[str, ...]] = ()
     elsewhere: ClassVar[tuple[str, ...]] = ()
@@ -106,6 +112,7 @@ class Estimator(Parameters):
     normalization_: Normalization | None = None
     training_: TrainingRecord | None = None
     metrics_: dict[str, Any]
+    seen_: tuple[str, ...] = ()
 
     # ---- to be filled by subclasses
 
@@ -146,6 +153,18 @@ class Estimator(Parameters):
         ------
         SettingsError
         """
+
+    def settled(self) -> dict[str, Any]:
+        """Settings that were left open and what was chosen for them: given to another fit, nothing is left to choose.
+
+        The base takes the attribute `NAME_` for every setting NAME that is None.
+        """
+        asked = self.get_params(deep=False)
+        return {name: getattr(self, f"{name}_") for name in asked if asked[name] is None and hasattr(self, f"{name}_")}
+
+    def operations(self, profiles: int, landmarks: int, targets: int) -> float:
+        """Roughly how many floating-point operations a fit takes; 0 where nobody knows or it is little."""
+        return 0.0
 
     # ---- the public face
 

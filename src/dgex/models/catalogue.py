@@ -29,6 +29,7 @@ __all__ = [
     "method",
     "methods",
     "new",
+    "usual",
 ]
 
 #: Group of the entry points by which other packages bring methods.
@@ -133,6 +134,18 @@ _NETWORK = {
 METHODS: dict[str, Method] = {
     entry.kind: entry
     for entry in (
+        Method(
+            "auto",
+            "dgex.models.stack.auto:Auto",
+            "the best of several methods, weighed gene by gene",
+            "auto",
+            "The best of several (auto)",
+            {
+                "members": Setting(str, "Methods to choose from, comma separated; those that suit unless told."),
+                "budget": Setting(str, "About how long it may take: 90s, 10m, 2h."),
+                "refit": Setting(bool, "Fit once more on training and validation profiles together."),
+            },
+        ),
         Method("ols", "dgex.models.linear.regression:OLS", "linear regression (ordinary least squares)", "LR"),
         Method(
             "ridge",
@@ -227,6 +240,12 @@ def defaults(kind: str) -> dict[str, Any]:
     signature = inspect.signature(method(kind).load().__init__)
     named = {name: p for name, p in signature.parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
     return {name: p.default for name, p in named.items() if name != "self"}
+
+
+def usual(names: Iterable[str]) -> str:
+    """The method of these settings where none is named: `auto`, or the paper's network where only that takes them."""
+    beyond = set(names) - set(defaults("auto"))
+    return "dgex" if beyond and beyond <= set(defaults("dgex")) else "auto"
 
 
 def check_settings(kind: str, settings: Iterable[str]) -> None:

@@ -140,6 +140,11 @@ class KernelRidge(Estimator):
         chosen = choose(pairs, pick_device(self.device), self.gamma, self.linear, self.alpha)
         return {**chosen.shape._asdict(), "alpha": chosen.alpha}
 
+    def operations(self, profiles: int, landmarks: int, targets: int) -> float:
+        n, m = float(profiles), float(min(profiles, self.centers or profiles))
+        solved = n * n * n / 3 if m == n else 2 * n * m * m
+        return solved + 2 * n * m * (landmarks + targets)
+
     @property
     def _shape(self) -> KernelShape:
         return KernelShape(self.gamma_, self.linear_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -202,6 +202,21 @@ class Ridge(Penalized):
         gram[np.diag_indices_from(gram)] += self.alpha_
         lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
         self._store(moments, lambda xy: linalg.cho_solve(lower, xy, overwrite_b=True, check_finite=False))
+
+    def _settle(self, pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Any]:
+        """The penalty of least overall error on the held-out profiles of all pairs (X, Y, held X, held Y) together."""
+        if self.alpha is not None:
+            return {}
+        wrong = np.zeros(len(PENALTIES))
+        alphas: np.ndarray | None = None
+        for X, Y, held_X, held_Y in pairs:
+            path = RidgePath(Moments.of(X, Y))
+            alphas = PENALTIES * path.scale if alphas is None else alphas
+            few = spread(len(held_X))
+            rotated = path.rotate(held_X[few])
+            wrong += [float(np.abs(path.predict(rotated, a) - held_Y[few]).mean(axis=1).sum()) for a in alphas]
+        assert alphas is not None
+        return {"alpha": float(alphas[int(wrong.argmin())])}
 
     def _state(self) -> dict[str, Any]:
         return {"alpha": self.alpha_, "path": self.path_}

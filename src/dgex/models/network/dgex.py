@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -302,6 +303,17 @@ class DGEX(Estimator):
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         self._keep(parts_from(arrays, state, self.n_features_in_, self.n_targets_))
+
+    def settled(self) -> dict[str, Any]:
+        """Also the epoch that was kept, which another fit may end with."""
+        epochs = next(iter(self.best_.values()))["epoch"]
+        last = max(epochs) if isinstance(epochs, list) else int(epochs)
+        return super().settled() | {"epochs": max(1, last), "patience": None}
+
+    def operations(self, profiles: int, landmarks: int, targets: int) -> float:
+        hidden = [self.hidden] if isinstance(self.hidden, int) else list(self.hidden)
+        sizes = [landmarks, *hidden, targets]
+        return 6.0 * self.epochs * profiles * sum(a * b for a, b in pairwise(sizes))
 
     # ---- inside
 

@@ -1,0 +1,87 @@
+"""Which methods suit the number of profiles and the machine, and what each is expected to cost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+
+from dgex.errors import SettingsError
+from dgex.models.base import Estimator
+from dgex.models.catalogue import METHODS, method, new
+
+__all__ = ["Member", "rate", "suitable"]
+
+# Training profiles from which networks bring something beside kernels, on a CPU and on a GPU.
+NETWORKS = {"cpu": 3000, "cuda": 500}
+# Training profiles from which the paper's network is a member too.
+PAPER = 20_000
+# Training profiles beyond which a kernel of all of them takes minutes, and the centers then.
+KERNEL, CENTERS = {"cpu": 20_000, "cuda": 100_000}, {"cpu": 6000, "cuda": 40_000}
+
+
+class Member(NamedTuple):
+    """A method with its settings, not fitted."""
+
+    kind: str
+    settings: dict[str, Any]
+
+    def new(self, **further: Any) -> Estimator:
+        """An estimator with these settings, and further ones where it takes them."""
+        return new(self.kind, self.settings | further)
+
+
+def suitable(names: tuple[str, ...] | None, profiles: int, device: str, seed: int) -> list[Member]:
+    """The members, cheapest first as far as that is known.
+
+    Parameters
+    ----------
+    names : tuple of str, optional
+        Kinds of methods; None takes ridge regression, the kernel, nearest genes, and networks where there are
+        profiles enough for them.
+    profiles : int
+        Training profiles.
+    device : str
+        "cpu", "cuda", "cuda:N" or "auto", for methods that take one.
+    seed : int
+        For methods that take one.
+
+    Raises
+    ------
+    SettingsError
+        No members, one that is named twice, or `auto` itself.
+    """
+    where = torch.device(device).type if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if names is None:
+        chosen = ["ridge", "kernel", "knn-ge"]
+        if profiles >= NETWORKS[where] and "residual" in METHODS:
+            chosen.append("residual")
+        if profiles >= PAPER and where == "cuda":
+            chosen.append("dgex")
+    else:
+        chosen = list(names)
+    if not chosen or len(set(chosen)) < len(chosen) or "auto" in chosen:
+        raise SettingsError("auto members", found=", ".join(chosen), accepted="methods, each once and not auto itself")
+    members = []
+    for kind in chosen:
+        takes = set(method(kind).load()().get_params(deep=False))
+        settings: dict[str, Any] = {k: v for k, v in (("device", device), ("seed", seed)) if k in takes}
+        if kind == "kernel" and profiles > KERNEL[where]:
+            settings["centers"] = CENTERS[where]
+        members.append(Member(kind, settings))
+    return members
+
+
+def rate(device: str) -> float:
+    """Floating-point operations a second in a matrix product of float32, measured in a moment."""
+    cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    where = torch.device("cuda" if cuda else "cpu")
+    size = 4096 if cuda else 768
+    a = torch.ones((size, size), device=where)
+    best = float("inf")
+    for _ in range(4):
+        began = time.perf_counter()
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - began)
+    return 2.0 * size**3 / best
