@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgex.errors import ModelError, SettingsError
+from dgex.errors import ModelError, SettingsError, first
 from dgex.models.network.choices import OPEN, check, choose
 from dgex.models.network.parts import rows_of
 from dgex.training.batches.streams import PLACEMENTS
@@ -130,7 +130,7 @@ def members_from(arrays: Arrays, state: Mapping[str, Any], shape: Shape) -> tupl
     Raises
     ------
     ModelError
-        Arrays of another shape than the settings tell.
+        Arrays of another shape than the settings tell, or more of them, or networks kept for other sets.
     KeyError
         Something is missing.
     """
@@ -140,14 +140,21 @@ def members_from(arrays: Arrays, state: Mapping[str, Any], shape: Shape) -> tupl
         raise ModelError(f"the model holds {len(arrays)} arrays, fewer than its {len(shape.hidden)} layers")
     if max(shape.hidden) > sum(array.size for array in arrays.values()):  # before anything of that size is described
         raise ModelError(f"hidden: found {max(shape.hidden):,} units, more than the model's arrays hold numbers")
-    sizes, members = ResidualNetwork.sizes(shape), []
+    sizes, members, left = ResidualNetwork.sizes(shape), [], arrays.keys() - statistics
     for number, (prefix, told) in enumerate(zip(_prefixes(len(state["members"])), state["members"]), start=1):
         rows = rows_of(state["history"], number)
         member = Part(np.arange(shape.targets), told["best"], {}, rows, told["stopped"], told["precision"])
         for epoch in {entry["epoch"] for entry in member.best.values()}:
             inner = prefix if epoch == member.default_epoch else f"{prefix}epoch-{epoch}."
             member.weights[epoch] = {name: _sized(arrays, f"{inner}{name}", size) for name, size in sizes.items()}
+            left = left - {f"{inner}{name}" for name in sizes}
+        if member.best.keys() != state["best"].keys():
+            raise ModelError(
+                f"network {number} was kept for {first(member.best)}, the model for {first(state['best'])}"
+            )
         members.append(member)
+    if left:
+        raise ModelError(f"the model holds arrays that its settings do not tell of: {first(sorted(left))}")
     return statistics, members
 
 
