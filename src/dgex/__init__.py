@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dgex.models.linear.regression import OLS, Ridge
     from dgex.models.neighbours import KNNGE, SampleKNN
     from dgex.models.network.dgex import DGEX
+    from dgex.models.network.residual import Residual
     from dgex.models.published import convert_weights
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
@@ -49,6 +50,7 @@ _HOME = {
     "KernelRidge": "dgex.models.kernel.ridge",
     "Lasso": "dgex.models.linear.lasso",
     "OLS": "dgex.models.linear.regression",
+    "Residual": "dgex.models.network.residual",
     "Ridge": "dgex.models.linear.regression",
     "SampleKNN": "dgex.models.neighbours",
     "SettingsError": "dgex.errors",
@@ -85,6 +87,7 @@ __all__ = [
     "Interpretation",
     "KernelRidge",
     "Lasso",
+    "Residual",
     "Ridge",
     "SampleKNN",
     "SettingsError",

@@ -139,8 +139,10 @@ def _run(folder: Path, sizes: Scale, seed: int) -> Evaluation:
         partial(prepare, [arrays, f"RNA-Seq={rnaseq}"], data, dedup=1.0, quantile=True, group="study", seed=seed),
     )
     network = {name: getattr(sizes, name) for name in ("hidden", "epochs", "batch_size", "learning_rate")}
+    size = {name: value for name, value in network.items() if name != "learning_rate"}
+    own = {NETWORK: network, "residual": size}
     for method in METHODS:
-        extra: dict[str, Any] = {**network, "seed": seed, "resume": True} if method == NETWORK else {}
+        extra: dict[str, Any] = {**own[method], "seed": seed, "resume": True} if method in own else {}
         model = folder / "models" / method
         step(f"train {method}", model, partial(train, data, method, model, **extra))
     models = {method: folder / "models" / method for method in METHODS}

@@ -22,7 +22,7 @@ from dgex.models.catalogue import METHODS, defaults
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_file_and_memory_give_the_same_model(method: str, dataset: ad.AnnData, dataset_file: Path) -> None:
-    settings = {"hidden": (8,), "epochs": 2} if method == "dgex" else {}
+    settings = {"hidden": (8,), "epochs": 2} if method in ("dgex", "residual") else {}
     model = train(dataset_file, method, dataset_file.parent / "model", **settings)
     again = train(dataset, method, **settings)
     X = dataset[:, model.landmarks_]
@@ -169,7 +169,7 @@ def test_other_methods_take_rows_from_a_temporary_folder(
 ) -> None:
     from dgex.fitting import splits
 
-    settings = {"hidden": (8,), "epochs": 2, "placement": "device"} if method == "dgex" else {}
+    settings = {"hidden": (8,), "epochs": 2, "placement": "device"} if method in ("dgex", "residual") else {}
     plain = train(dataset, method, **settings)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "knn-ge": {"n_neighbors": 3},
     "knn": {"n_neighbors": 3},
     "dgex": {"hidden": (8,), "epochs": 2, "batch_size": 16},
+    "residual": {"hidden": (8,), "epochs": 2, "batch_size": 16},
 }
 KINDS = sorted(SETTINGS)
 

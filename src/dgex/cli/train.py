@@ -15,7 +15,7 @@ from dgex.progress import note, processes, speaks
 
 __all__ = ["train"]
 
-RUN, GRID = "Methods that train in epochs (dgex)", "Grid of networks (dgex)"
+RUN, GRID = "Methods that train in epochs (dgex, residual)", "Grid of networks (dgex)"
 
 
 def _known(kind: str | None) -> str | None:

@@ -130,6 +130,16 @@ _NETWORK = {
     "partition": Setting(str, "Parts drawn at random, or of similar genes.", ("random", "cluster")),
 }
 
+_RESIDUAL = {
+    "preset": Setting(str, "What settings are that are not told.", ("residual", "taaf")),
+    "units": Setting(str, "Hidden units; silu unless told.", ("silu", "tanh", "adaptive")),
+    "noise": Setting(
+        float, "Normal noise on the landmark genes while training; by the number of profiles unless told."
+    ),
+    "landmark_dropout": Setting(float, "Share of landmark genes hidden while training; by size unless told."),
+    "ensemble": Setting(int, "Networks of different seeds whose mean predicts."),
+}
+
 #: Our own methods by kind, in the order of tables.
 METHODS: dict[str, Method] = {
     entry.kind: entry
@@ -196,8 +206,16 @@ METHODS: dict[str, Method] = {
             "dgex.models.network.dgex:DGEX",
             "multi-task neural network (D-GEX)",
             "D-GEX",
-            "Network (dgex)",
+            "Network (dgex, residual)",
             _NETWORK,
+        ),
+        Method(
+            "residual",
+            "dgex.models.network.residual:Residual",
+            "residual network, trained on the overall error",
+            "residual network",
+            "Network (residual)",
+            _RESIDUAL,
         ),
     )
 }

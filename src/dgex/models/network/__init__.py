@@ -1,1 +1,1 @@
-"""The paper's multi-task network."""
+"""The paper's multi-task network, and residual networks."""

@@ -12,7 +12,7 @@ import pandas as pd
 from dgex.errors import ModelError
 from dgex.training.run.parts import Part
 
-__all__ = ["arrays_of", "best_of", "history_of", "measured", "overall", "parts_from"]
+__all__ = ["arrays_of", "best_of", "history_of", "measured", "overall", "parts_from", "rows_of"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -82,7 +82,7 @@ def parts_from(arrays: Arrays, state: dict[str, Any], landmarks: int, targets: i
     for number, (prefix, told) in enumerate(zip(_prefixes(len(several)), several), start=1):
         own = arrays[f"{prefix}targets"] if prefix else np.arange(targets)
         precision = told.get("precision", "float32")  # not recorded before there was a choice
-        part = Part(own, told["best"], {}, _rows(state["history"], number), told["stopped"], precision)
+        part = Part(own, told["best"], {}, rows_of(state["history"], number), told["stopped"], precision)
         for epoch in {entry["epoch"] for entry in part.best.values()}:
             inner = prefix if epoch == part.default_epoch else f"{prefix}epoch-{epoch}."
             names = [name for name in arrays if name.startswith(f"{inner}layers.")]
@@ -98,7 +98,8 @@ def _prefixes(parts: int) -> list[str]:
     return [""] if parts == 1 else [f"part-{number}." for number in range(1, parts + 1)]
 
 
-def _rows(history: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+def rows_of(history: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    """The learning curve of the part of this number, of a stored one."""
     own = [row for row in history if row.get("part", 1) == number]
     return [{name: value for name, value in row.items() if name != "part"} for row in own]
 

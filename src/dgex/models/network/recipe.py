@@ -23,6 +23,7 @@ __all__ = ["recipe_of"]
 
 # What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
 _NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard", "target_parts", "partition"}
+_NOT_OURS = {"learning_rate", "schedule"}  # of the schedule's settings: chosen below; the paper's rate falls by itself
 
 
 def recipe_of(model: DGEX) -> Recipe:
@@ -50,7 +51,7 @@ def recipe_of(model: DGEX) -> Recipe:
     rate = model.learning_rate
     settings = TrainingSettings(
         learning_rate=(5e-4 if len(hidden) == 1 else 3e-4) if rate is None else rate,
-        **{f.name: getattr(model, f.name) for f in fields(TrainingSettings) if f.name != "learning_rate"},
+        **{f.name: getattr(model, f.name) for f in fields(TrainingSettings) if f.name not in _NOT_OURS},
     )
     identity = {k: v for k, v in model.get_params(deep=False).items() if k not in _NOT_IDENTITY}
     identity |= {"hidden": hidden, "learning_rate": settings.learning_rate}

@@ -17,7 +17,7 @@ __all__ = ["Learner", "make_learner"]
 
 
 class Learner(Protocol):
-    """A network together with its update rule; `MomentumStep` is the paper's.
+    """A network together with its update rule; `MomentumStep` is the paper's, `DescentStep` that of residual networks.
 
     Of a learner that is spread over a group of processes `step`, `predict` and the calls that give or take a state are
     made by all ranks together.
@@ -39,20 +39,23 @@ class Learner(Protocol):
     def begin_epoch(self, epoch: int) -> None: ...
 
     def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:
-        """Learn from a batch of `rows` profiles (all of x unless told), x and y being this process's share of it."""
+        """Learn from a batch of `rows` profiles (all of x unless told), x and y being this process's share of it.
+
+        Returns the loss summed over the share, before the update: the squared error, or what the learner lowers.
+        """
         ...
 
     def predict(self, x: Tensor) -> Tensor: ...
 
     def weights(self) -> dict[str, Tensor]:
-        """Weights and biases by name, float32, as the network holds them or copied from it.
+        """Weights and biases that predict, by name, float32, as the network holds them or copied from it.
 
         Where the units are divided over processes: whole, on the CPU of rank 0, and nothing on the other ranks.
         """
         ...
 
     def velocity(self) -> dict[str, Tensor]:
-        """Momentum of each weight and bias, by the same names."""
+        """What else the next step depends on: the momentum of each weight and bias, by the same names; or more."""
         ...
 
     def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dgex.training.learners.perceptron import Perceptron
 
-__all__ = ["PRECISIONS", "Bf16Products", "Products", "make_products"]
+__all__ = ["PRECISIONS", "Bf16Products", "Products", "make_products", "tf32_allowed"]
 
 PRECISIONS = ("float32", "tf32", "bf16")
 _PIECE = 1 << 21  # weights updated at once on the CPU: few enough to stay in the cache from one operation to the next
@@ -52,7 +52,7 @@ class Products:
 
     def active(self) -> AbstractContextManager[None]:
         """What must surround the products."""
-        return _tf32_allowed() if self._tf32 else nullcontext()
+        return tf32_allowed() if self._tf32 else nullcontext()
 
     def factor(self, x: Tensor) -> Tensor:
         """Make `x` what products take; layers share it."""
@@ -141,7 +141,8 @@ def _pieces(matrix: Tensor) -> Iterator[slice]:
 
 
 @contextmanager
-def _tf32_allowed() -> Iterator[None]:
+def tf32_allowed() -> Iterator[None]:
+    """Let a CUDA device round the factors of float32 products to 10 bits while the block runs."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = True
     try:

@@ -15,7 +15,7 @@ from dgex.errors import SettingsError
 from dgex.progress import note
 from dgex.training.machine.architecture import Architecture
 
-__all__ = ["Footprint", "choose_placement", "free_memory", "predicting"]
+__all__ = ["DescentFootprint", "Footprint", "choose_placement", "free_memory", "predicting"]
 
 _ON_CPU = "device='cpu'"
 _BLOCK = 8192  # profiles that are evaluated at once
@@ -97,6 +97,10 @@ class Footprint:
             f"{', '.join([*self._ways(free), _ON_CPU])}"
         )
 
+    def _asked(self, hidden: tuple[int, ...]) -> tuple[int, ...]:
+        """The setting that makes these hidden layers."""
+        return hidden
+
     def _ways(self, free: int) -> list[str]:
         """What would fit into `free` bytes when one thing is changed: widths, targets at a time, or profiles a step."""
         first, *hidden, last = self.sizes
@@ -112,12 +116,50 @@ class Footprint:
 
         ways = []
         if width := _most(max(hidden), lambda n: narrower(n).bytes <= free):
-            ways.append(f"hidden={narrower(width).sizes[1:-1]}")
+            ways.append(f"hidden={self._asked(narrower(width).sizes[1:-1])}")
         if targets := _most(last, lambda n: parts(n).bytes <= free):
             ways.append(f"target_parts={-(-last * self.parts // targets)}")
         if batch := _most(self.batch_size, lambda n: smaller(n).bytes <= free):
             ways.append(f"batch_size={batch}")
         return ways
+
+
+@dataclass(frozen=True)
+class DescentFootprint(Footprint):
+    """What training by autograd and an optimiser takes of a device besides its data; `sizes` as `Shape.chain`.
+
+    Attributes
+    ----------
+    residual : bool
+        Whether the first two of the hidden sizes are the stem and the first block: only one of them can be chosen.
+    skip, averaging : bool
+        Whether there is a matrix from the landmarks to the targets, and a second copy of all weights.
+    """
+
+    residual: bool = True
+    skip: bool = False
+    averaging: bool = False
+
+    @property
+    def bytes(self) -> int:
+        """An estimate, rather too high than too low.
+
+        Of each weight 16 bytes (float32 with its gradient and two moments), 4 for bfloat16 copies, 4 for a copy on its
+        way to the host, and 4 for the mean of weights. Of a batch, in float32: inputs and targets three times, of each
+        hidden layer eight matrices, of the outputs six. Errors are measured as for `Footprint`.
+        """
+        sizes = self.sizes
+        network = Architecture.chain(sizes)
+        weights = network.parameters + (sizes[0] * sizes[-1] if self.skip else 0)
+        batch = 4 * self.batch_size * (3 * (sizes[0] + sizes[-1]) + 8 * network.units + 6 * sizes[-1])
+        measuring = 4 * _BLOCK * (3 * network.widest + sizes[-1]) + 4 * 8 * min(_DOUBLES, _BLOCK * sizes[-1])
+        return int(1.1 * ((28 if self.averaging else 24) * weights + batch + measuring)) + (256 << 20)
+
+    def _asked(self, hidden: tuple[int, ...]) -> tuple[int, ...]:
+        return hidden[1:] if self.residual else hidden
+
+    def _ways(self, free: int) -> list[str]:
+        return [way for way in super()._ways(free) if not way.startswith("target_parts")]
 
 
 @contextmanager

@@ -199,13 +199,14 @@ def _one_epoch(
 ) -> dict[str, Any]:
     """Learn for one epoch, measure, keep what is best, and set the rate of the next."""
     epoch, began = run.epoch + 1, time.perf_counter()
-    loss = _learn(learner, data, epoch, run.rate, stop, progress, group)
+    rates = settings.rates(run.rate, epoch, len(data))
+    loss = _learn(learner, data, epoch, rates, stop, progress, group)
     trained = time.perf_counter()
     errors = _pooled([gene_errors(learner, *pair) for pair in (data.rows(monitor), *sets.values())], group)
-    row = {"epoch": epoch, "learning_rate": run.rate, "loss": loss} | group.from_first(lambda: _measured(errors, sets))
+    row = {"epoch": epoch, "learning_rate": rates[0], "loss": loss} | group.from_first(lambda: _measured(errors, sets))
     for name, value in row.items():
         if not math.isfinite(value):
-            raise _Diverged(f"{name} became {value} in epoch {epoch} with learning rate {run.rate:g}")
+            raise _Diverged(f"{name} became {value} in epoch {epoch} with learning rate {rates[-1]:g}")
     row["seconds"] = time.perf_counter() - began
     row["profiles_per_s"] = data.profiles / (trained - began)
     if floor is not None:  # of full batches, a shorter one counted as a part of one
@@ -247,9 +248,15 @@ def _pooled(errors: Sequence[GeneErrors], group: Group) -> Sequence[GeneErrors]:
 
 
 def _learn(
-    learner: Learner, data: Batches, epoch: int, rate: float, stop: StopRequest, progress: Bar, group: Group
+    learner: Learner,
+    data: Batches,
+    epoch: int,
+    rates: Sequence[float],
+    stop: StopRequest,
+    progress: Bar,
+    group: Group,
 ) -> float:
-    """Take every step of an epoch; return the mean over profiles of the squared error summed over targets."""
+    """Take every step of an epoch, each at its rate; return the mean over profiles of the loss summed over targets."""
     learner.begin_epoch(epoch)
     steps = len(data)
     losses = torch.zeros(steps, dtype=torch.float64, device=learner.device)
@@ -257,25 +264,25 @@ def _learn(
     waits = learner.device.type != "cpu" or group.size > 1
     with closing(data.epoch(epoch)) as batches:  # a thread that reads ahead ends here, whatever happens
         for step, (x, y) in enumerate(batches):
-            losses[step] = learner.step(x, y, rate, data.size(step))
+            losses[step] = learner.step(x, y, rates[step], data.size(step))
             if not waits:
-                _check(losses[: step + 1], step, steps, epoch, rate)
+                _check(losses[: step + 1], step, steps, epoch, rates)
             progress.advance(1 / steps)
             asked = group.size == 1 or (step + 1) % _ASK_EVERY == 0 or step + 1 == steps
             if asked and group.any(stop.requested):
                 raise KeyboardInterrupt
     group.sum_(losses)
-    _check(losses, 0, steps, epoch, rate)
+    _check(losses, 0, steps, epoch, rates)
     return float(losses.sum()) / data.profiles
 
 
-def _check(losses: Tensor, first: int, steps: int, epoch: int, rate: float) -> None:
+def _check(losses: Tensor, first: int, steps: int, epoch: int, rates: Sequence[float]) -> None:
     bad = (~torch.isfinite(losses[first:])).nonzero()
     if len(bad):
         step = first + int(bad[0])
         raise _Diverged(
             f"training diverged: the loss became {float(losses[step])} at step {step + 1} of {steps} in epoch "
-            f"{epoch} with learning rate {rate:g}"
+            f"{epoch} with learning rate {rates[step]:g}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
 from dgex.records import read_json
-from dgex.training.learners.learner import make_learner
+from dgex.training.learners.learner import Learner, make_learner
 from dgex.training.learners.sharded import divided
 from dgex.training.learners.tuning import Arithmetic, using_threads
 from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
@@ -29,7 +29,7 @@ from dgex.training.run.partition import split_targets
 from dgex.training.run.settings import TrainingSettings
 from dgex.work import differences
 
-__all__ = ["Part", "Recipe", "RunFiles", "train_parts"]
+__all__ = ["Part", "Recipe", "RunFiles", "train_one", "train_parts"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Recipe:
         As `dgex.DGEX` takes them.
     parts, partition
         Number of parts and how targets are shared out, see `split_targets`.
+    build : function
+        Makes the learner, called as `make_learner` is.
+    footprint : function of sizes, batch size and parts
+        What training takes of a device.
+    measured : bool
+        Whether the shortest possible time of a step is known for this kind of learner.
     """
 
     hidden: list[int]
@@ -64,6 +70,9 @@ class Recipe:
     shard: bool | None = None
     parts: int = 1
     partition: str = "random"
+    build: Callable[..., Learner] = make_learner
+    footprint: Callable[..., Footprint] = Footprint
+    measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ def train_parts(
     """
     group.from_first(lambda: _refuse_other_kind(recipe.parts, files))
     if recipe.parts == 1:
-        return [_train_one(recipe, X, Y, sets, files, np.arange(Y.shape[1]), group)]
+        return [train_one(recipe, X, Y, sets, files, np.arange(Y.shape[1]), group)]
     if group.size == 1:
         return _train_several(recipe, X, Y, sets, files)
     return _train_spread(replace(recipe, device=group.device or recipe.device), X, Y, sets, files, group)
@@ -208,13 +217,21 @@ def _of_share(
     targets = shares[at]
     note(f"part {at + 1} of {len(shares)}: {len(targets):,} target genes")
     own = {name: (x, np.ascontiguousarray(y[:, targets])) for name, (x, y) in sets.items()}
-    return _train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(at + 1), targets, ALONE)
+    return train_one(recipe, X, np.ascontiguousarray(Y[:, targets]), own, files.of_part(at + 1), targets, ALONE)
 
 
-def _train_one(
+def train_one(
     recipe: Recipe, X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, targets: np.ndarray, group: Group
 ) -> Part:
-    """Train one network: check that it fits, choose its arithmetic, and run the loop."""
+    """Train one network for `targets`, the columns of Y: check that it fits, choose its arithmetic, run the loop.
+
+    Raises
+    ------
+    SettingsError
+        A CUDA device that has no room for it.
+    DivergedError, KeyboardInterrupt, ModelError, OutputExistsError, RankError
+        As `dgex.training.run.loop.train`.
+    """
     settings, identity = recipe.settings, dict(recipe.identity)
     digest = of_sets({"": (X, Y), **sets}) if files.checkpoint_dir is not None or group.size > 1 else ""
     checkpointing = {"checkpoints": files.checkpoint_dir is not None and files.checkpoint_every, "resume": files.resume}
@@ -223,7 +240,7 @@ def _train_one(
     device = group.device or recipe.device
     sizes = [X.shape[1], *recipe.hidden, Y.shape[1]]
     group = divided(group, sizes, settings.batch_size, recipe.shard)
-    needs = Footprint(tuple(sizes), min(settings.batch_size, len(X)), recipe.parts)
+    needs = recipe.footprint(tuple(sizes), min(settings.batch_size, len(X)), recipe.parts)
     if group.divides == "profiles":
         needs.require(device)
     matrices = [X, Y, *(matrix for pair in sets.values() for matrix in pair)]
@@ -238,8 +255,8 @@ def _train_one(
     options: dict[str, Any] = {"history_path": files.history_path, "tensorboard_dir": files.tensorboard_dir}
     options |= {"checkpoints": checkpoints, "resume": files.resume, "placement": placement, "group": group}
     with on_device(device), needs.watched(device), using_threads(chosen.threads):
-        learner = make_learner(sizes, device=device, precision=chosen.precision, group=group, **recipe.learner)
-        floor = _floor(needs, chosen.precision, learner.device)
+        learner = recipe.build(sizes, device=device, precision=chosen.precision, group=group, **recipe.learner)
+        floor = _floor(needs, chosen.precision, learner.device) if recipe.measured else None
         result = train(learner, X, Y, sets, settings, floor=floor, **options)
     return Part.of(result, targets, chosen.precision)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dgex.errors import SettingsError
+from dgex.training.run.schedule import SCHEDULES, share
 
 __all__ = ["TrainingSettings"]
 
@@ -15,6 +16,8 @@ __all__ = ["TrainingSettings"]
 @dataclass(frozen=True)
 class TrainingSettings:
     """Schedule of a run; the meaning of each setting is told by `dgex.DGEX`, which shares their defaults.
+
+    `schedule`, a name in `dgex.training.run.schedule.SCHEDULES`, says which share of the rate each step takes.
 
     Raises
     ------
@@ -30,6 +33,12 @@ class TrainingSettings:
     monitor_samples: int = 5000
     patience: int | None = None
     seed: int = 0
+    schedule: str = "constant"
+
+    def rates(self, rate: float, epoch: int, steps: int) -> list[float]:
+        """The rate of each of the `steps` of an epoch, counted from 1, when the highest one is `rate`."""
+        first, total = (epoch - 1) * steps, self.epochs * steps
+        return [rate * share(self.schedule, first + step, total) for step in range(steps)]
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "monitor_samples", "seed"):
@@ -48,6 +57,7 @@ class TrainingSettings:
         _accept(
             "patience", wait, wait is None or (isinstance(wait, int | np.integer) and wait >= 1), "None, or 1 or more"
         )
+        _accept("schedule", self.schedule, self.schedule in SCHEDULES, ", ".join(SCHEDULES))
         _accept("seed", self.seed, self.seed >= 0, "0 or more")
 
 
