@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 from dgex.aliases import PathLike
 
-__all__ = ["GeneTable", "has_header", "read_gene_table"]
+__all__ = ["GeneTable", "has_header", "read_gene_table", "separator"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise FileError(f"no gene table at {path}: the file does not exist")
     try:
         with Unpacked(path, allowed("table")) as stream:
-            raw = pd.read_csv(stream, sep=_separator(path), header=None, dtype=str, keep_default_na=False)
+            raw = pd.read_csv(stream, sep=separator(path), header=None, dtype=str, keep_default_na=False)
     except FileError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
@@ -213,8 +213,8 @@ def _refuse_twice(frame: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _separator(path: Path) -> str:
-    """Tabs, or else what separates the fields of the first line."""
+def separator(path: Path) -> str:
+    """Tabs, or else what separates the fields of the first line of a table."""
     line = ""
     with suppress(OSError, EOFError), Unpacked(path) as stream:
         line = stream.read(1 << 16).split(b"\n")[0].decode("utf-8", "replace")

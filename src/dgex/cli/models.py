@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import show, there, words
-from dgex.cli.data import Orientation, Overwrite, Scale
+from dgex.cli.data import Aliases, Orientation, Overwrite, Scale
 from dgex.progress import note
 
 __all__ = ["convert_weights", "evaluate", "infer", "interpret"]
@@ -112,6 +112,7 @@ def infer(
     orientation: Orientation = "auto",
     format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
+    aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
@@ -144,6 +145,7 @@ def infer(
         orientation=orientation,
         format=format,
         layer=layer,
+        aliases=aliases,
         device=device,
         resume=resume,
         overwrite=overwrite,
