@@ -254,7 +254,7 @@ def causes(lacking: pd.DataFrame, var: pd.DataFrame, aliases: Aliases | None = N
             f"{len(dates):,} names are dates such as {dates[0]}, which a spreadsheet makes of MARCHF1 or SEPTIN2"
         )
     if aliases is None:
-        reasons.append("aliases=TABLE (HGNC's complete set, or old and new names) looks up symbols that were renamed")
+        reasons.append("aliases=TABLE looks up renamed symbols (HGNC's complete set, or old and new names)")
     return "".join(f"; {reason}" for reason in reasons)
 
 

@@ -82,9 +82,13 @@ def evaluate(
 
 
 def infer(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Profiles with the landmark genes, any format.")],
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Whole profiles, any format by suffix.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN... MODEL OUT",
+            help="Profiles with the landmark genes; the model folder; whole profiles. Any formats, by suffix.",
+        ),
+    ],
     units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
     extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
     measured: Annotated[
@@ -122,14 +126,22 @@ def infer(
 ) -> None:
     """Infer the target genes of profiles that measured the landmark genes.
 
-    Example: `dgex infer plate.gctx models/dgex full.gctx`
+    Several inputs with the same genes, as quantifiers write them, one a sample, are taken together.
+
+    Examples: `dgex infer plate.gctx models/dgex full.gctx` and `dgex infer quants/*.sf models/dgex full.h5ad`
     """
-    there(source, model)
-    note(f"inferring {source} by {model}")  # before anything that takes seconds to load
+    if len(paths) < 3:
+        raise typer.BadParameter(
+            f"found {' '.join(map(str, paths))}; accepted: one or more inputs, the model folder, then the output"
+        )
+    *sources, model, output = paths
+    there(*sources, model)
+    what = sources[0] if len(sources) == 1 else f"{len(sources):,} files"
+    note(f"inferring {what} by {model}")  # before anything that takes seconds to load
     from dgex.inference.infer import infer as run
 
     run(
-        source,
+        sources[0] if len(sources) == 1 else sources,
         model,
         output,
         block=block,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ CHOICES = {
 
 
 def infer(
-    source: PathLike | AnnData | pd.DataFrame,
+    source: PathLike | AnnData | pd.DataFrame | Sequence[PathLike],
     model: PathLike | Estimator,
     output: PathLike | None = None,
     *,
@@ -75,8 +75,9 @@ def infer(
 
     Parameters
     ----------
-    source : path, AnnData or DataFrame
-        Profiles with at least the landmark genes; one profile alone works. A DataFrame has a row a profile.
+    source : path, AnnData, DataFrame or sequence of paths
+        Profiles with at least the landmark genes; one profile alone works. A DataFrame has a row a profile. Several
+        paths are files with the same genes, such as those of a quantifier, one a sample.
     model : path or Estimator
         A model folder or a fitted estimator. Told first by mistake, it is known by its `model.json`.
     output : path, optional
