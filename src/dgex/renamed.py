@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +13,8 @@ import numpy as np
 from dgex.aliases import PathLike
 from dgex.errors import FileError, first
 from dgex.gene_ids import ID_COLUMNS, canonical, excel_dates, id_type, normalize_ids
-from dgex.gene_table import separator
+from dgex.gene_table import cells
 from dgex.genes import Match, id_columns, numbers_are_entrez
-from dgex.inputs import Unpacked, regular
-from dgex.limits import allowed
 from dgex.progress import note
 
 if TYPE_CHECKING:
@@ -98,10 +95,8 @@ def read_aliases(given: AliasTable | None) -> Aliases | None:
         return given
     if isinstance(given, Mapping):
         return _of_pairs(given.items(), "aliases")
-    path = regular(Path(given))
-    if not path.is_file():
-        raise FileError(f"no table of aliases at {path}: the file does not exist")
-    raw = _raw(path)
+    path = Path(given)
+    raw = cells(path, "table of aliases")
     columns = [canonical(name) for name in raw.iloc[0]]
     current = next((name for name in _CURRENT if name in columns), None)
     if current is not None and not _OLDER.isdisjoint(columns):
@@ -112,19 +107,6 @@ def read_aliases(given: AliasTable | None) -> Aliases | None:
             accepted="HGNC's complete set (symbol, prev_symbol, alias_symbol), or two columns, old and new name",
         )
     return _of_pairs(raw.itertuples(index=False), path.name)
-
-
-def _raw(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        with Unpacked(path, allowed("table")) as stream:
-            raw = pd.read_csv(stream, sep=separator(path), header=None, dtype=str, keep_default_na=False)
-    except FileError:
-        raise
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path} is no table of aliases: {str(error).splitlines()[0]}") from error
-    return raw
 
 
 def _of_pairs(pairs: Iterable[Sequence[str]], label: str) -> Aliases:

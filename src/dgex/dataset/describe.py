@@ -16,6 +16,8 @@ from dgex.io.files import open
 
 __all__ = ["describe", "described"]
 
+_VALUES = 8 << 20  # values held at a time
+
 
 def describe(
     path: PathLike, *, orientation: str = "auto", format: str | None = None, layer: str | None = None, block: int = 1024
@@ -27,7 +29,7 @@ def describe(
     path, orientation, format, layer
         As for `dgex.io.open`.
     block : int
-        Profiles held at a time.
+        Profiles held at a time; fewer where they have many genes.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict
     low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
     found = Range() if looked_at(source.shape) == [slice(0, source.shape[0])] else None  # then nothing is read twice
     with progress.bar(source.shape[0], "reading") as bar:
-        for at, values in source.iter_blocks(block):
+        for at, values in source.iter_blocks(max(1, min(block, _VALUES // max(1, source.shape[1])))):
             if found is not None:
                 found.add(values, at.start)
             good = np.isfinite(values)

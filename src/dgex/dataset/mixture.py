@@ -16,6 +16,7 @@ __all__ = ["Mixture"]
 _LOGGED, _LINEAR = 0.75, 0.95  # coefficients of variation: below the one, above the other
 _LEAST = 50  # values above zero that a profile needs
 _WHOLE = 0.3  # share of whole multiples above which profiles are of few reads, whose spread tells nothing
+_VALUES = 1 << 19  # values looked at together
 _ALIKE = 2.0  # times that the mean of logged profiles may differ from that of the others once logged
 
 
@@ -37,6 +38,11 @@ class Mixture:
 
     def add(self, block: np.ndarray, start: int) -> None:
         """Look at profiles x genes, the first of which is the `start`-th of the file."""
+        step = max(1, _VALUES // max(1, block.shape[1]))
+        for at in range(0, len(block), step):
+            self._add(block[at : at + step], start + at)
+
+    def _add(self, block: np.ndarray, start: int) -> None:
         above = np.isfinite(block) & (block > 0)
         values = np.where(above, block, 0).astype(np.float64)
         count = above.sum(axis=1)

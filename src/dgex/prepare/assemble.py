@@ -155,7 +155,7 @@ def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
     same = np.zeros(len(wanted), dtype=bool)
     for names in id_columns(wanted, None).values():
         ids = np.array(names, dtype=object)
-        same |= np.isin(ids, [name for name in ids[landmark] if name]) & ~landmark
+        same |= np.isin(ids, [name for name in ids[landmark] if name not in ("", "0")]) & ~landmark
     return same
 
 

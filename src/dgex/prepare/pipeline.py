@@ -207,7 +207,7 @@ def _prepared(
     overwrite: bool,
 ) -> AnnData:
     """As `prepare`, with settings that are checked, once the output is this process's own."""
-    table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
+    table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes, roles=landmarks is None)
     names = None if landmarks is None else read_names(landmarks)
     with ExitStack() as stack:
         sources = open_sources(inputs, stack, options.scale, **reading, genes=None if table is None else table.frame)
