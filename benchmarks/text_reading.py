@@ -2,9 +2,9 @@
 
     python benchmarks/text_reading.py --genes 60000 --samples 1000 --other ../older/src
 
-Every measurement runs in a process of its own; sides take turns, and the smallest time of `--repeats` counts. Ours opens
-the file (detects, parses into a temporary file) and reads all; pandas is `read_csv` made float32. The table has Ensembl
-ids in its rows, six significant digits, a third of zeros.
+Every measurement runs in a process of its own; sides take turns, and the smallest time of `--repeats` counts. Ours
+opens the file (detects, parses into a temporary file) and reads all; pandas is `read_csv` made float32. The table has
+Ensembl ids in its rows, six significant digits, a third of zeros.
 """
 
 from __future__ import annotations
