@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -131,11 +132,24 @@ _DATE = re.compile(
     r"|\d{4}-\d\d-\d\d( 00:00:00)?)$",
     re.IGNORECASE,
 )
+_DAYS = {3: 11, 9: 15, 10: 11, 12: 2}  # months that begin names of genes, and how far these count
+_MOST_DAYS = sum(_DAYS.values())
 
 
 def excel_dates(names: Iterable[str]) -> list[str]:
-    """Names that are dates, as spreadsheets make of MARCH1, SEPT2 and DEC1."""
-    return [name for name in names if "-" in name and _DATE.match(name)]
+    """Names that are dates, as spreadsheets make of MARCH1, SEPT2 and DEC1; among symbols their day numbers, too."""
+    listed = list(names)
+    numbers = {name for name in listed if name.isascii() and name.isdigit()}
+    serial = 0 < len(numbers) <= min(_MOST_DAYS, len(listed) // 2) and all(map(_day_number, numbers))
+    return [name for name in listed if ("-" in name and _DATE.match(name)) or (serial and name in numbers)]
+
+
+def _day_number(name: str) -> bool:
+    """Whether a number is how spreadsheets hold such a day of the years 2000 to 2039."""
+    if not 36526 <= int(name) < 51136:
+        return False
+    day = date(1899, 12, 30) + timedelta(days=int(name))
+    return day.day <= _DAYS.get(day.month, 0)
 
 
 # Names that join identifiers, as RSEM, TCGA, DepMap and TempO-Seq write them; the groups are called as their kinds.

@@ -18,12 +18,13 @@ from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids
 from dgex.genes import ROLES
 from dgex.inputs import Unpacked, regular
 from dgex.limits import allowed
+from dgex.progress import note
 
 if TYPE_CHECKING:
     import pandas as pd
 from dgex.aliases import PathLike
 
-__all__ = ["GeneTable", "has_header", "read_gene_table"]
+__all__ = ["GeneTable", "cells", "has_header", "read_gene_table"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class GeneTable:
         return self.frame.index[self.frame["role"] == "target"].tolist()
 
 
-def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
+def read_gene_table(paths: PathLike | Sequence[PathLike], *, roles: bool = True) -> GeneTable:
     """Read which genes are landmarks and which are targets.
 
     Accepted, separated by tabs, commas or semicolons (`.gz` too):
@@ -63,7 +64,15 @@ def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
     - CMap's `gene_info`: `pr_gene_id`, `pr_gene_symbol`, `pr_is_lm` (1 for landmark genes), and where it has
       the column `pr_is_bing`, inferred genes that are not in it are `other`; its successor `geneinfo_beta.txt` of
       CLUE with `feature_space` (landmark, best inferred, inferred: landmark, target, other);
-    - the pair `map_lm.txt`, `map_tg.txt` of the paper: no header, symbol, Ensembl id, probe ids.
+    - the pair `map_lm.txt`, `map_tg.txt` of the paper: no header, symbol, Ensembl id, probe ids;
+    - a platform's table of GEO (`GPL96.txt`, `GPL96.annot.gz`): `ID`, `Gene Symbol`, one line a probe. Probes of a
+      symbol are put together; those of several genes (`A /// B`) or of none are left out.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+    roles : bool
+        Whether the table must say roles; False where a list of landmark genes follows: all genes are targets before.
 
     Raises
     ------
@@ -89,18 +98,20 @@ def read_gene_table(paths: PathLike | Sequence[PathLike]) -> GeneTable:
         landmark = next((i for i, path in enumerate(files) if "lm" in path.name or "landmark" in path.name), 0)
         frames[landmark]["role"], frames[1 - landmark]["role"] = "landmark", "target"
         frames = [frames[landmark], frames[1 - landmark]]
+    elif not roles:
+        frames = [frame if "role" in frame else frame.assign(role="target") for frame in frames]
     elif any("role" not in frame for frame in frames):
         raise GeneError(
             f"{files[0]} has no role for its genes",
             accepted="a column 'role' (landmark, target, other), "
-            "'pr_is_lm', or two files, landmark genes then target genes",
+            "'pr_is_lm', two files, landmark genes then target genes, or a list of landmark genes (landmarks=FILE)",
         )
     frame = pd.concat(frames)
     unknown = sorted(set(frame["role"]) - set(ROLES))
     if unknown:
         raise GeneError(f"unknown role {first(unknown)} in {files[0]}", accepted=ROLES)
     frame.index = pd.Index(_unique_names(frame))
-    if not (frame["role"] == "landmark").any():
+    if roles and not (frame["role"] == "landmark").any():
         raise GeneError(f"no landmark genes in {', '.join(str(path) for path in files)}")
     return GeneTable(frame)
 
@@ -148,15 +159,7 @@ _KNOWN = frozenset(("name", "symbol", "ensembl", "entrez", "id?", "probes", *_RO
 def _read_one(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if not regular(path).is_file():
-        raise FileError(f"no gene table at {path}: the file does not exist")
-    try:
-        with Unpacked(path, allowed("table")) as stream:
-            raw = pd.read_csv(stream, sep=_separator(path), header=None, dtype=str, keep_default_na=False)
-    except FileError:
-        raise
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
-        raise FileError(f"{path} is no tab-separated gene table: {str(error).splitlines()[0]}") from error
+    raw = cells(path, "gene table")
     header = [str(value).strip().lower() for value in raw.iloc[0]]
     names = [_column(name) for name in header]
     if not _KNOWN.isdisjoint(names):
@@ -183,6 +186,8 @@ def _read_one(path: Path) -> pd.DataFrame:
             )
         frame = raw.iloc[:, :3].copy()
         frame.columns = pd.Index(["symbol", "ensembl", "probes"][: frame.shape[1]])
+    if "symbol" in frame and "name" in frame and "role" not in frame and "probes" not in frame:
+        return _of_platform(frame, path)
     if "probes" in frame:
         frame["probes"] = [[probe for probe in re.split(r"[,; ]+", text) if probe] for text in frame["probes"]]
     for label in ("name", "symbol", "ensembl", "entrez"):
@@ -213,12 +218,61 @@ def _refuse_twice(frame: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _separator(path: Path) -> str:
-    """Tabs, or else what separates the fields of the first line."""
-    line = ""
+def _of_platform(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """One row a gene of a table with one row a probe."""
+    import pandas as pd
+
+    symbols = pd.Series(normalize_ids(frame["symbol"]), index=frame.index)
+    several = symbols.str.contains("//", regex=False) | symbols.str.contains(";", regex=False)
+    known = ~several & ~symbols.isin(["", "-", "---"])
+    genes = frame[known].groupby(symbols[known], sort=False)
+    note(
+        f"{path.name}: {len(frame):,} probes, {int(known.sum()):,} of them of {genes.ngroups:,} genes; left out "
+        f"{int(several.sum()):,} of several genes, {len(frame) - int((known | several).sum()):,} of none"
+    )
+    made = pd.DataFrame({"symbol": list(genes.groups), "probes": genes["name"].agg(list).tolist()})
+    for kind in ("ensembl", "entrez"):
+        if kind in frame:
+            ids = genes[kind].agg(lambda values: next((name for name in normalize_ids(values) if name), ""))
+            made[kind] = ["" if "/" in name else name for name in ids]
+    return made.set_axis(pd.Index(made["symbol"]))
+
+
+def cells(path: Path, what: str) -> pd.DataFrame:
+    """All cells of a small table of text as they are, header included; comments above it and marks of GEO left out.
+
+    Raises
+    ------
+    FileError
+        Naming `what` was looked for.
+    """
+    import pandas as pd
+
+    if not regular(path).is_file():
+        raise FileError(f"no {what} at {path}: the file does not exist")
+    try:
+        above, mark = _start(path)
+        with Unpacked(path, allowed("table")) as stream:
+            raw = pd.read_csv(stream, sep=mark, header=None, dtype=str, keep_default_na=False, skiprows=above)
+    except FileError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # of pandas, of UTF-8, of gzip
+        raise FileError(f"{path} is no tab-separated {what}: {str(error).splitlines()[0]}") from error
+    return raw[~raw[0].str.startswith("!platform_table_end")] if raw.shape[1] > 1 else raw
+
+
+def _start(path: Path) -> tuple[int, str]:
+    """Lines above the header, and what separates its fields: tabs, or else commas or semicolons."""
+    head = b""
     with suppress(OSError, EOFError), Unpacked(path) as stream:
-        line = stream.read(1 << 16).split(b"\n")[0].decode("utf-8", "replace")
-    return next((mark for mark in ("\t", ",", ";") if mark in line), "\t")
+        while len(head) < 1 << 18 and (part := stream.read(1 << 16)):
+            head += part
+    lines = head.decode("utf-8", "replace").splitlines()
+    above = next((at for at, line in enumerate(lines) if not line.startswith(("#", "!", "^"))), 0)
+    line = lines[above] if lines else ""
+    mark = next((mark for mark in ("\t", ",", ";") if mark in line), "\t")
+    header = above and lines[above - 1].startswith("#") and lines[above - 1].count(mark) == line.count(mark) > 0
+    return (above - 1 if header else above), mark
 
 
 def has_header(path: PathLike) -> bool:

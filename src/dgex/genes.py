@@ -24,6 +24,7 @@ __all__ = [
     "id_type",
     "match_genes",
     "normalize_ids",
+    "numbers_are_entrez",
     "strip_version",
     "texts",
 ]
@@ -115,7 +116,7 @@ class Match:
         """By which identifiers how many genes came, in words."""
         pairs = {pair: count for pair, count in self.by.items() if count}
         if len(pairs) < 2:
-            return f"by {self.matched_by}"
+            return f"by {next(iter(pairs), self.matched_by)}"
         return ", ".join(f"{count:,} by {pair}" for pair, count in pairs.items())
 
 
@@ -237,6 +238,11 @@ def _kind_of_numbers(label: str, table: pd.DataFrame) -> str:
     # Entrez ids reach beyond 100 million; numbers of rows do not, even where some rows have been left out since.
     rows = 2 * len(numbers) > len(table) and max(numbers) <= 3 * len(numbers)
     return "row" if rows and len(set(numbers)) == len(numbers) else "unknown"
+
+
+def numbers_are_entrez(label: str, table: pd.DataFrame) -> bool:
+    """Whether numbers under a label of `id_columns` are known to be Entrez ids."""
+    return _kind_of_numbers(label, table) == "entrez"
 
 
 def _number(name: str) -> bool:

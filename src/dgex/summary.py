@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex.errors import first
-from dgex.genes import align
+from dgex.genes import match_genes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dgex.io.base import ExpressionFile
+    from dgex.renamed import Aliases, AliasTable
 from dgex.aliases import PathLike
 
 __all__ = ["in_words", "lines", "summary"]
@@ -26,6 +29,7 @@ def summary(
     orientation: str = "auto",
     format: str | None = None,
     layer: str | None = None,
+    aliases: AliasTable | None = None,
 ) -> dict[str, Any]:
     """Describe a matrix, a dataset or a model folder.
 
@@ -39,6 +43,8 @@ def summary(
         Model folder whose landmark genes are looked up in the matrix.
     orientation, format, layer
         How to read the matrix, see `dgex.open`.
+    aliases : path or mapping, optional
+        Older names of genes, for those that do not match otherwise; see `dgex.renamed.read_aliases`.
 
     Returns
     -------
@@ -48,18 +54,21 @@ def summary(
     folder = Path(path)
     if (folder / "model.json").is_file():
         return _model(folder)
-    from dgex import io
-    from dgex.dataset.describe import describe
+    import pandas as pd
 
+    from dgex import io
+    from dgex.dataset.describe import described
+    from dgex.renamed import read_aliases
+
+    older = read_aliases(aliases)
+    wanted = dict(_wanted(genes, model))
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
-    description = describe(path, **reading)
-    description = {"what it is": in_words(description), **description}
-    if genes or model is not None:
-        with io.open(path, **reading, allow_missing=True, allow_repeats=True) as source:
-            var = source.var
-        for name, wanted in _wanted(genes, model):
-            description[name] = _found(wanted, var)
-    return description
+    if wanted:
+        reading["genes"] = pd.concat(wanted.values())
+    with io.open(path, **reading, allow_missing=True, allow_repeats=True) as source:
+        description = described(source, path)
+        found = {name: _found(frame, source, older) for name, frame in wanted.items()}
+    return {"what it is": in_words(description), **description, **found}
 
 
 _SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}
@@ -100,11 +109,16 @@ def _wanted(genes: Sequence[PathLike] | None, model: PathLike | None) -> Iterato
         yield "landmarks of the model", load(model).landmark_genes()
 
 
-def _found(wanted: pd.DataFrame, var: pd.DataFrame) -> str:
-    """Say how many of the wanted genes are there, by which identifiers, and which are missing."""
-    alignment = align(wanted, var)
-    text = f"{alignment.found:,} of {len(wanted):,} (by {alignment.matched_by})"
-    return text + (f"; missing {first(alignment.missing)}" if alignment.missing else "")
+def _found(wanted: pd.DataFrame, source: ExpressionFile, aliases: Aliases | None) -> str:
+    """Say how many of the wanted genes are there, by which identifiers, and which are missing, perhaps why."""
+    from dgex.renamed import causes, looked_up
+
+    (match,) = looked_up([wanted], [match_genes(wanted, source.var)], source.var, aliases, source.name)
+    text = f"{int(match.found.sum()):,} of {len(wanted):,} ({match.how})"
+    if match.found.all():
+        return text
+    lacking = wanted[~match.found]
+    return f"{text}; missing {first(lacking.index)}{causes(lacking, source.var, aliases)}"
 
 
 def _model(folder: Path) -> dict[str, Any]:

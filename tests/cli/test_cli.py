@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -17,6 +18,8 @@ import pytest
 from dgex import io
 from dgex.cli import app as app_module
 from dgex.cli.app import run
+from dgex.fitting.train import train
+from dgex.inference.infer import infer
 
 
 def dgex(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -34,6 +37,13 @@ def call(*arguments: object) -> int:
         except SystemExit as stop:
             return int(stop.code or 0)
     return 0
+
+
+def dgex_model(dataset: ad.AnnData, folder: Path) -> Any:
+    """A quick model in a folder."""
+    model = train(dataset, "ridge", alpha=10.0)
+    model.save(folder)
+    return model
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1) -> str:
@@ -202,6 +212,31 @@ def test_wrong_usage_exits_with_2(dataset_file: Path, capsys: pytest.CaptureFixt
     assert "lasagna" in fails(capsys, "train", dataset_file, "m", "--method", "lasagna", code=2)
     assert "three fractions" in fails(capsys, "prepare", dataset_file, "o.h5ad", "--split", ".8,.2", code=2)
     assert "whole numbers" in fails(capsys, "train", dataset_file, "m", "--hidden", "many", code=2)
+    assert "one or more inputs" in fails(capsys, "infer", dataset_file, "m", code=2)
+
+
+def test_files_of_one_sample_are_inferred_together_and_under_older_names(
+    dataset: ad.AnnData, compendium: ad.AnnData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = dgex_model(dataset, tmp_path / "m")
+    linear = np.exp2(np.asarray(compendium[:4, model.landmarks_].X, np.float64))
+    names = ["OLDNAME", *model.landmarks_[1:]]
+    for sample, values in zip("abcd", linear):
+        lines = [f"{name}\t900\t800\t{float(value)!r}\t7" for name, value in zip(names, values)]
+        text = "\n".join(["Name\tLength\tEffectiveLength\tTPM\tNumReads", *lines]) + "\n"
+        (tmp_path / f"{sample}.sf").write_text(text)
+    (tmp_path / "names.tsv").write_text(f"OLDNAME\t{model.landmarks_[0]}\n")
+    files = [tmp_path / f"{sample}.sf" for sample in "abcd"]
+    assert call("infer", *files, *(tmp_path / "m", tmp_path / "full.h5ad", "--aliases", tmp_path / "names.tsv")) == 0
+    found = ad.read_h5ad(tmp_path / "full.h5ad")
+    assert found.obs_names.tolist() == list("abcd")
+    panel = ad.AnnData(np.log2(linear + 1).astype(np.float32), var=compendium[:, model.landmarks_].var[[]])
+    np.testing.assert_allclose(np.asarray(found.X), np.asarray(infer(panel, model).X), rtol=1e-4, atol=1e-4)
+    capsys.readouterr()
+    table = tmp_path / "names.tsv"
+    again = ("infer", *files, tmp_path / "m", table, "--aliases", table, "--overwrite")
+    assert "is the file to read" in fails(capsys, *again)
+    assert "--aliases TABLE" in fails(capsys, "infer", *files, tmp_path / "m", tmp_path / "x.h5ad")
 
 
 def test_the_pair_of_gene_tables_after_one_option(compendium: ad.AnnData, tmp_path: Path) -> None:

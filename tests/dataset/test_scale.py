@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 
 from dgex import io
-from dgex.dataset import scale
+from dgex.dataset import range as range_
 from dgex.dataset.scale import Scale, as_log2, decide_scale, detect_scale, settled, to_log2
 from dgex.errors import DataError
 from dgex.io.base import ExpressionFile
@@ -114,7 +114,7 @@ def test_doubt_names_what_settles_it(X: np.ndarray, uns: dict[str, Any], words: 
 def test_large_files_are_sampled_over_all_of_their_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.tile(LOG2, (40, 1))
     X[700:] = np.exp2(X[700:])  # some late profiles are linear: so are all
-    monkeypatch.setattr(scale, "_SAMPLED", 300 * 100)
+    monkeypatch.setattr(range_, "_SAMPLED", 300 * 100)
     found = decide_scale(held(X))
     assert found.linear
     assert not decide_scale(held(X[:700])).linear

@@ -45,6 +45,17 @@ def test_wrong_suffixes_say_what_was_found(tiny: AnnData, tmp_path: Path) -> Non
         io.read(tmp_path / "b.tsv.gz")
 
 
+def test_a_table_without_a_suffix_is_text(tmp_path: Path) -> None:
+    text = "sample\tTCGA-02-0001-01\tTCGA-02-0002-01\nTP53\t1.5\t2.5\nACTB\t3.5\t4.5\n"
+    (tmp_path / "HiSeqV2").write_text(text)
+    (tmp_path / "HiSeqV2.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("HiSeqV2", "HiSeqV2.gz"):
+        assert io.read(tmp_path / name).X.tolist() == [[1.5, 3.5], [2.5, 4.5]]
+    (tmp_path / "binary").write_bytes(b"\x00\x01\x02")
+    with pytest.raises(FileError, match="its content is binary"):
+        io.open(tmp_path / "binary")
+
+
 def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="does not exist"):
         io.open(tmp_path / "a.gctx")

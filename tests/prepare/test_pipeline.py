@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,35 @@ def test_same_gene_as_a_landmark() -> None:
     assert "G10" not in data.var_names
     assert data.uns["dgex"]["genes"]["same_gene_as_landmark"] == 1
     assert "G10" in prepare(raw, same_gene="keep").var_names
+
+
+def test_an_entrez_id_of_zero_is_none() -> None:
+    raw = with_roles()
+    raw.var["entrez"] = ["0"] * raw.n_vars  # as tables write "has none"
+    assert prepare(raw).uns["dgex"]["genes"]["same_gene_as_landmark"] == 0
+
+
+def test_probes_by_a_platforms_table_and_a_list_of_landmark_genes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    probes = [f"{at}_at" for at in range(40)]
+    symbols = [f"SYM{at // 2}" for at in range(36)] + ["SYM0 /// SYM9", "", "---", "SYM18"]
+    X = rng.normal(7, 2, (40, 40)).astype(np.float32)
+    raw = ad.AnnData(X, obs=pd.DataFrame(index=[f"GSM{at}" for at in range(40)]), var=pd.DataFrame(index=probes))
+    order = rng.permutation(40)
+    lines = [f"{probes[at]}\tNM_1\tany title\t{symbols[at]}\t{at}\n" for at in order]
+    head = "#ID = probe set\n#Gene Symbol = symbol\nID\tGB_ACC\tGene Title\tGene Symbol\tENTREZ_GENE_ID\n"
+    (tmp_path / "GPL1.txt").write_text(head + "".join(lines))
+    annot = "^Annotation\n!Annotation_date = May\n#ID = probe\n!platform_table_begin\nID\tGene title\tGene symbol\n"
+    lines = [f"{probes[at]}\tany title\t{symbols[at]}\n" for at in range(40)]
+    (tmp_path / "GPL1.annot.gz").write_bytes(gzip.compress((annot + "".join(lines) + "!platform_table_end\n").encode()))
+    for table in ("GPL1.txt", "GPL1.annot.gz"):
+        data = prepare(raw, genes=tmp_path / table, landmarks=["SYM3", "SYM5"], standardize="none")
+        assert set(data.var_names) == {f"SYM{at}" for at in range(19)}
+        assert set(data.var_names[data.var["role"] == "landmark"]) == {"SYM3", "SYM5"}
+        found = np.asarray(data[raw.obs_names, [f"SYM{at}" for at in range(18)]].X)
+        np.testing.assert_allclose(found, X[:, :36].reshape(40, 18, 2).mean(axis=2), rtol=1e-6)
+        with pytest.raises(GeneError, match=r"has no role for its genes.*landmarks=FILE"):
+            prepare(raw, genes=tmp_path / table)
 
 
 def test_constant_genes() -> None:

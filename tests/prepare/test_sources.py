@@ -80,9 +80,20 @@ def test_files_of_one_sample_are_taken_together(tmp_path: Path) -> None:
         assert [s.set_name for s in found] == [None, None, "GTEx"]
         assert found[0].obs.index.tolist() == [f"s{sample}" for sample in range(6)]
         assert found[2].obs.index.tolist() == ["s6", "s7", "s8"]
+        assert found[0].label == tmp_path.name
         order = found[0].var.index.get_indexer([f"{gene}.1" for gene in genes])
         read = np.concatenate([block for _, block in found[0].blocks(4, np.sort(order))])
         np.testing.assert_array_equal(read[:, np.argsort(np.argsort(order))], values[:6])
+
+
+def test_portals_of_rna_seq_alone_tell_the_platform(tmp_path: Path) -> None:
+    for name, ids in (("depmap", "ACH-{:06d}"), ("gtex", "GTEX-{}"), ("geo", "GSM{}")):
+        lines = [f"{ids.format(at)},{','.join(map(str, row))}\n" for at, row in enumerate(LOG2)]
+        genes = [f"G{at} ({at + 7})" for at in range(LOG2.shape[1])]
+        (tmp_path / f"{name}.csv").write_text("," + ",".join(genes) + "\n" + "".join(lines))
+    with ExitStack() as stack:
+        found = open_sources([tmp_path / f"{name}.csv" for name in ("depmap", "gtex", "geo")], stack)
+        assert [set(source.platform) for source in found] == [{"rnaseq"}, {"rnaseq"}, {"array"}]
 
 
 def test_the_gene_table_says_which_way_an_input_is_turned(tmp_path: Path) -> None:

@@ -25,6 +25,12 @@ Format = Annotated[
     str | None, typer.Option(help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …")
 ]
 Layer = Annotated[str | None, typer.Option(help="AnnData: the layer that holds the values, or raw; X unless told.")]
+Aliases = Annotated[
+    Path | None,
+    typer.Option(
+        help="Older names of genes, for those not found otherwise: HGNC's complete set, or old and new names."
+    ),
+]
 
 
 def info(
@@ -36,6 +42,7 @@ def info(
     orientation: Orientation = "auto",
     format: Format = None,
     layer: Layer = None,
+    aliases: Aliases = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
@@ -44,7 +51,8 @@ def info(
     """
     from dgex.summary import lines, summary
 
-    description = summary(file, genes=genes, model=model, orientation=orientation, format=format, layer=layer)
+    reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
+    description = summary(file, genes=genes, model=model, aliases=aliases, **reading)
     show(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )
@@ -170,6 +178,7 @@ def prepare(
     orientation: Orientation = "auto",
     format: Format = None,
     layer: Layer = None,
+    aliases: Aliases = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a dataset of raw matrices: collapse probes, drop duplicates, normalise, standardise, split.
@@ -208,6 +217,7 @@ def prepare(
         orientation=orientation,
         format=format,
         layer=layer,
+        aliases=aliases,
         overwrite=overwrite,
     )
     print(paths[-1])

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import show, there, words
-from dgex.cli.data import Orientation, Overwrite, Scale
+from dgex.cli.data import Aliases, Orientation, Overwrite, Scale
 from dgex.progress import note
 
 __all__ = ["convert_weights", "evaluate", "infer", "interpret"]
@@ -82,9 +82,13 @@ def evaluate(
 
 
 def infer(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Profiles with the landmark genes, any format.")],
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Whole profiles, any format by suffix.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN... MODEL OUT",
+            help="Profiles with the landmark genes; the model folder; whole profiles. Any formats, by suffix.",
+        ),
+    ],
     units: Annotated[Literal["original", "standardized"], typer.Option(help="Scale of the result.")] = "original",
     extra: Annotated[Literal["drop", "carry"], typer.Option(help="Further genes of the input.")] = "drop",
     measured: Annotated[
@@ -112,6 +116,7 @@ def infer(
     orientation: Orientation = "auto",
     format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
+    aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
@@ -121,14 +126,22 @@ def infer(
 ) -> None:
     """Infer the target genes of profiles that measured the landmark genes.
 
-    Example: `dgex infer plate.gctx models/dgex full.gctx`
+    Several inputs with the same genes, as quantifiers write them, one a sample, are taken together.
+
+    Examples: `dgex infer plate.gctx models/dgex full.gctx` and `dgex infer quants/*.sf models/dgex full.h5ad`
     """
-    there(source, model)
-    note(f"inferring {source} by {model}")  # before anything that takes seconds to load
+    if len(paths) < 3:
+        raise typer.BadParameter(
+            f"found {' '.join(map(str, paths))}; accepted: one or more inputs, the model folder, then the output"
+        )
+    *sources, model, output = paths
+    there(*sources, model)
+    what = sources[0] if len(sources) == 1 else f"{len(sources):,} files"
+    note(f"inferring {what} by {model}")  # before anything that takes seconds to load
     from dgex.inference.infer import infer as run
 
     run(
-        source,
+        sources[0] if len(sources) == 1 else sources,
         model,
         output,
         block=block,
@@ -144,6 +157,7 @@ def infer(
         orientation=orientation,
         format=format,
         layer=layer,
+        aliases=aliases,
         device=device,
         resume=resume,
         overwrite=overwrite,

@@ -8,11 +8,15 @@ import numpy as np
 
 from dgex import progress
 from dgex.aliases import PathLike
+from dgex.dataset.range import Range, looked_at
 from dgex.dataset.scale import decide_scale
 from dgex.genes import id_type
+from dgex.io.base import ExpressionFile
 from dgex.io.files import open
 
-__all__ = ["describe"]
+__all__ = ["describe", "described"]
+
+_VALUES = 8 << 20  # values held at a time
 
 
 def describe(
@@ -25,7 +29,7 @@ def describe(
     path, orientation, format, layer
         As for `dgex.io.open`.
     block : int
-        Profiles held at a time.
+        Profiles held at a time; fewer where they have many genes.
 
     Returns
     -------
@@ -51,48 +55,56 @@ def describe(
     """
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
     with open(path, **reading, allow_missing=True, allow_repeats=True) as source:
-        low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
-        with progress.bar(source.shape[0], "reading") as bar:
-            for _, values in source.iter_blocks(block):
-                good = np.isfinite(values)
-                count = int(good.sum())
-                if count < values.size:
-                    missing += int(np.isnan(values).sum())
-                    low, high = _range(values[good], low, high)
-                    total += float(values.sum(dtype=np.float64, where=good))
-                else:
-                    low, high = _range(values, low, high)
-                    total += float(values.sum(dtype=np.float64))
-                finite += count
-                zeros += int((values == 0).sum())
-                bar.advance(len(values))
-        size = source.shape[0] * source.shape[1]
-        scale = decide_scale(source) if finite else None
-        return {
-            "path": str(path),
-            "format": source.format,
-            "notes": {key: value for key, value in source.notes.items() if key != "format"},
-            "samples": source.shape[0],
-            "genes": source.shape[1],
-            "gene_ids": id_type(source.var.index),
-            "first_genes": source.var.index[:5].tolist(),
-            "first_samples": source.obs.index[:5].tolist(),
-            "gene_metadata": {str(name): str(dtype) for name, dtype in source.var.dtypes.items()},
-            "sample_metadata": {str(name): str(dtype) for name, dtype in source.obs.dtypes.items()},
-            "roles": _counts(source.var, "role"),
-            "splits": _counts(source.obs, "split"),
-            "minimum": low if finite else None,
-            "maximum": high if finite else None,
-            "mean": total / finite if finite else None,
-            "missing": missing,
-            "infinite": size - finite - missing,
-            "zeros": zeros / size,
-            "scale": None if scale is None else "linear" if scale.linear else scale.kind,
-            "unit": None if scale is None else scale.unit,
-            "scale_by": None if scale is None else scale.why,
-            "scale_doubt": None if scale is None else scale.doubt or None,
-            "record": source.uns.get("dgex"),
-        }
+        return described(source, path, block)
+
+
+def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict[str, Any]:
+    """Describe a file that is open, for missing values too; see `describe`."""
+    low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
+    found = Range() if looked_at(source.shape) == [slice(0, source.shape[0])] else None  # then nothing is read twice
+    with progress.bar(source.shape[0], "reading") as bar:
+        for at, values in source.iter_blocks(max(1, min(block, _VALUES // max(1, source.shape[1])))):
+            if found is not None:
+                found.add(values, at.start)
+            good = np.isfinite(values)
+            count = int(good.sum())
+            if count < values.size:
+                missing += int(np.isnan(values).sum())
+                low, high = _range(values[good], low, high)
+                total += float(values.sum(dtype=np.float64, where=good))
+            else:
+                low, high = _range(values, low, high)
+                total += float(values.sum(dtype=np.float64))
+            finite += count
+            zeros += int((values == 0).sum())
+            bar.advance(len(values))
+    size = source.shape[0] * source.shape[1]
+    scale = decide_scale(source, seen=found) if finite else None
+    return {
+        "path": str(path),
+        "format": source.format,
+        "notes": {key: value for key, value in source.notes.items() if key != "format"},
+        "samples": source.shape[0],
+        "genes": source.shape[1],
+        "gene_ids": id_type(source.var.index),
+        "first_genes": source.var.index[:5].tolist(),
+        "first_samples": source.obs.index[:5].tolist(),
+        "gene_metadata": {str(name): str(dtype) for name, dtype in source.var.dtypes.items()},
+        "sample_metadata": {str(name): str(dtype) for name, dtype in source.obs.dtypes.items()},
+        "roles": _counts(source.var, "role"),
+        "splits": _counts(source.obs, "split"),
+        "minimum": low if finite else None,
+        "maximum": high if finite else None,
+        "mean": total / finite if finite else None,
+        "missing": missing,
+        "infinite": size - finite - missing,
+        "zeros": zeros / size,
+        "scale": None if scale is None else "linear" if scale.linear else scale.kind,
+        "unit": None if scale is None else scale.unit,
+        "scale_by": None if scale is None else scale.why,
+        "scale_doubt": None if scale is None else scale.doubt or None,
+        "record": source.uns.get("dgex"),
+    }
 
 
 def _range(values: np.ndarray, low: float, high: float) -> tuple[float, float]:

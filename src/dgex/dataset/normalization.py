@@ -11,8 +11,9 @@ import pandas as pd
 
 from dgex.arrays.index import Index
 from dgex.dataset.quantile import quantile_normalize, resample_reference
+from dgex.dataset.range import LOG2_LIMIT
 from dgex.dataset.roles import landmarks, set_statistics, targets
-from dgex.dataset.scale import LOG2_LIMIT, Scale, as_log2, detect_scale, to_log2
+from dgex.dataset.scale import Scale, as_log2, detect_scale, to_log2
 from dgex.dataset.standardize import PAPER_EPSILON, unstandardize
 from dgex.errors import DataError, SettingsError
 from dgex.genes import texts

@@ -8,14 +8,16 @@ the end the range. What contradicts itself, or could be either, is doubtful, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dgex.dataset.range import LOG2_LIMIT, Range, look
 from dgex.errors import DataError, SettingsError, first
 from dgex.genes import texts
+from dgex.progress import warn
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
@@ -24,9 +26,6 @@ __all__ = ["SCALES", "UNKNOWN_LINEAR", "Scale", "as_log2", "decide_scale", "dete
 
 SCALES = ("auto", "log2", "ln", "log10", "linear", "counts")
 
-# No expression value on the log2 scale comes near this (2**50 molecules, reads or units of light), while linear
-# data that stay below it everywhere hardly exist.
-LOG2_LIMIT = 50.0
 _FACTORS = {"log2": 1.0, "ln": float(1 / np.log(2)), "log10": float(1 / np.log10(2))}  # times this is log2
 _LINEAR = ("linear", "counts")
 _BY_RANGE = "by the range"
@@ -37,9 +36,6 @@ _SKEW, _SKEW_OF_LARGE, _LARGE = 10.0, 5.0, 25.0
 
 # Values alone do not tell these apart; the platform does.
 UNKNOWN_LINEAR = "FPKM or intensity"
-
-_SAMPLED = 8 << 20  # values looked at, of whole profiles in runs spread evenly
-_RUNS = 16
 
 _SAID = (  # what names of units say, the first that fits
     ("log2", r"log_?2"),
@@ -104,65 +100,39 @@ class Scale:
         return f"{scale}{unit}, {self.minimum:.4g} to {self.maximum:.4g}"
 
 
-@dataclass
-class _Range:
-    """What values tell by themselves."""
+def _scale(found: Range, kind: str, unit: str = "", **more: Any) -> Scale:
+    return Scale(kind, unit or kind, found.low, found.high, found.zeros / found.total, **more)
 
-    low: float = np.inf
-    high: float = -np.inf
-    negative: int = 0
-    zeros: int = 0
-    total: int = 0
-    positive: float = 0.0
-    whole: bool = True
-    million: bool = True
-    lowest: int = 0  # how many values are the smallest
 
-    def add(self, block: np.ndarray) -> None:
-        finite = np.isfinite(block)
-        values = block[finite] if not finite.all() else block.ravel()
-        if not values.size:
-            return
-        low = float(values.min())
-        if low < self.low:
-            self.low, self.lowest = low, 0
-        self.lowest += int((values == self.low).sum())
-        self.high = max(self.high, float(values.max()))
-        self.negative += int((values < 0).sum())
-        self.zeros += int((values == 0).sum())
-        self.total += values.size
-        self.positive += float(values.sum(dtype=np.float64, where=values > 0))
-        self.whole = self.whole and bool((values == np.rint(values)).all())
-        sums = np.where(finite, block, 0).sum(axis=1, dtype=np.float64)
-        self.million = self.million and bool((np.abs(sums / 1e6 - 1) < 0.02).all())
+def _judged(found: Range) -> Scale:
+    """What the range alone says."""
+    if found.total == 0:
+        raise DataError("no finite value to tell the scale from")
+    if found.counts:
+        return _scale(found, "counts", why="whole numbers")
+    if found.negative * 3 >= found.total:
+        doubt = ""
+        if found.lowest > 0.02 * found.total:
+            doubt = "a third or more lie below zero, and many of them are equal: logarithms of x + a small number?"
+        return _scale(found, "standardized", why="a third or more lie below zero", doubt=doubt)
+    if found.high > LOG2_LIMIT:
+        return _scale(found, "linear", "TPM" if found.million else UNKNOWN_LINEAR)
+    skewed = found.skew > (_SKEW if found.high <= _LARGE else _SKEW_OF_LARGE)
+    doubt = f"up to {found.high:.4g}, and {found.skew:.0f} times the mean: small linear values?" if skewed else ""
+    return _scale(found, "log2", doubt=doubt)
 
-    @property
-    def counts(self) -> bool:
-        return self.whole and self.low >= 0 and self.high > 1
 
-    @property
-    def skew(self) -> float:
-        """The largest value in means of those above zero."""
-        above = self.total - self.zeros - self.negative
-        return self.high * above / self.positive if self.positive > 0 else 0.0
-
-    def scale(self, kind: str, unit: str = "", **more: Any) -> Scale:
-        return Scale(kind, unit or kind, self.low, self.high, self.zeros / self.total, **more)
-
-    def judged(self) -> Scale:
-        """What the range alone says."""
-        if self.counts:
-            return self.scale("counts", why="whole numbers")
-        if self.negative * 3 >= self.total:
-            doubt = ""
-            if self.lowest > 0.02 * self.total:
-                doubt = "a third or more lie below zero, and many of them are equal: logarithms of x + a small number?"
-            return self.scale("standardized", why="a third or more lie below zero", doubt=doubt)
-        if self.high > LOG2_LIMIT:
-            return self.scale("linear", "TPM" if self.million else UNKNOWN_LINEAR)
-        skewed = self.skew > (_SKEW if self.high <= _LARGE else _SKEW_OF_LARGE)
-        doubt = f"up to {self.high:.4g}, and {self.skew:.0f} times the mean: small linear values?" if skewed else ""
-        return self.scale("log2", doubt=doubt)
+def _unmixed(judged: Scale, found: Range, data: ExpressionFile) -> Scale:
+    """Doubt linear values among which profiles look logged already, or warn where that is not sure."""
+    suspects = found.mixture.suspects if judged.kind == "linear" and judged.by_range else []
+    if not suspects:
+        return judged
+    names = first([str(data.obs.index[at]) for at in suspects], 5)
+    told = f"{len(suspects):,} profiles look logged already, others are linear: {names}"
+    if found.mixture.sure:
+        return replace(judged, doubt=f"{told}; give them in a file of their own")
+    warn(f"{data.name}: {told}; taken as linear all the same")
+    return judged
 
 
 def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
@@ -181,19 +151,13 @@ def detect_scale(X: np.ndarray | Iterable[np.ndarray]) -> Scale:
     -------
     Scale
     """
-    return _range([X] if isinstance(X, np.ndarray) else X).judged()
-
-
-def _range(blocks: Iterable[np.ndarray]) -> _Range:
-    found = _Range()
-    for block in blocks:
+    found = Range()
+    for block in [X] if isinstance(X, np.ndarray) else X:
         found.add(block)
-    if found.total == 0:
-        raise DataError("no finite value to tell the scale from")
-    return found
+    return _judged(found)
 
 
-def decide_scale(data: ExpressionFile, asked: str = "auto") -> Scale:
+def decide_scale(data: ExpressionFile, asked: str = "auto", seen: Range | None = None) -> Scale:
     """Decide on which scale the values of a file are: once, for all of its profiles, by the rule of this module.
 
     Parameters
@@ -202,6 +166,8 @@ def decide_scale(data: ExpressionFile, asked: str = "auto") -> Scale:
         All genes of its profiles are looked at, of large files of some profiles spread evenly.
     asked : str
         One of `SCALES`; all but `"auto"` settle it.
+    seen : Range, optional
+        What `Range` has gathered of the values of `looked_at`, where they are read anyway.
 
     Returns
     -------
@@ -215,19 +181,19 @@ def decide_scale(data: ExpressionFile, asked: str = "auto") -> Scale:
     """
     if asked not in SCALES:
         raise SettingsError("scale", found=asked, accepted=SCALES)
-    found = _range(_sampled(data))
-    judged = found.judged()
+    found = seen or look(data)
+    judged = _judged(found)
     if asked != "auto":
         unit = judged.unit if judged.kind == asked else ""
-        return found.scale(asked, unit, why=f"as asked for by scale={asked!r}")
+        return _scale(found, asked, unit, why=f"as asked for by scale={asked!r}")
     named = _named(data)
     if named is None:
-        return judged
+        return _unmixed(judged, found, data)
     unit, kind, why = named
     if kind == "several":
         return replace(judged, doubt=f"{why} names several units: {unit}")
     if kind == "standardized" or (kind in _LINEAR and not found.counts):
-        return found.scale(kind, unit, why=f"by {why}")
+        return _scale(found, kind, unit, why=f"by {why}")
     if kind in _LINEAR or (found.counts and why == "uns['log1p']"):
         return judged
     doubt = ""
@@ -238,7 +204,7 @@ def decide_scale(data: ExpressionFile, asked: str = "auto") -> Scale:
     elif why == "uns['log1p']" and found.low < 0:
         doubt = f"{why} says {unit}, but values go down to {found.low:.4g}: scaled since?"
     offset = _OFFSET.search(unit)
-    return found.scale(kind, unit, why=f"by {why}", doubt=doubt, offset=float(offset[1]) if offset else 1.0)
+    return _scale(found, kind, unit, why=f"by {why}", doubt=doubt, offset=float(offset[1]) if offset else 1.0)
 
 
 def settled(scale: Scale, name: str) -> Scale:
@@ -255,21 +221,6 @@ def settled(scale: Scale, name: str) -> Scale:
             "settles it"
         )
     return scale
-
-
-def _sampled(data: ExpressionFile) -> Iterator[np.ndarray]:
-    """All profiles, or runs of them spread evenly, whole."""
-    profiles, genes = data.shape
-    count = max(_RUNS, _SAMPLED // max(1, genes))
-    starts = [0] if profiles <= count else np.linspace(0, profiles - count // _RUNS, _RUNS).astype(int).tolist()
-    run = profiles if profiles <= count else count // _RUNS
-    before, data.allow_missing = data.allow_missing, True
-    try:
-        for start in starts:
-            for _, block in data.iter_blocks(max(1, (1 << 20) // max(1, genes)), samples=slice(start, start + run)):
-                yield block
-    finally:
-        data.allow_missing = before
 
 
 def _named(data: ExpressionFile) -> tuple[str, str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from dgex.models.folder import is_model, load
 from dgex.places import check_inputs, claim
 from dgex.prepare.collapse import RULES
 from dgex.progress import bar, note, warn
+from dgex.renamed import AliasTable, read_aliases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ CHOICES = {
 
 
 def infer(
-    source: PathLike | AnnData | pd.DataFrame,
+    source: PathLike | AnnData | pd.DataFrame | Sequence[PathLike],
     model: PathLike | Estimator,
     output: PathLike | None = None,
     *,
@@ -61,6 +62,7 @@ def infer(
     orientation: str = "auto",
     format: str | None = None,
     layer: str | None = None,
+    aliases: AliasTable | None = None,
     log2: str | None = None,
     device: str | None = None,
     resume: bool = False,
@@ -73,8 +75,9 @@ def infer(
 
     Parameters
     ----------
-    source : path, AnnData or DataFrame
-        Profiles with at least the landmark genes; one profile alone works. A DataFrame has a row a profile.
+    source : path, AnnData, DataFrame or sequence of paths
+        Profiles with at least the landmark genes; one profile alone works. A DataFrame has a row a profile. Several
+        paths are files with the same genes, such as those of a quantifier, one a sample.
     model : path or Estimator
         A model folder or a fitted estimator. Told first by mistake, it is known by its `model.json`.
     output : path, optional
@@ -104,6 +107,8 @@ def infer(
         paper for a set from another platform, section 2.1; needs many profiles and another pass).
     orientation, format, layer
         How to read the input, as for `dgex.open`.
+    aliases : path or mapping, optional
+        Older names of genes, for those that do not match otherwise; see `read_aliases`.
     log2 : {"auto", "never"}, optional
         Older spelling: "auto" is what happens anyway, "never" refuses linear values.
     device : str, optional
@@ -155,17 +160,18 @@ def infer(
         raise SettingsError("block", found=block, accepted="1 profile or more")
     if resume and output is None:
         raise SettingsError("resume needs an output file to go on with")
+    table = read_aliases(aliases)
     with ExitStack() as stack:
         if output is not None:
             find(Path(output))
-            stack.enter_context(claim(output, "dgex infer", overwrite=overwrite, inputs=[source, model]))
+            stack.enter_context(claim(output, "dgex infer", overwrite=overwrite, inputs=[source, model, aliases]))
             if resume:
-                check_inputs(parts_folder(output), [source, model])
+                check_inputs(parts_folder(output), [source, model, aliases])
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
         data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
-        work = plan(estimator, data, **settings)
+        work = plan(estimator, data, **settings, aliases=table)
         if log2 == "never" and work.scale is not None and work.scale.linear:
             raise DataError(f"the input is on the {work.scale}; scale='auto' takes the logarithm, scale='log2' insists")
         if standardize == "own":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = ["opened"]
 
 
 def opened(
-    source: PathLike | AnnData | pd.DataFrame,
+    source: PathLike | AnnData | pd.DataFrame | Sequence[PathLike],
     model: Estimator,
     *,
     orientation: str = "auto",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.prepare.collapse import Collapse, tell_rows
 from dgex.progress import note, warn
+from dgex.renamed import Aliases, causes, looked_up
 
 __all__ = ["Plan", "plan", "record"]
 
@@ -110,10 +111,12 @@ def plan(
     normalize: str,
     collapse: str,
     standardize: str,
+    aliases: Aliases | None = None,
 ) -> Plan:
     """Match the genes of the input with those of the model, and decide on which scale the input is.
 
-    The settings are those of `dgex.infer`, which alone knows what they are unless told.
+    The settings are those of `dgex.infer`, which alone knows what they are unless told. Genes that do not match are
+    looked up by `aliases`.
 
     Raises
     ------
@@ -128,19 +131,22 @@ def plan(
     if own and len(data.obs) < 2:
         raise DataError("one profile has no statistics of its own; standardize='model' works")
     landmarks, var = model.landmark_genes(), data.var
-    match = match_genes(landmarks, var)
-    if not match.found.any():
+    wanted = [landmarks, model.target_genes()]
+    match, others = looked_up(wanted, _matches(wanted, var), var, aliases, data.name)
+    found = match.found
+    lacking = landmarks[~found]
+    why = causes(lacking, var, aliases) if len(lacking) else ""
+    if not found.any():
         raise GeneError(
             f"no landmark gene of the model is in the input: the model has {id_type(landmarks.index)} names such as "
-            f"{first(landmarks.index, 3)}, the input {id_type(var.index)} names such as {first(var.index, 3)}"
+            f"{first(landmarks.index, 3)}, the input {id_type(var.index)} names such as {first(var.index, 3)}{why}"
         )
-    found = match.found
     note(f"landmark genes: {int(found.sum()):,} of {len(landmarks):,} found ({match.how})")
     decided = _both(
-        lambda: _impute(model, landmarks.index[~found].tolist(), len(landmarks), missing), data, ours, scale, own
+        lambda: _impute(model, lacking.index.tolist(), len(landmarks), missing, why), data, ours, scale, own
     )
     rule = collapse if collapse != "model" else "mean" if ours is None else ours.collapse
-    targets, carried, all_match = _further(model, data, match, extra, measured)
+    targets, carried, all_match = _further(data, match, others, extra, measured)
     tell_rows(data.name, var, all_match, rule)
     columns = [part for part in match.columns if len(part)]
     columns += [all_match.columns[model.n_features_in_ + at] for at in targets]
@@ -223,12 +229,13 @@ def _scale(data: ExpressionFile, ours: Normalization | None, asked: str, own: bo
     return scale
 
 
-def _impute(model: Estimator, lacking: list[str], total: int, missing: str) -> None:
+def _impute(model: Estimator, lacking: list[str], total: int, missing: str, why: str) -> None:
     """Say which landmark genes are imputed, or refuse to."""
     if not lacking:
         return
     there = total - len(lacking)
     count, names = f"{len(lacking):,} of {total:,} landmark genes are missing from the input", first(lacking)
+    names += why
     if missing == "error":
         raise GeneError(f"{count}: {names}; missing='impute' takes the training mean for them")
     if missing == "auto" and len(lacking) > FEW * total:
@@ -238,7 +245,7 @@ def _impute(model: Estimator, lacking: list[str], total: int, missing: str) -> N
     if there < total * LEAST:
         raise GeneError(
             f"only {there:,} of {total:,} landmark genes are in the input: too few to infer from, at least "
-            f"{LEAST:.0%} are needed"
+            f"{LEAST:.0%} are needed{why}"
         )
     if not can_impute(model):
         raise GeneError(
@@ -252,20 +259,25 @@ def can_impute(model: Estimator) -> bool:
     return model.normalization_ is None or model.normalization_.landmark_mean is not None
 
 
+def _matches(wanted: list[pd.DataFrame], var: pd.DataFrame) -> list[Match]:
+    """Landmark genes, then target genes among what no landmark gene has."""
+    landmarks, others = (match_genes(genes, var) for genes in wanted)
+    used = {int(at) for part in landmarks.columns for at in part}
+    places = [np.array([at for at in part if at not in used], dtype=np.int64) for part in others.columns]
+    return [landmarks, replace(others, columns=places)]
+
+
 def _further(
-    model: Estimator, data: ExpressionFile, landmarks: Match, extra: str, measured: str
+    data: ExpressionFile, landmarks: Match, others: Match, extra: str, measured: str
 ) -> tuple[np.ndarray, np.ndarray, Match]:
     """Target genes that were measured and are kept, further genes that are carried; says what becomes of the others."""
-    used = {int(at) for part in landmarks.columns for at in part}
-    found = match_genes(model.target_genes(), data.var)
-    places = [np.array([at for at in part if at not in used], dtype=np.int64) for part in found.columns]
-    there = np.flatnonzero([len(part) > 0 for part in places])
+    there = np.flatnonzero(others.found)
     if len(there):
         kept = "the result holds inferred values for them" if measured == "infer" else "they are kept as measured"
         kept += "" if measured == "infer" else " (measured='infer' replaces them)"
         note(f"{len(there):,} target genes were measured in the input: {kept}")
-    all_match = Match([*landmarks.columns, *places], landmarks.by, landmarks.ambiguous, landmarks.copies)
-    used |= {int(at) for part in places for at in part}
+    all_match = replace(landmarks, columns=[*landmarks.columns, *others.columns])
+    used = {int(at) for part in all_match.columns for at in part}
     names = data.var.index.astype(str)
     alone = ~names.duplicated(keep=False) & (names != "")
     further = [at for at in range(len(names)) if at not in used]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Joined(ExpressionFile):
             obs = pd.concat(_named(paths, self._frames))
             check_ids(obs.index.tolist(), "sample", f"{paths[0]} and the files after it")
             notes = {"kind": self._first.notes.get("kind", ""), "files": f"{len(paths):,}", "orientation": self.native}
-            super().__init__(paths[0].resolve().parent, obs, self._first.var, notes=notes, uns=self._first.uns)
+            super().__init__(_folder(paths), obs, self._first.var, notes=notes, uns=self._first.uns)
         except BaseException:
             self.close()
             raise
@@ -90,6 +91,11 @@ class Joined(ExpressionFile):
     def close(self) -> None:
         if self._values is not None:
             self._values.close()
+
+
+def _folder(paths: Sequence[Path]) -> Path:
+    """The folder that all files are in, which messages call them by."""
+    return Path(os.path.commonpath([path.resolve().parent for path in paths]))
 
 
 def _named(paths: Sequence[Path], frames: list[pd.DataFrame]) -> list[pd.DataFrame]:

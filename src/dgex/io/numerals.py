@@ -10,6 +10,7 @@ from functools import cached_property
 __all__ = ["MISSING", "PLAIN", "STYLES", "Ambiguous", "Numerals", "detect"]
 
 MISSING = ("", "NA", "na", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
+_MISSING = frozenset(MISSING)
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class Numerals:
     def is_number(self, text: str) -> bool:
         """Whether a field is a number, or the mark of a missing one."""
         text = text.strip()
-        if text in MISSING or self._accepts.match(text):
+        if text in _MISSING or self._accepts.match(text):
             return True
         return self == PLAIN and text.lower().lstrip("+-") in ("inf", "infinity")
 
     @staticmethod
     def is_missing(text: str) -> bool:
         """Whether a field is empty, or a mark of a missing value."""
-        return text.strip() in MISSING
+        return text.strip() in _MISSING
 
     def __str__(self) -> str:
         names = {",": "commas", ".": "points", "'": "apostrophes"}
@@ -75,8 +76,10 @@ def detect(fields: Iterable[str]) -> Numerals:
     """
     numbers = {field.strip() for field in fields}
     numbers = {text for text in numbers if _LOOKS.match(text)}
+    if all(map(PLAIN._accepts.match, numbers)):
+        return PLAIN
     fitting = [style for style in STYLES if all(map(style._accepts.match, numbers))]
-    if not fitting or fitting[0] == PLAIN:
+    if not fitting:
         return PLAIN
     if STYLES[1] in fitting and STYLES[2] in fitting:  # 1,046 and the like only
         bare = [text for text in numbers if "," not in text]

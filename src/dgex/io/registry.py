@@ -133,6 +133,8 @@ def named(path: Path, key: str | None = None) -> Format:
     for item in _FORMATS:
         if name.endswith(item.suffixes):
             return item
+    if "." not in name.removesuffix(".gz") and path.is_file():
+        return named(path, "tsv")  # as UCSC Xena names its tables; what is no text is refused by its content
     accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes if not suffix.endswith(".gz"))
     found = "".join(path.suffixes[-2:]) if name.endswith(".gz") else path.suffix
     accepted += ", .h5; format='tsv' and the like insist"

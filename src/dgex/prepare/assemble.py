@@ -21,6 +21,7 @@ from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.panel import named_once, with_landmarks
 from dgex.prepare.sources import Source
 from dgex.progress import bar, note, warn
+from dgex.renamed import Aliases, causes, looked_up
 
 __all__ = ["GenePlan", "assign_sets", "compendium_duplicates", "plan_genes", "read_matrix", "sample_table"]
 
@@ -50,6 +51,7 @@ def plan_genes(
     same_gene: str,
     rule: str = "mean",
     landmarks: Sequence[str] | None = None,
+    aliases: Aliases | None = None,
 ) -> GenePlan:
     """Choose the genes: landmark and target genes of the table that all inputs measure.
 
@@ -65,6 +67,8 @@ def plan_genes(
         How several rows of a gene become one; said here.
     landmarks : sequence of str, optional
         Names of the landmark genes; all others of the table, or else of the first input, are targets.
+    aliases : Aliases, optional
+        Older names, for genes that do not match otherwise.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def plan_genes(
     """
     if same_gene not in ("drop", "keep"):
         raise SettingsError(f"unknown same_gene {same_gene!r}", accepted="drop, keep")
-    wanted = _wanted(sources, table, landmarks)
+    wanted = _wanted(sources, table, landmarks, aliases)
     facts: dict[str, Any] = _role_counts(wanted, "in_table")
     twins = _same_as_landmark(wanted)
     facts["same_gene_as_landmark"] = int(twins.sum())
@@ -83,13 +87,18 @@ def plan_genes(
             f"(same_gene='keep' keeps them): {first(wanted.index[twins], 5)}"
         )
         wanted = wanted[~twins]
-    matches = [_match(source, wanted, rule) for source in sources]
+    if aliases is not None:
+        facts["aliases"] = aliases.label
+    matches = [_match(source, wanted, rule, aliases) for source in sources]
     common = np.logical_and.reduce([match.found for match in matches])
     if not common.any():
-        raise GeneError(_no_common(sources, wanted))
+        raise GeneError(_no_common(sources, wanted, aliases))
     missing = wanted.index[~common & (wanted["role"] == "landmark").to_numpy()]
     if len(missing):
-        warn(f"landmark genes that are not in every input are left out, {len(missing):,}: {first(missing)}")
+        lacking = wanted.loc[missing]
+        short = next(source for source, match in zip(sources, matches) if not match.found[~common].all())
+        why = causes(lacking, short.var, aliases)
+        warn(f"landmark genes that are not in every input are left out, {len(missing):,}: {first(missing)}{why}")
     wanted = wanted[common]
     columns = [[part for part, keep in zip(match.columns, common) if keep] for match in matches]
     if same_gene == "drop":
@@ -103,17 +112,20 @@ def plan_genes(
     return GenePlan(_as_var(wanted.iloc[order]), [[part[gene] for gene in order] for part in columns], facts)
 
 
-def _no_common(sources: list[Source], wanted: pd.DataFrame) -> str:
+def _no_common(sources: list[Source], wanted: pd.DataFrame, aliases: Aliases | None) -> str:
     for source in sources:
         if match_genes(wanted, pd.DataFrame(index=source.obs.index)).found.any():
             return f"{source.label} is turned the wrong way: its profiles are named like genes of the gene table"
+    why = next((why for source in sources if (why := causes(wanted, source.var, aliases))), "")
     tried = first([f"{s.label} has {s.facts['ids']} ids such as {s.var.index[0]}" for s in sources], 3)
-    return f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}"
+    return f"no common genes: none of {len(wanted):,} landmark and target genes is in every input; {tried}{why}"
 
 
-def _wanted(sources: list[Source], table: GeneTable | None, landmarks: Sequence[str] | None) -> pd.DataFrame:
+def _wanted(
+    sources: list[Source], table: GeneTable | None, landmarks: Sequence[str] | None, aliases: Aliases | None
+) -> pd.DataFrame:
     if landmarks is not None:
-        return with_landmarks(named_once(sources[0].var) if table is None else table.frame, landmarks)
+        return with_landmarks(named_once(sources[0].var) if table is None else table.frame, landmarks, aliases)
     if table is None:
         holder = next((source for source in sources if "role" in source.var), None)
         if holder is None:
@@ -143,12 +155,12 @@ def _same_as_landmark(wanted: pd.DataFrame) -> np.ndarray:
     same = np.zeros(len(wanted), dtype=bool)
     for names in id_columns(wanted, None).values():
         ids = np.array(names, dtype=object)
-        same |= np.isin(ids, [name for name in ids[landmark] if name]) & ~landmark
+        same |= np.isin(ids, [name for name in ids[landmark] if name not in ("", "0")]) & ~landmark
     return same
 
 
-def _match(source: Source, wanted: pd.DataFrame, rule: str) -> Match:
-    match = match_genes(wanted, source.var)
+def _match(source: Source, wanted: pd.DataFrame, rule: str, aliases: Aliases | None) -> Match:
+    (match,) = looked_up([wanted], [match_genes(wanted, source.var)], source.var, aliases, source.label)
     landmark = (wanted["role"] == "landmark").to_numpy()
     counts = {"landmark": int(match.found[landmark].sum()), "target": int(match.found[~landmark].sum())}
     source.facts |= {

@@ -15,6 +15,7 @@ from dgex.gene_ids import ID_COLUMNS, canonical
 from dgex.genes import id_columns, match_genes
 from dgex.inputs import regular
 from dgex.progress import note, warn
+from dgex.renamed import Aliases, causes, looked_up
 
 __all__ = ["named_once", "read_names", "with_landmarks"]
 
@@ -56,23 +57,25 @@ def named_once(var: pd.DataFrame) -> pd.DataFrame:
     return var[((names != "") & ~pd.Series(var.index.astype(str)).duplicated()).to_numpy()]
 
 
-def with_landmarks(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Give genes their roles: `landmark` to those that a list names, `target` to all others.
+def with_landmarks(frame: pd.DataFrame, names: Sequence[str], aliases: Aliases | None = None) -> pd.DataFrame:
+    """Give genes their roles: `landmark` to those that a list names, perhaps by an older name, `target` to all others.
 
     Raises
     ------
     GeneError
         No name of the list is there.
     """
-    match = match_genes(pd.DataFrame(index=list(names)), frame)
+    listed = pd.DataFrame(index=list(names))
+    (match,) = looked_up([listed], [match_genes(listed, frame)], frame, aliases, "the list of landmark genes")
+    why = causes(listed[~match.found], frame, aliases)
     lacking = [name for name, found in zip(names, match.found) if not found]
     if len(lacking) == len(names):
         raise GeneError(
             f"none of {len(names):,} listed landmark genes is there: the list has {first(names, 3)}, the genes are "
-            f"{first(frame.index, 3)}"
+            f"{first(frame.index, 3)}{why}"
         )
     if lacking:
-        warn(f"{len(lacking):,} of {len(names):,} listed landmark genes are not there: {first(lacking)}")
+        warn(f"{len(lacking):,} of {len(names):,} listed landmark genes are not there: {first(lacking)}{why}")
     role = np.full(len(frame), "target", dtype=object)
     role[np.concatenate([part for part in match.columns if len(part)])] = "landmark"
     note(f"{int((role == 'landmark').sum()):,} landmark genes by the list ({match.how}), all others are targets")

@@ -35,6 +35,7 @@ from dgex.prepare.steps import (
     treat_constant,
 )
 from dgex.progress import note, warn
+from dgex.renamed import Aliases, AliasTable, read_aliases
 
 __all__ = ["prepare"]
 
@@ -65,6 +66,7 @@ def prepare(
     orientation: str = "auto",
     format: str | None = None,
     layer: str | None = None,
+    aliases: AliasTable | None = None,
     overwrite: bool = False,
 ) -> AnnData:
     """Make a dataset of raw matrices.
@@ -129,6 +131,8 @@ def prepare(
         Of the split, and of the clusters of `dedup_method="clusters"`.
     orientation, format, layer
         How the inputs are read, as for `dgex.open`.
+    aliases : path or mapping, optional
+        Older names of genes, for those that do not match otherwise; see `read_aliases`.
     overwrite : bool
         Replace an output that exists.
 
@@ -187,8 +191,9 @@ def prepare(
     )
     reading = {"orientation": orientation, "format": format, "layer": layer}
     listed = [landmarks] if isinstance(landmarks, str | os.PathLike) else []  # else they are names, no paths
-    with nullcontext() if output is None else _claimed(output, overwrite, [inputs, genes, *listed]):
-        return _prepared(inputs, output, genes, landmarks, options, reading, overwrite)
+    older = read_aliases(aliases)
+    with nullcontext() if output is None else _claimed(output, overwrite, [inputs, genes, aliases, *listed]):
+        return _prepared(inputs, output, genes, landmarks, older, options, reading, overwrite)
 
 
 def _prepared(
@@ -196,16 +201,17 @@ def _prepared(
     output: PathLike | None,
     genes: Any,
     landmarks: Any,
+    aliases: Aliases | None,
     options: Options,
     reading: dict[str, Any],
     overwrite: bool,
 ) -> AnnData:
     """As `prepare`, with settings that are checked, once the output is this process's own."""
-    table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes)
+    table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes, roles=landmarks is None)
     names = None if landmarks is None else read_names(landmarks)
     with ExitStack() as stack:
         sources = open_sources(inputs, stack, options.scale, **reading, genes=None if table is None else table.frame)
-        work, duplicates = _read(sources, table, options, names)
+        work, duplicates = _read(sources, table, options, names, aliases)
     if options.dedup:
         drop_near_duplicates(work, options, duplicates)
     split_work(work, options)
@@ -231,10 +237,14 @@ def _claimed(output: PathLike, overwrite: bool, inputs: list[Any]) -> AbstractCo
 
 
 def _read(
-    sources: list[Source], table: GeneTable | None, options: Options, landmarks: list[str] | None
+    sources: list[Source],
+    table: GeneTable | None,
+    options: Options,
+    landmarks: list[str] | None,
+    aliases: Aliases | None,
 ) -> tuple[Preparation, duplicating.Duplicates | None]:
     _need_linear(sources, options)
-    plan = plan_genes(sources, table, options.same_gene, options.collapse, landmarks)
+    plan = plan_genes(sources, table, options.same_gene, options.collapse, landmarks, aliases)
     obs = sample_table(sources)
     for source in sources:
         mixed = source.set_name is None and "set" in source.obs

@@ -26,6 +26,7 @@ from dgex.progress import warn
 
 __all__ = ["Source", "open_sources"]
 
+_RNASEQ_PORTALS = ("DepMap expression", "GTEx expression", "SRA runs (recount3, ARCHS4)")
 _RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
 
 
@@ -114,7 +115,7 @@ class Source:
                 return given
         if id_type(self.var.index) == "affymetrix":
             guess = "array"
-        elif self.scale.linear or self._units_of_rnaseq():
+        elif self.scale.linear or self._units_of_rnaseq() or self.data.notes.get("kind") in _RNASEQ_PORTALS:
             guess = "rnaseq"
         else:
             guess = "rnaseq" if self.scale.zeros > 0.01 and self.scale.minimum >= 0 else "array"
