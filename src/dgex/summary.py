@@ -108,6 +108,7 @@ def _found(wanted: pd.DataFrame, var: pd.DataFrame) -> str:
 
 
 def _model(folder: Path) -> dict[str, Any]:
+    from dgex.models.card import chosen
     from dgex.models.folder import load
 
     model = load(folder)
@@ -116,7 +117,8 @@ def _model(folder: Path) -> dict[str, Any]:
         "model": model.kind,
         "landmark genes": f"{model.n_features_in_:,} ({first(model.landmarks_, 3)})",
         "target genes": f"{model.n_targets_:,} ({first(model.targets_, 3)})",
-        "settings": model.get_params(deep=False),
+        "settings": model.get_params(deep=False)
+        | {name: f"{value:.6g}, chosen on validation" for name, value in chosen(model).items()},
         "trained on": model.metrics_.get("data", {}),
         "overall error": {name: f"{v['overall']:.4f} ± {v['sd']:.4f}" for name, v in model.metrics_["sets"].items()}
         if model.metrics_.get("sets")

@@ -19,6 +19,7 @@ from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
+from dgex.dataset.studies import split_words
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
@@ -44,6 +45,8 @@ class Splits(NamedTuple):
         What the dataset is called.
     signatures : dict of str to ndarray
         By which the training profiles are known again, see `dgex.dataset.signatures`.
+    how : str
+        How the profiles were split, in words.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
@@ -51,6 +54,7 @@ class Splits(NamedTuple):
     normalization: Normalization
     name: str
     signatures: dict[str, np.ndarray]
+    how: str = ""
 
 
 def read_splits(
@@ -87,7 +91,8 @@ def read_splits(
             spool.finish()
         x = splits["train"][0]
         known_again = signatures(source, parts["train"], masks[0], x.var_names.tolist(), np.asarray(x.X))
-        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again)
+        how = split_words(source.uns, source.obs)
+        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, how)
 
 
 def _known(obs: pd.DataFrame, validation: Sequence[str]) -> list[str]:
