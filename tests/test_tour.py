@@ -33,7 +33,7 @@ def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monk
         dgex.demo(folder, scale="tiny")
     assert not (folder / "report.html").exists()
     result = dgex.demo(folder, scale="tiny")
-    assert trained == ["ols", "ridge", "lasso", "lasso", "knn-ge", "knn", "dgex"]
+    assert trained == ["ols", "ridge", "lasso", "lasso", "kernel", "knn-ge", "knn", "dgex"]
     assert set(result.overall["split"]) == {"test", "RNA-Seq"}
     assert set(tour.METHODS) < set(result.overall["model"])
     page = (folder / "report.html").read_text("utf-8")

@@ -117,8 +117,8 @@ def _model(folder: Path) -> dict[str, Any]:
         "model": model.kind,
         "landmark genes": f"{model.n_features_in_:,} ({first(model.landmarks_, 3)})",
         "target genes": f"{model.n_targets_:,} ({first(model.targets_, 3)})",
-        "settings": model.get_params(deep=False)
-        | {name: f"{value:.6g}, chosen on validation" for name, value in chosen(model).items()},
+        "settings": model.get_params(deep=False),
+        "chosen on validation": chosen(model),
         "trained on": model.metrics_.get("data", {}),
         "overall error": {name: f"{v['overall']:.4f} ± {v['sd']:.4f}" for name, v in model.metrics_["sets"].items()}
         if model.metrics_.get("sets")

@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose
 from dgex.evaluation.bootstrap import LEVEL, Resampled, profile_errors
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import TRIVIAL
+from dgex.report.tables import cell
+from dgex.summary import summary
 
 
 def errors(profiles: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -114,11 +116,13 @@ def test_whole_groups_are_drawn_where_the_dataset_was_split_by_them(data, models
     grouped = data.copy()
     grouped.obs["study"] = [f"s{i // 5}" for i in range(len(grouped))]
     grouped.uns["dgex"] = {"split": {"group": "study"}}
-    result = evaluate(models, grouped, "test", spearman=False)
+    with caplog.at_level(logging.WARNING, "dgex"):
+        result = evaluate(models, grouped, "test", spearman=False)
     units = grouped.obs.loc[grouped.obs["split"] == "test", "study"].nunique()
     assert result.settings["intervals"]["of"]["test"] == {"over": "study", "units": units}
     assert f"20 profiles, {units} groups of study, 11 target genes" in str(result)
     assert result.settings["data"]["split"].startswith("by study: train ")
+    assert "too few" in caplog.text
     grouped.obs["study"] = "one"
     with caplog.at_level(logging.WARNING, "dgex"):
         over = evaluate(models, grouped, "test", spearman=False).settings["intervals"]["of"]["test"]
@@ -153,7 +157,8 @@ def test_what_was_chosen_is_told(tmp_path) -> None:
     assert result.settings["models"]["ridge"]["chosen"] == {"alpha": model.alpha_}
     result.to_html(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert f"alpha={model.alpha_:.6g} (chosen)" in page
+    assert f"alpha={cell(model.alpha_)} (chosen)" in page
     assert "by study: train " in page
+    assert summary(tmp_path / "ridge")["chosen on validation"] == {"alpha": model.alpha_}
     card = (tmp_path / "ridge" / "README.md").read_text("utf-8")
     assert "- Split: by study: train " in card

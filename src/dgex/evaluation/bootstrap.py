@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["LEVEL", "REPEATS", "Interval", "Resampled", "profile_errors"]
+__all__ = ["FEW", "LEVEL", "REPEATS", "Interval", "Resampled", "profile_errors"]
 
 LEVEL = 0.95
 REPEATS = 2000
+#: Below so many profiles or groups 95 % cannot be told: all of n are on one side by chance in 2 of 2^n cases.
+FEW = 6
 _SEED = 20160613
 _ROWS = 256  # profiles whose differences are held at once
 _CELLS = 1 << 24  # counts of draws held at once

@@ -19,7 +19,7 @@ from dgex.dataset.roles import check_dataset, rows, set_statistics, targets
 from dgex.dataset.signatures import known, signatures
 from dgex.dataset.studies import split_by, split_words
 from dgex.errors import GeneError, SettingsError, first
-from dgex.evaluation.bootstrap import LEVEL, REPEATS, Resampled
+from dgex.evaluation.bootstrap import FEW, LEVEL, REPEATS, Resampled
 from dgex.evaluation.measuring import Measurement, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
 from dgex.evaluation.result import TRIVIAL, Evaluation
@@ -302,6 +302,8 @@ def _groups(source: ExpressionFile, index: np.ndarray, name: str) -> tuple[np.nd
         found = "some profiles have none" if (members == "").any() else f"all are of {members[0]}"
         warn(f"{name}: intervals are over profiles, not by {column}: {found}; on others the gain may differ more")
         return None, profiles
+    if units < FEW:
+        warn(f"{name}: {units} groups of {column} are too few for an interval of 95 %: take it as a rough range")
     return members, {"over": column, "units": units}
 
 

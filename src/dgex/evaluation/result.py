@@ -11,9 +11,11 @@ import pandas as pd
 
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
+from dgex.evaluation.bootstrap import FEW
 from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
+from dgex.report.tables import cell
 from dgex.work import Work
 
 __all__ = ["TRIVIAL", "Evaluation", "place"]
@@ -126,13 +128,16 @@ def place(folder: PathLike) -> Work:
 
 
 def _drawn(of: Mapping[str, Any]) -> str:
-    return f"over {of['units']:,} {'profiles' if of['over'] == 'profiles' else 'groups of ' + of['over']}"
+    if of["over"] == "profiles":
+        return f"over {of['units']:,} profiles"
+    few = " (too few for 95 %: a rough range)" if of["units"] < FEW else ""
+    return f"over {of['units']:,} groups of {of['over']}{few}"
 
 
 def _described(model: Mapping[str, Any]) -> str:
     if "targets" not in model:
         return "the mean of each gene over the training profiles"
-    found = {name: f"{value:.6g} (chosen)" for name, value in model["chosen"].items()}
+    found = {name: f"{cell(value)} (chosen)" for name, value in model["chosen"].items()}
     settings = ", ".join(f"{name}={value}" for name, value in (model["settings"] | found).items())
     return (
         f"{model['kind']}{f' ({settings})' if settings else ''}; {model['landmarks']:,} -> {model['targets']:,} genes"

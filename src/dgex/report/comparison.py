@@ -124,7 +124,7 @@ class Comparison:
     def _headline(self, split: str) -> str:
         rows = self._rows(split)
         over = self.intervals.get(split, "")
-        groups = over.removeprefix("over ") if "groups of" in over else ""
+        groups = over.removeprefix("over ").partition(" (")[0] if "groups of" in over else ""
         counts = [f"{rows['profiles'].iat[0]:,} profiles", groups, f"{rows['genes'].iat[0]:,} target genes"]
         return f"{split}: " + ", ".join(filter(None, counts))
 
