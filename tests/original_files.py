@@ -37,13 +37,14 @@ class World:
         """Every set, standardised, profiles x genes, by the paper's text and the rules of its scripts."""
         genes = [row for rows in self.maps for row in rows]
         probes = [row[2].split(",") for row in genes]
-        means = [self.arrays.loc[kept, p].to_numpy(np.float64).mean(1) for p in probes]
+        values, place = self.arrays.loc[kept].to_numpy(np.float64), {p: i for i, p in enumerate(self.arrays.columns)}
+        means = [values[:, [place[p] for p in some]].mean(1) for some in probes]
         X = np.column_stack(means).astype(np.float32).astype(np.float64)  # as held: rounding can make two values tie
         reference = np.sort(X, axis=1).mean(0)
         sets = {"compendium": np.stack([reference[np.floor(rankdata(x) - 1).astype(int)] for x in X])}
         for name, table in (("GTEx-te", self.gtex), ("1000G-va", self.geuvadis)):
-            columns = [column.split(".")[0] for column in table.columns]
-            Y = table.to_numpy(np.float32)[:, [columns.index(row[1]) for row in genes]]
+            place = {column.split(".")[0]: i for i, column in enumerate(table.columns)}
+            Y = table.to_numpy(np.float32)[:, [place[row[1]] for row in genes]]
             ranks = [np.unique(y, return_inverse=True)[1] + 1 for y in Y]
             sets[name] = np.stack([reference[rank * len(genes) // rank.max() - 1] for rank in ranks])
         return {name: (Z - Z.mean(0)) / (Z.std(0) + 1e-3) for name, Z in sets.items()}
@@ -74,14 +75,17 @@ def simulated(folder: Path) -> World:
 
 
 def of_real_data(folder: Path, real_data: Path) -> World:
-    """CMap's normalised arrays with three Affymetrix studies, GTEx and TCGA by Ensembl id, the paper's genes."""
+    """CMap's normalised arrays with three Affymetrix studies, GTEx and TCGA by Ensembl id, the paper's genes.
+
+    Every gene and every file, of each the first profiles: what can go wrong is in the genes.
+    """
     maps = [
         [tuple(line.split("\t")) for line in (real_data / name).read_text().splitlines()]
         for name in ("map_lm.txt", "map_tg.txt")
     ]
     arrays = [io.read(path) for path in sorted((real_data / "affy").glob("*.gctx"))]
     arrays.append(io.read(real_data / "cmap" / "qnorm_n27x22268.gctx"))
-    frames = [pd.DataFrame(a.X, index=a.obs_names.astype(str), columns=a.var_names.astype(str)) for a in arrays]
+    frames = [a[:20].to_df() for a in arrays]
     compendium = pd.concat(frames, join="inner")
     assert compendium.shape[1] >= 22_268
     rng = np.random.default_rng(0)
@@ -90,7 +94,7 @@ def of_real_data(folder: Path, real_data: Path) -> World:
     sequenced = []
     for pattern in ("*-gtex.txt.gz", "*-tcga.txt.gz"):
         tables = [io.read(path) for path in sorted((real_data / "rnaseqdb").glob(pattern))]
-        parts = [pd.DataFrame(t.X, index=t.obs_names.astype(str), columns=t.var_names.astype(str)) for t in tables]
+        parts = [t[:8].to_df() for t in tables]
         table = pd.concat([part.loc[:, ~part.columns.duplicated()] for part in parts], join="inner")
         table = table.loc[:, table.columns.isin(symbols)].rename(columns=symbols)
         table = table.loc[:, ~table.columns.duplicated()]

@@ -122,6 +122,7 @@ def _found(wanted: pd.DataFrame, source: ExpressionFile, aliases: Aliases | None
 
 
 def _model(folder: Path) -> dict[str, Any]:
+    from dgex.models.card import chosen
     from dgex.models.folder import load
 
     model = load(folder)
@@ -131,6 +132,7 @@ def _model(folder: Path) -> dict[str, Any]:
         "landmark genes": f"{model.n_features_in_:,} ({first(model.landmarks_, 3)})",
         "target genes": f"{model.n_targets_:,} ({first(model.targets_, 3)})",
         "settings": model.get_params(deep=False),
+        "chosen on validation": chosen(model),
         "trained on": model.metrics_.get("data", {}),
         "overall error": {name: f"{v['overall']:.4f} ± {v['sd']:.4f}" for name, v in model.metrics_["sets"].items()}
         if model.metrics_.get("sets")

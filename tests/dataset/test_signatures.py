@@ -75,6 +75,7 @@ def test_order_of_genes_and_units_do_not_matter(compendium: ad.AnnData) -> None:
 @pytest.mark.real
 def test_real_profiles_of_another_split_are_told(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = dgex.read(real_data / "human_rnaseq.h5ad")
+    raw = raw[:, np.cumsum(raw.var["role"] == "target") <= 500].copy()  # all landmark genes up to the 500th target
     said = told(monkeypatch)
     data = {seed: dgex.prepare(raw.copy(), seed=seed, quantile=True) for seed in (0, 1)}
     model = dgex.train(data[0], "ridge", alpha=100.0)

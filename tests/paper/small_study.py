@@ -1,4 +1,4 @@
-"""Settings of a study of seconds: few profiles, eight networks of two epochs."""
+"""Settings of a study of seconds: few profiles, four networks of two epochs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SMALL: dict[str, Any] = {
     "landmarks": 12,
     "targets": 15,
     "hidden": (6, 8),
-    "layers": (1, 2),
+    "layers": (1,),
     "dropout": (0.0, 0.25),
     "epochs": 2,
     "attributed": 4,
 }
-NETWORKS = 8
+NETWORKS = 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,16 @@ def world(path: Path, **settings: Any) -> Path:
     return path
 
 
-def dataset(path: Path, splits: dict[str, str] | None = None) -> Path:
-    """A dataset whose test set is parted into named sets where asked."""
+@cache
+def prepared() -> ad.AnnData:
     raw = dgex.simulate(samples=120, landmarks=6, targets=5)
     assert raw is not None
-    data = dgex.prepare(raw)
+    return dgex.prepare(raw)
+
+
+def dataset(path: Path, splits: dict[str, str] | None = None) -> Path:
+    """A dataset whose test set is parted into named sets where asked."""
+    data = prepared().copy()
     if splits is not None:
         data.obs["split"] = [splits.get(name, name) for name in data.obs["split"].astype(str)]
     data.write_h5ad(path)
@@ -88,6 +95,18 @@ def test_simulated_arrays_train_and_rnaseq_is_parted_by_study(tmp_path: Path) ->
     assert (abs(data[data.obs["split"] == "RNA-te"].X.mean(0)) < 1e-4).all()  # each set by its own statistics
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of every kind that a study is made of."""
+    folder = tmp_path_factory.mktemp("sources")
+    world(folder / "a.h5ad")
+    dataset(folder / "d.h5ad")
+    world(folder / "one.h5ad", samples=1, studies=1)
+    dgex.read(folder / "a.h5ad").to_df().T.to_csv(folder / "t.tsv", sep="\t")  # no roles
+    dgex.train(folder / "d.h5ad", "ols", folder / "trained")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -116,13 +135,14 @@ def test_simulated_arrays_train_and_rnaseq_is_parted_by_study(tmp_path: Path) ->
     ],
 )
 def test_a_source_is_checked_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], error: type[Exception], words: str
+    sources: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    error: type[Exception],
+    words: str,
 ) -> None:
-    world(tmp_path / "a.h5ad")
-    dataset(tmp_path / "d.h5ad")
-    world(tmp_path / "one.h5ad", samples=1, studies=1)
-    dgex.read(tmp_path / "a.h5ad").to_df().T.to_csv(tmp_path / "t.tsv", sep="\t")  # no roles
-    dgex.train(tmp_path / "d.h5ad", "ols", tmp_path / "trained")
+    shutil.copytree(sources, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words):
         dgex.reproduce("study", **changes)

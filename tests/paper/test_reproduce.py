@@ -29,6 +29,8 @@ from dgex.paper.folder import MEASURED
 from dgex.paper.measured import read_measured
 from dgex.paper.tables import text
 
+pytestmark = pytest.mark.xdist_group("study")  # which takes seconds to make: once
+
 
 def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Everything that was measured, by model and set."""
@@ -100,8 +102,9 @@ def test_a_study_cut_short_at_every_unit_ends_the_same(
 
 def test_a_killed_process_loses_no_finished_work(study: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    call = [sys.executable, "-c", f"import dgex; dgex.reproduce({str(folder)!r}, **{SMALL!r})"]
-    for least in (1, 6, 12):
+    settings = SMALL | {"stages": list(stages.STAGES)[:-1]}  # the page measures nothing
+    call = [sys.executable, "-c", f"import dgex; dgex.reproduce({str(folder)!r}, **{settings!r})"]
+    for least in (1, 12):
         process = subprocess.Popen(call, stderr=subprocess.DEVNULL)
         while process.poll() is None and len(list((folder / MEASURED).glob("[!.]*.errors"))) < least:
             time.sleep(0.02)
@@ -110,7 +113,7 @@ def test_a_killed_process_loses_no_finished_work(study: Path, tmp_path: Path) ->
     half_written = folder / MEASURED / f"{PARTIAL}abc-ols.errors"
     half_written.write_bytes(b"what a kill leaves")
     before = {path: path.stat().st_mtime_ns for path in (folder / MEASURED).glob("[!.]*.errors")}
-    dgex.reproduce(folder, **SMALL)
+    dgex.reproduce(folder, **settings)
     assert not half_written.exists()
     assert errors_of(folder) == errors_of(study)
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
@@ -185,14 +188,16 @@ def test_a_second_process_is_kept_out(study: Path) -> None:
         dgex.reproduce(study, **SMALL)
 
 
-@pytest.mark.parametrize("count", range(1, len(stages.STAGES)))
-def test_the_first_stages_alone_and_their_page(tmp_path: Path, count: int) -> None:
+def test_the_first_stages_alone_and_their_page(tmp_path: Path) -> None:
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
-    first = list(stages.STAGES)[:count]
-    results = dgex.reproduce(tmp_path / "study", stages=first, **small)
-    assert "Arrays: selected on Arrays-va" in text(results)
-    dgex.reproduce(tmp_path / "study", stages=["page"], **small)
-    assert "How it was made" in (tmp_path / "study" / "report.html").read_text("utf-8")
+    for count in range(1, len(stages.STAGES)):
+        first = list(stages.STAGES)[:count]
+        results = dgex.reproduce(tmp_path / "study", stages=first, **small)
+        assert set(json.loads((tmp_path / "study" / "times.json").read_text())) == set(first)
+        assert "Arrays: selected on Arrays-va" in text(results)
+        (tmp_path / "study" / "report.html").unlink(missing_ok=True)
+        dgex.reproduce(tmp_path / "study", stages=["page"], **small)
+        assert "How it was made" in (tmp_path / "study" / "report.html").read_text("utf-8")
 
 
 def test_what_is_interpreted_and_inferred_follows_the_selection(study: Path, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from dgex._version import __version__
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, rows, set_statistics, targets
 from dgex.dataset.signatures import known, signatures
+from dgex.dataset.studies import split_by, split_words
 from dgex.errors import GeneError, SettingsError, first
+from dgex.evaluation.bootstrap import FEW, LEVEL, REPEATS, Resampled
 from dgex.evaluation.measuring import Measurement, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
 from dgex.evaluation.result import TRIVIAL, Evaluation
@@ -25,8 +27,9 @@ from dgex.genes import align, texts
 from dgex.io.base import ExpressionFile
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.base import Estimator
+from dgex.models.card import chosen
 from dgex.models.folder import is_model, load
-from dgex.progress import bar, warn
+from dgex.progress import bar, note, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -58,8 +61,9 @@ def evaluate(
     split : str or sequence of str
         Splits or named sets to measure on, comma separated or as a sequence.
     baseline : str, optional
-        Whom the others are compared with: a name in `models`, or `"training mean"`. By default a model of kind
-        `ols` or named `ols` or `LR`, and without one the training mean.
+        Whom the others are compared with: a name in `models`, or `"training mean"`. By default the better of the
+        training mean and linear regression (a model of kind `ols`, or named `ols` or `LR`) on the dataset's
+        validation profiles: to be better than a regression that is worse than the mean says nothing.
     block : int
         Profiles inferred at a time.
     spearman : bool
@@ -83,6 +87,10 @@ def evaluate(
     Genes are aligned by name. Compared are the target genes common to the data and to all models, so that every
     row of the table is about the same genes. The first row is the trivial predictor, each gene's mean over the
     dataset's training profiles; it is left out where the dataset has none.
+
+    Every comparison has an interval: profiles of the split are drawn anew with replacement 2,000 times, and 95 % of the
+    relative improvements so found lie in it (the percentile bootstrap, Efron & Tibshirani 1993). Where the dataset was
+    split by a group such as the study, whole groups are drawn. A gain whose interval holds 0 is a tie.
 
     A model that was trained by `dgex.train` knows its training profiles again, under any id and in another split: where
     some are measured on, that is said, and `settings["models"][name]["trained_on"]` counts them.
@@ -120,25 +128,32 @@ def evaluate(
         else:
             none = np.array([], dtype=np.int64)
             predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
-        base = _baseline(baseline, predictors)
         predictors = _in_units(predictors, source, genes)
+        base, why = _baseline(baseline, predictors, source, genes, block)
+        if baseline is None:
+            note(f"compared with {base}: {why}")
         gene_names = source.var.index[genes].astype(str)
-        overall, per_gene = [], []
+        overall, per_gene, drawn = [], [], {}
         total = sum(map(len, where.values())) * len(predictors)
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
                 measured = measure(predictors, source, index, genes, block, spearman, progress)
-                overall.append(_overall(name, predictors, measured, base))
+                groups, drawn[name] = _groups(source, index, name)
+                errors = {p.name: m.profiles for p, m in zip(predictors, measured)}
+                overall.append(_overall(name, predictors, measured, base, Resampled(errors, groups)))
                 per_gene += [_per_gene(name, p, m, gene_names) for p, m in zip(predictors, measured)]
         settings = {
             "dgex": __version__,
             "splits": list(where),
             "baseline": base,
+            "baseline_because": why,
+            "intervals": {"level": LEVEL, "draws": REPEATS, "of": drawn},
             "genes": len(genes),
             "unit": "standard deviations" if "std" in source.varm else "",
             "data": {
                 "name": source.name,
                 "profiles": {name: len(index) for name, index in where.items()},
+                "split": split_words(source.uns, source.obs),
                 "fingerprint": _fingerprint(source, np.concatenate(list(where.values())), genes),
             },
             "models": {p.name: _record(p) | {"trained_on": seen.get(p.name, {})} for p in predictors},
@@ -248,14 +263,48 @@ def _aligned(models: Mapping[str, Estimator], source: ExpressionFile) -> tuple[l
     return predictors, genes
 
 
-def _baseline(asked: str | None, predictors: Sequence[Predictor]) -> str:
+def _baseline(
+    asked: str | None, predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray, block: int
+) -> tuple[str, str]:
+    """Whom the others are compared with, and why."""
     names = [p.name for p in predictors]
     if asked is not None:
         if asked not in names:
             raise SettingsError(f"no baseline named {asked!r}", accepted=names)
-        return asked
-    linear = [p.name for p in predictors if p.kind == "ols" or p.name.lower() in {"ols", "lr"}]
-    return (linear or names)[0]
+        return asked, "as asked"
+    linear = [p for p in predictors if p.model is not None and (p.kind == "ols" or p.name.lower() in {"ols", "lr"})]
+    trivial = [p for p in predictors if p.model is None]
+    either = [*linear[:1], *trivial]
+    if len(either) < 2:
+        missing = "linear regression" if trivial else "training profiles for their mean"
+        return (either or predictors)[0].name, f"there is no {missing}{'' if either else ', and it is the first'}"
+    index = np.flatnonzero((texts(source.obs["split"]) == "validation").to_numpy())
+    if not len(index):
+        return either[0].name, f"there are no validation profiles that would tell whether {TRIVIAL} is better"
+    with bar(2 * len(index), "choosing the baseline") as progress:
+        measured = measure(either, source, index, genes, block, False, progress)
+    errors = [m.errors.overall for m in measured]
+    best = int(np.nanargmin(errors)) if np.isfinite(errors).any() else 0
+    other = 1 - best
+    words = f"the better on validation, {errors[best]:.4f} against {errors[other]:.4f} of {either[other].name}"
+    return either[best].name, words
+
+
+def _groups(source: ExpressionFile, index: np.ndarray, name: str) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """What is drawn anew on a set, whole groups where the dataset was split by them; and the same in words."""
+    column = split_by(source.uns)
+    profiles: dict[str, Any] = {"over": "profiles", "units": len(index)}
+    if not column or column not in source.obs:
+        return None, profiles
+    members = texts(source.obs[column].iloc[index]).to_numpy()
+    units = len(np.unique(members))
+    if (members == "").any() or units < 2:
+        found = "some profiles have none" if (members == "").any() else f"all are of {members[0]}"
+        warn(f"{name}: intervals are over profiles, not by {column}: {found}; on others the gain may differ more")
+        return None, profiles
+    if units < FEW:
+        warn(f"{name}: {units} groups of {column} are too few for an interval of 95 %: take it as a rough range")
+    return members, {"over": column, "units": units}
 
 
 def _in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray) -> list[Predictor]:
@@ -280,12 +329,14 @@ def _in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np
 
 
 def _overall(
-    split: str, predictors: Sequence[Predictor], measured: Sequence[Measurement], baseline: str
+    split: str, predictors: Sequence[Predictor], measured: Sequence[Measurement], baseline: str, resampled: Resampled
 ) -> pd.DataFrame:
     base = next(f.errors for p, f in zip(predictors, measured) if p.name == baseline)
     records = []
     for predictor, result in zip(predictors, measured):
         errors, pearson = result.errors, result.errors.pearson
+        gain = resampled.against(predictor.name, baseline)
+        compared = predictor.name != baseline
         records.append(
             {
                 "split": split,
@@ -294,7 +345,13 @@ def _overall(
                 "error": errors.overall,
                 "sd": errors.overall_std,
                 "improvement": relative_improvement(errors.overall, base.overall),
-                "better": share_better(errors.mae, base.mae) if predictor.name != baseline else np.nan,
+                "improvement_low": gain.improvement_low if compared else np.nan,
+                "improvement_high": gain.improvement_high if compared else np.nan,
+                "tie": gain.tie and compared,
+                "difference": gain.difference,
+                "difference_low": gain.difference_low if compared else np.nan,
+                "difference_high": gain.difference_high if compared else np.nan,
+                "better": share_better(errors.mae, base.mae) if compared else np.nan,
                 "pearson_mean": _over_genes(np.mean, pearson),
                 "pearson_median": _over_genes(np.median, pearson),
                 "spearman_mean": _over_genes(np.mean, result.spearman),
@@ -345,6 +402,7 @@ def _record(predictor: Predictor) -> dict[str, Any]:
     return {
         "kind": predictor.kind,
         "settings": model.get_params(deep=False),
+        "chosen": chosen(model),
         "landmarks": model.n_features_in_,
         "targets": model.n_targets_,
         "units": "original, brought to the dataset's" if isinstance(predictor, InDatasetUnits) else "the dataset's",

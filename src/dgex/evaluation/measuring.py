@@ -10,6 +10,7 @@ import numpy as np
 
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
+from dgex.evaluation.bootstrap import profile_errors
 from dgex.genes import texts
 from dgex.io.base import ExpressionFile
 from dgex.metrics import GeneErrors, GeneRanks, measured
@@ -80,11 +81,15 @@ def same_units(model: Estimator | None, inputs: np.ndarray, source: ExpressionFi
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one predictor reached on one split: errors, Spearman correlations a gene, seconds of inferring."""
+    """What one predictor reached on one split: errors, Spearman correlations a gene, seconds of inferring.
+
+    `profiles` is the mean absolute error of each profile.
+    """
 
     errors: GeneErrors
     spearman: np.ndarray
     seconds: float
+    profiles: np.ndarray
 
 
 def measure(
@@ -103,10 +108,13 @@ def measure(
         ranked = spearman and predictor.model is not None
         inferred = GeneRanks(len(samples), len(genes)) if ranked else None
         true = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
-        seconds = 0.0
+        seconds, of_profiles = 0.0, np.empty(len(samples))
 
         def pairs(
-            predictor: Predictor = predictor, inferred: GeneRanks | None = inferred, true: GeneRanks | None = true
+            predictor: Predictor = predictor,
+            inferred: GeneRanks | None = inferred,
+            true: GeneRanks | None = true,
+            of_profiles: np.ndarray = of_profiles,
         ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             nonlocal seconds
             at = 0
@@ -114,6 +122,7 @@ def measure(
                 began = time.perf_counter()
                 Y_pred = predictor(X, samples[at : at + len(Y)])
                 seconds += time.perf_counter() - began
+                of_profiles[at : at + len(Y)] = profile_errors(Y, Y_pred)
                 at += len(Y)
                 for ranks, values in ((inferred, Y_pred), (true, Y)):
                     if ranks is not None:
@@ -126,5 +135,5 @@ def measure(
         correlation = np.full(len(genes), np.nan)
         if inferred is not None and truth is not None:
             correlation = truth.spearman(inferred.rank())
-        measurements.append(Measurement(errors, correlation, seconds))
+        measurements.append(Measurement(errors, correlation, seconds, of_profiles))
     return measurements

@@ -11,9 +11,11 @@ import pandas as pd
 
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
+from dgex.evaluation.bootstrap import FEW
 from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
+from dgex.report.tables import cell
 from dgex.work import Work
 
 __all__ = ["TRIVIAL", "Evaluation", "place"]
@@ -29,14 +31,16 @@ class Evaluation:
     ----------
     overall : DataFrame
         One row a split and model: split, model, kind, error (overall error), sd (over genes), improvement
-        (relative, against the baseline; 0 for itself), better (share of genes better than the baseline; NaN for
-        itself), pearson_mean, pearson_median, spearman_mean, spearman_median (over genes that vary), rmse (mean
-        over genes), genes, profiles, seconds (of inferring).
+        (relative, against the baseline; 0 for itself), improvement_low, improvement_high (its 95 % interval; NaN for
+        the baseline, and where one profile or group is too little), tie (the interval holds 0), difference,
+        difference_low, difference_high (overall error less the baseline's, and its 95 % interval), better (share of
+        genes better than the baseline; NaN for itself), pearson_mean, pearson_median, spearman_mean, spearman_median
+        (over genes that vary), rmse (mean over genes), genes, profiles, seconds (of inferring).
     per_gene : DataFrame
         One row a split, model and gene: gene, model, split, mae, rmse, pearson, spearman.
     settings : dict
-        What was compared: baseline, unit of the errors, data and its fingerprint, models with kind and settings,
-        version of dgex.
+        What was compared: baseline and why it is that, what intervals are over, unit of the errors, data, how it was
+        split and its fingerprint, models with kind, settings and what was chosen of them, version of dgex.
     histories : dict
         Network to its learning curve, one row an epoch (`history_`).
     """
@@ -49,16 +53,19 @@ class Evaluation:
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
         listed = self.settings
+        intervals = {name: _drawn(of) for name, of in listed["intervals"]["of"].items()}
         details = {
             "Data": f"{listed['data']['name']}, fingerprint {listed['data']['fingerprint'][:16]}",
             "Target genes compared": f"{listed['genes']:,}",
-            "Baseline": listed["baseline"],
+            "Split": listed["data"]["split"],
+            "Baseline": f"{listed['baseline']} ({listed['baseline_because']})",
+            "Intervals": "; ".join(f"{name}: {words}" for name, words in intervals.items()),
             **{name: _described(model) for name, model in listed["models"].items()},
             "Made with": f"dgex {listed['dgex']}",
         }
         trivial = TRIVIAL if (self.overall["model"] == TRIVIAL).any() else ""
         return Comparison(
-            self.overall, self.per_gene, listed["baseline"], trivial, listed["unit"], self.histories, details
+            self.overall, self.per_gene, listed["baseline"], trivial, listed["unit"], self.histories, details, intervals
         )
 
     def table(self) -> str:
@@ -120,10 +127,18 @@ def place(folder: PathLike) -> Work:
     return Work(folder, "evaluation.json", "an evaluation")
 
 
+def _drawn(of: Mapping[str, Any]) -> str:
+    if of["over"] == "profiles":
+        return f"over {of['units']:,} profiles"
+    few = " (too few for 95 %: a rough range)" if of["units"] < FEW else ""
+    return f"over {of['units']:,} groups of {of['over']}{few}"
+
+
 def _described(model: Mapping[str, Any]) -> str:
     if "targets" not in model:
         return "the mean of each gene over the training profiles"
-    settings = ", ".join(f"{name}={value}" for name, value in model["settings"].items())
+    found = {name: f"{cell(value)} (chosen)" for name, value in model["chosen"].items()}
+    settings = ", ".join(f"{name}={value}" for name, value in (model["settings"] | found).items())
     return (
         f"{model['kind']}{f' ({settings})' if settings else ''}; {model['landmarks']:,} -> {model['targets']:,} genes"
     )

@@ -19,6 +19,7 @@ from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
+from dgex.dataset.studies import split_words
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
@@ -46,6 +47,8 @@ class Splits(NamedTuple):
         By which the profiles of each set are known again, set by set, see `dgex.dataset.signatures`.
     groups : dict of str to ndarray
         The group of each profile of every set, where the dataset was split by group; empty where at random.
+    how : str
+        How the profiles were split, in words.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
@@ -54,6 +57,7 @@ class Splits(NamedTuple):
     name: str
     signatures: dict[str, dict[str, np.ndarray]]
     groups: dict[str, np.ndarray]
+    how: str = ""
 
     def known_again(self, *names: str) -> dict[str, np.ndarray]:
         """Signatures of the profiles of several sets together."""
@@ -97,8 +101,8 @@ def read_splits(
             name: signatures(source, parts[name], masks[0], x.var_names.tolist(), np.asarray(x.X))
             for name, (x, _) in splits.items()
         }
-        groups = _groups(source, parts)
-        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, groups)
+        groups, how = _groups(source, parts), split_words(source.uns, source.obs)
+        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, groups, how)
 
 
 def _groups(source: io.ExpressionFile, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

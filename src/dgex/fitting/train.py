@@ -238,6 +238,7 @@ def _measure(model: Estimator, read: Splits) -> None:
             "training_profiles": read.matrices["train"][0].n_obs,
             "validation_sets": ", ".join(sets) or "none",
             **_counted(read.obs),
+            "split": read.how,
         },
         "sets": {name: _errors(model, name, *pair) for name, pair in sets.items()},
         "seconds": seconds,

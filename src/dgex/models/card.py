@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from dgex.models.catalogue import methods
 
-__all__ = ["card"]
+__all__ = ["card", "chosen"]
+
+
+def chosen(model: Any) -> dict[str, Any]:
+    """Settings of a fitted model that were left to be chosen, with what was chosen on validation.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> data = dgex.prepare(dgex.simulate(samples=100, landmarks=5, targets=4, seed=0))
+    >>> list(chosen(dgex.train(data, "ridge")))
+    ['alpha']
+    """
+    open_ = [name for name, value in model.get_params(deep=False).items() if value is None]
+    found = {name: getattr(model, f"{name}_", None) for name in open_}
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
+    return {name: value for name, value in plain.items() if isinstance(value, int | float | str)}
 
 
 def card(description: dict[str, Any]) -> str:

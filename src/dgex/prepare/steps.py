@@ -16,6 +16,7 @@ from dgex.dataset.roles import landmarks
 from dgex.dataset.scale import SCALES, to_log2
 from dgex.dataset.split import SPLITS, checked_fractions, split_samples
 from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, row_blocks, standardize
+from dgex.dataset.studies import study_columns
 from dgex.errors import DataError, SettingsError, first
 from dgex.genes import texts
 from dgex.prepare import collapse as collapsing
@@ -152,6 +153,12 @@ def split_work(work: Preparation, options: Options) -> None:
         for name in sizes:
             if name not in SPLITS and train & set(members[given == name]):
                 warn(f"the set {name} shares values of {options.group} with training samples")
+    elif len(drawn):
+        for name, count in study_columns(work.obs.iloc[drawn]).items():
+            note(
+                f"split at random, though obs has {name} ({count:,} of them): errors will be those on profiles of "
+                f"known ones, which are lower than on new ones; group='{name}' keeps each on one side"
+            )
     work.record["split"] = {
         "sizes": sizes,
         "fractions": list(options.split),

@@ -25,6 +25,7 @@ LABELS = {
     "error": "Overall error",
     "sd": "± SD",
     "improvement": "Improvement",
+    "interval": "95 % interval",
     "better": "Genes better",
     "pearson_mean": "Pearson",
     "pearson_median": "median",
@@ -73,7 +74,7 @@ class Comparison:
     Attributes
     ----------
     overall
-        One row a model and split, with the columns of `LABELS` and `split`.
+        One row a model and split, with the columns of `dgex.evaluation.result.Evaluation.overall`.
     per_gene
         One row a gene, model and split: gene, model, split, mae, rmse, pearson, spearman.
     trivial
@@ -86,6 +87,8 @@ class Comparison:
         Network to its learning curve, one row an epoch: `epoch` and an overall error `<set>.error` a set.
     details
         What to list at the end of the page: name to value.
+    intervals
+        Split to what its intervals are over, in words: `over 12 groups of study`.
     """
 
     overall: pd.DataFrame
@@ -95,6 +98,7 @@ class Comparison:
     unit: str = ""
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
@@ -106,10 +110,11 @@ class Comparison:
         parts = []
         for split in self.splits:
             rows = self._rows(split)
-            drop = ["split", "kind", "genes", "profiles", "pearson_median", "spearman_median"]
+            drop = ["split", "kind", "genes", "profiles", "pearson_median", "spearman_median", "tie"]
             table = rows.drop(columns=drop).astype({"improvement": object, "better": object})
             of_baseline = (rows["model"] == self.baseline).to_numpy()
             table.loc[of_baseline, "improvement"] = "baseline"
+            table.loc[rows["tie"].to_numpy(bool), "improvement"] = "tie"
             for name in ("improvement", "better"):
                 table[name] = [_percent(value, FORMATS[name]) for value in table[name]]
             shown = text_table(_right(table, LABELS), LABELS, FORMATS)
@@ -118,13 +123,17 @@ class Comparison:
 
     def _headline(self, split: str) -> str:
         rows = self._rows(split)
-        return f"{split}: {rows['profiles'].iat[0]:,} profiles, {rows['genes'].iat[0]:,} target genes"
+        over = self.intervals.get(split, "")
+        groups = over.removeprefix("over ").partition(" (")[0] if "groups of" in over else ""
+        counts = [f"{rows['profiles'].iat[0]:,} profiles", groups, f"{rows['genes'].iat[0]:,} target genes"]
+        return f"{split}: " + ", ".join(filter(None, counts))
 
     def _legend(self) -> str:
         unit = f" ({self.unit})" if self.unit else ""
         return (
             f"Overall error: mean over genes of the mean absolute error{unit}; SD over genes.\n"
-            f"Improvement and genes better: against {self.baseline}. Correlations: mean over genes."
+            f"Improvement and genes better: against {self.baseline}. Interval: of the improvement, by bootstrap "
+            f"{self._over()}; tie: it holds 0.\nCorrelations: mean over genes."
         )
 
     def figures(self) -> dict[str, Figure]:
@@ -176,7 +185,14 @@ class Comparison:
         return {str(name): wide[name].to_numpy(np.float64) for name in wide.columns}
 
     def _rows(self, split: str) -> pd.DataFrame:
-        return self.overall[self.overall["split"] == split].reset_index(drop=True)
+        """The overall table of a split, its intervals in one column of words."""
+        rows = self.overall[self.overall["split"] == split].reset_index(drop=True)
+        words = [_between(low, high) for low, high in zip(rows["improvement_low"], rows["improvement_high"])]
+        rows.insert(list(rows.columns).index("improvement") + 1, "interval", words)
+        return rows.drop(columns=[name for name in rows if str(name).endswith(("_low", "_high"))] + ["difference"])
+
+    def _over(self) -> str:
+        return "; ".join(dict.fromkeys(self.intervals.values())) or "over profiles"
 
     def page(self, title: str = "Evaluation", figures: Mapping[str, Figure] | None = None) -> Page:
         """Build the page: headline numbers, tables, figures, every gene, and how it was measured."""
@@ -227,12 +243,18 @@ class Comparison:
         if models["error"].notna().any():
             page.add_numbers(self._numbers(rows, models.iloc[int(np.nanargmin(models["error"]))]))
         page.add_table(
-            rows.drop(columns=["split", "genes", "profiles"]).dropna(axis=1, how="all"),
+            self._shown(rows),
             f"{self._headline(split)}. {self._legend()}".replace("\n", " "),
             labels={**LABELS, "pearson_median": "Pearson, median", "spearman_median": "Spearman, median"},
             formats=FORMATS,
             best=_BEST,
         )
+
+    @staticmethod
+    def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+        ties = rows["tie"].to_numpy(bool)
+        rows["interval"] = [f"tie ({words})" if tie else words for tie, words in zip(ties, rows["interval"])]
+        return rows.drop(columns=["split", "genes", "profiles", "tie"]).dropna(axis=1, how="all")
 
     def _numbers(self, rows: pd.DataFrame, best: pd.Series) -> list[tuple[str, str, str]]:
         numbers = [
@@ -240,7 +262,8 @@ class Comparison:
         ]
         if best["model"] != self.baseline:
             gain, share = _percent(best["improvement"], ".1%"), share_text(best["better"])
-            numbers.append((f"Improvement over {self.baseline}", gain, "relative, of the error"))
+            words = f"relative, of the error; 95 % interval {best['interval']}"
+            numbers.append((f"Improvement over {self.baseline}", "tie" if best["tie"] else gain, words))
             numbers.append((f"Genes better than {self.baseline}", share, str(best["model"])))
         # Linear regression can be worse than no model at all: an improvement over it alone would flatter.
         if self.trivial in set(rows["model"]) and self.trivial != self.baseline:
@@ -258,10 +281,17 @@ def _percent(value: Any, spec: str) -> str:
     return EMPTY if not np.isfinite(value) else format(value, spec).replace("-", "−")
 
 
+def _between(low: float, high: float) -> str:
+    """An interval of shares in words: `1.2 to 3.4%`."""
+    if not np.isfinite([low, high]).all():
+        return EMPTY
+    return f"{100 * low:.1f} to {high:.1%}".replace("-", "−")
+
+
 def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     """Pad columns of ready-made texts on the left, so that numbers and words among them end together."""
     table = table.copy()
-    for name in ("improvement", "better"):
+    for name in ("improvement", "interval", "better"):
         width = max(len(labels[name]), *(len(text) for text in table[name]))
         table[name] = [text.rjust(width) for text in table[name]]
     return table

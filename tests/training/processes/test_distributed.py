@@ -29,6 +29,8 @@ from dgex.training.run.history import read_history
 from dgex.training.run.loop import Result, train
 from dgex.training.run.settings import TrainingSettings
 
+pytestmark = pytest.mark.xdist_group("ranks")  # their server starts, and all cases of a size run, once
+
 SIZES = [
     4,
     7,

@@ -14,6 +14,8 @@ import dgex
 from dgex.errors import RankError
 from dgex.training.processes.group import ALONE, Group
 
+pytestmark = pytest.mark.xdist_group("ranks")  # their server starts once
+
 SMALL: dict[str, Any] = {"learning_rate": 0.02, "batch_size": 30, "epochs": 3, "device": "cpu"}
 AXES: dict[str, list[Any]] = {"hidden": [4, 6], "dropout": [0, 0.2]}
 

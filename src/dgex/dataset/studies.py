@@ -1,0 +1,79 @@
+"""Whether a dataset was split by study or at random: a model is as good as its error on studies that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dgex.genes import texts
+
+__all__ = ["STUDY_COLUMNS", "split_by", "split_words", "study_columns"]
+
+#: What columns that say where a profile comes from are called, in small letters.
+STUDY_COLUMNS = (
+    "study",
+    "study_id",
+    "series",
+    "series_id",
+    "gse",
+    "project",
+    "project_id",
+    "dataset",
+    "cohort",
+    "experiment",
+    "batch",
+    "donor",
+    "patient",
+)
+
+
+def study_columns(obs: pd.DataFrame) -> dict[str, int]:
+    """Columns of `obs` that say from which study, batch or donor a profile comes, and how many each tells apart.
+
+    A column counts where it has a name of `STUDY_COLUMNS`, tells at least two apart, and brings some profiles together.
+
+    Examples
+    --------
+    >>> study_columns(pd.DataFrame({"GSE": ["a", "a", "b"], "age": [1, 2, 3], "batch": ["x", "x", "x"]}))
+    {'GSE': 2}
+    """
+    counts = {str(name): texts(obs[name]).nunique() for name in obs.columns if str(name).lower() in STUDY_COLUMNS}
+    return {name: count for name, count in counts.items() if 1 < count < len(obs)}
+
+
+def _record(uns: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    record = uns.get("dgex")
+    split = record.get("split") if isinstance(record, Mapping) else None
+    return split if isinstance(split, Mapping) else None
+
+
+def split_by(uns: Mapping[str, Any]) -> str | None:
+    """The column that a dataset was split by, "" at random; None where the dataset does not say."""
+    split = _record(uns)
+    return None if split is None else str(split.get("group") or "")
+
+
+def split_words(uns: Mapping[str, Any], obs: pd.DataFrame) -> str:
+    """How a dataset was split, in words: `by study: train 30, validation 4, test 4 groups`.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"split": ["train", "train", "test"], "study": ["a", "b", "c"]})
+    >>> split_words({"dgex": {"split": {"group": "study"}}}, obs)
+    'by study: train 2, test 1 groups'
+    >>> split_words({"dgex": {"split": {"group": ""}}}, obs)
+    'at random'
+    """
+    column = split_by(uns)
+    if column is None:
+        return "not recorded"
+    if not column:
+        return "at random"
+    if column not in obs:
+        return f"by {column}"
+    split, members = texts(obs["split"]), texts(obs[column])
+    counts = {name: members[split == name].nunique() for name in split.unique()}
+    order = {name: counts[name] for name in ("train", "validation", "test") if name in counts} | counts
+    return f"by {column}: " + ", ".join(f"{name} {count:,}" for name, count in order.items()) + " groups"
