@@ -24,7 +24,7 @@ def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monk
 
     def counted(data: Path, method: str, *arguments: Any, **settings: Any) -> Any:
         trained.append(method)
-        if trained == ["ols", "ridge", "lasso"]:
+        if trained == list(tour.METHODS)[:3]:
             raise KeyboardInterrupt
         return train(data, method, *arguments, **settings)
 
