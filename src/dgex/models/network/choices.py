@@ -44,13 +44,14 @@ class _Choice:
 #: Settings that are None unless told.
 OPEN = tuple(_Choice.__dataclass_fields__)
 
-# Up to so many training profiles: measured at 1,114 (real RNA-Seq) and 88,807 (the simulated compendium), see the lab
-# notes; between them by reckoning.
+# Up to so many training profiles: measured at 100, 300 and 1,114 (real RNA-Seq) and at 88,807 (the simulated
+# compendium), see the lab notes; between the last two by reckoning.
 _BY_SIZE: tuple[tuple[float, _Choice], ...] = (
-    (500, _Choice((512,), 200, 32, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True)),
-    (3_000, _Choice((1024,), 120, 64, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True)),
-    (20_000, _Choice((2048, 2048), 60, 128, dropout=0.2, noise=0.1, landmark_dropout=0.1, skip=True)),
-    (float("inf"), _Choice((4096, 4096, 4096), 40, 512, noise=0.1, landmark_dropout=0.1)),
+    (200, _Choice((512,) * 4, 100, 32, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.5)),
+    (500, _Choice((512,) * 4, 50, 32, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.5)),
+    (3_000, _Choice((512,) * 4, 40, 64, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.5)),
+    (20_000, _Choice((1024,) * 4, 40, 128, dropout=0.2, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.2)),
+    (float("inf"), _Choice((4096,) * 3, 40, 512, noise=0.1, landmark_dropout=0.1)),
 )
 _TAAF = _Choice(
     (3000, 3000, 3000),

@@ -65,7 +65,7 @@ class Residual(Estimator):
         "one-cycle" unless told: up for three tenths of the steps and down to nothing, along a cosine; "steps": to a
         fifth at 2/3, 19/24, 11/12 and 23/24 of the epochs; or "constant".
     weight_decay : float, optional
-        Share of each matrix taken away at a step of rate 1 (decoupled); .05 unless told.
+        Share of each matrix taken away at a step of rate 1 (decoupled).
     batch_size : int, optional
         Profiles a step.
     epochs : int, optional
