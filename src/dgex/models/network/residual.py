@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -255,6 +256,11 @@ class Residual(Estimator):
 
     def _predict(self, X: np.ndarray) -> np.ndarray:
         return self._forward(X, next(iter(self.best_)))
+
+    def operations(self, profiles: int, landmarks: int, targets: int) -> float:
+        chosen = choose(self, profiles)
+        sizes = [landmarks, *chosen["hidden"], chosen["hidden"][-1], targets]
+        return 6.0 * self.ensemble * chosen["epochs"] * profiles * sum(a * b for a, b in pairwise(sizes))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return arrays_of(self.members_) | self._statistics
