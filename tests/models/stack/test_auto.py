@@ -223,7 +223,9 @@ def test_going_on_takes_what_was_judged(tmp_path: Path, monkeypatch: pytest.Monk
     Auto(**options).fit(X, Y, sets, checkpoint_dir=tmp_path)
     judged: list[str] = []
     real = module.judge
-    monkeypatch.setattr(module, "judge", lambda member, evidence: judged.append(member.kind) or real(member, evidence))
+    monkeypatch.setattr(
+        module, "judge", lambda member, *rest, **how: judged.append(member.kind) or real(member, *rest, **how)
+    )
     (tmp_path / "member-ridge.safetensors").write_bytes(b"cut off")
     again = Auto(**options).fit(X, Y, sets, checkpoint_dir=tmp_path, resume=True)
     assert judged == ["ridge"]

@@ -260,7 +260,8 @@ class Residual(Estimator):
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
         chosen = choose(self, profiles)
         sizes = [landmarks, *chosen["hidden"], chosen["hidden"][-1], targets]
-        return 6.0 * self.ensemble * chosen["epochs"] * profiles * sum(a * b for a, b in pairwise(sizes))
+        weights = sum(a * b for a, b in pairwise(sizes))
+        return float(6.0 * self.ensemble * chosen["epochs"] * profiles * weights)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return arrays_of(self.members_) | self._statistics

@@ -177,7 +177,7 @@ class Auto(Estimator):
             why = self._too_dear(member, evidence, began, speed) if judged else None
             try:
                 if why is None:
-                    judged[member.kind] = judge(member, evidence)
+                    judged[member.kind] = judge(member, evidence, keep=not self._refits(evidence))
                     progress.keep(member, judged[member.kind])
                     continue
             except KeyboardInterrupt:
@@ -207,9 +207,8 @@ class Auto(Estimator):
 
     def _keep(self, judged: dict[str, Judged], stacked: Stacked, evidence: Evidence) -> None:
         """Fit the members that have weight for good."""
-        n, more = evidence.training, len(evidence.X) > evidence.training
-        self.refitted_ = self.refit and more
-        rows = len(evidence.X) if self.refitted_ else n
+        self.refitted_ = self._refits(evidence)
+        rows = len(evidence.X) if self.refitted_ else evidence.training
         fitted, kept = [], []
         for at, (kind, judgement) in enumerate(judged.items()):
             if not stacked.weights[:, at].any():
@@ -223,6 +222,9 @@ class Auto(Estimator):
             fitted.append(model)
             kept.append(at)
         self.members_, self.weights_ = fitted, np.ascontiguousarray(stacked.weights[:, kept])
+
+    def _refits(self, evidence: Evidence) -> bool:
+        return self.refit and len(evidence.X) > evidence.training
 
     def _say(self, stacked: Stacked, kinds: list[str]) -> None:
         errors = ", ".join(f"{kind} {error:.4f}" for kind, error in zip(kinds, stacked.errors))

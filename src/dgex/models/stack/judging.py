@@ -35,27 +35,29 @@ class Judged(NamedTuple):
     fitted: Estimator | None
 
 
-def judge(member: Member, evidence: Evidence) -> Judged:
+def judge(member: Member, evidence: Evidence, keep: bool = True) -> Judged:
     """Fit a member on every fold and predict what the fold holds out.
 
     A method with a hook `_settle` chooses its settings on the held-out profiles of all folds together, and is then
-    fitted with these on each. Any other chooses in each fold for itself; what they chose is then averaged.
+    fitted with these on each. Any other chooses in each fold for itself; what they chose is then averaged. The model
+    of a single fold is given back where it is to be kept.
     """
     pairs = evidence.pairs()
     settle = getattr(member.new(), "_settle", None)
     settings: dict[str, Any] | None = None
     if len(pairs) > 1 and settle is not None:
         settings = settle(pairs)
-    fitted = []
-    rows = []
+    fitted: list[Estimator] = []
+    rows, chosen = [], []
     for pair in pairs:
         model = member.new(**(settings or {}))
         model.fit(pair.X, pair.Y, None if settings is not None else {"held out": (pair.held_X, pair.held_Y)})
         rows.append(_predicted(model, pair))
-        fitted.append(model if len(pairs) == 1 or settings is None else None)
-    if settings is None:
-        settings = _average([model.settled() for model in fitted if model is not None])
-    return Judged(member.settings | settings, np.concatenate(rows), fitted[0] if len(pairs) == 1 else None)
+        chosen.append(model.settled())
+        if keep and len(pairs) == 1:
+            fitted.append(model)
+        del model  # what it holds of a device goes before the next one comes
+    return Judged(member.settings | (settings or _average(chosen)), np.concatenate(rows), fitted[0] if fitted else None)
 
 
 def _predicted(model: Estimator, pair: Pair) -> np.ndarray:
