@@ -24,7 +24,7 @@ ALPHAS = tuple(float(f"{10 ** (half / 2):.3g}") for half in range(-6, 5))
 # Where the walk over shapes begins.
 BEGIN = KernelShape(1.0, 0.1)
 # Training profiles and target genes that the walk looks at: one eigendecomposition a shape.
-PROFILES = {"cpu": 1500, "cuda": 4000}
+PROFILES = {"cpu": 1500, "cuda": 2500}
 GENES = 1000
 # Training profiles that choose the penalty once more where there are more than that: a Cholesky factor a penalty.
 MORE = {"cpu": 5000, "cuda": 20_000}
@@ -77,7 +77,7 @@ def choose(
     """Walk over the lattice of shapes to the least overall error on the held-out profiles of all pairs together.
 
     Each shape costs one eigendecomposition a pair, which gives every penalty. Looked at are at most 1,500 training
-    profiles of a pair (4,000 on a GPU), 512 held-out ones and 1,000 target genes, evenly spaced.
+    profiles of a pair (2,500 on a GPU), 512 held-out ones and 1,000 target genes, evenly spaced.
 
     Parameters
     ----------

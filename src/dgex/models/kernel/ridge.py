@@ -140,6 +140,10 @@ class KernelRidge(Estimator):
         chosen = choose(pairs, pick_device(self.device), self.gamma, self.linear, self.alpha)
         return {**chosen.shape._asdict(), "alpha": chosen.alpha}
 
+    def settled(self) -> dict[str, Any]:
+        """Shape and penalty; how many centers fit is asked anew."""
+        return {name: value for name, value in super().settled().items() if name != "centers"}
+
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
         n, m = float(profiles), float(min(profiles, self.centers or profiles))
         solved = n * n * n / 3 if m == n else 2 * n * m * m
@@ -216,8 +220,8 @@ class KernelRidge(Estimator):
         cross = torch.zeros((m, Y.shape[1]), device=device)
         for part, values in kernel_blocks(near, centers, self._shape, self._units):
             white = torch.linalg.solve_triangular(own.T, values, upper=True, left=False)
-            gram += white.T @ white
-            cross += white.T @ self._centred(Y[part], device)
+            gram.addmm_(white.T, white)
+            cross.addmm_(white.T, self._centred(Y[part], device))
         gram.diagonal().add_(self.alpha_)
         solve_(cholesky_(gram), cross)
         weights: torch.Tensor = torch.linalg.solve_triangular(own.T, cross, upper=True)

@@ -51,7 +51,7 @@ _BY_SIZE: tuple[tuple[float, _Choice], ...] = (
     (500, _Choice((512,) * 4, 50, 32, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.5)),
     (3_000, _Choice((512,) * 4, 40, 64, dropout=0.3, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.5)),
     (20_000, _Choice((1024,) * 4, 40, 128, dropout=0.2, noise=0.2, landmark_dropout=0.1, skip=True, weight_decay=0.2)),
-    (float("inf"), _Choice((4096,) * 3, 40, 512, noise=0.1, landmark_dropout=0.1)),
+    (float("inf"), _Choice((4096,) * 3, 40, 512, dropout=0.25, noise=0.1, landmark_dropout=0.1, weight_decay=0.5)),
 )
 _TAAF = _Choice(
     (3000, 3000, 3000),
