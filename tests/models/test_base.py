@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kernel": {"gamma": 1.0, "linear": 0.1, "alpha": 0.1},
     "knn-ge": {"n_neighbors": 3},
     "knn": {"n_neighbors": 3},
+    "sample-lasso": {"alpha": 0.05},
     "dgex": {"hidden": (8,), "epochs": 2, "batch_size": 16},
     "residual": {"hidden": (8,), "epochs": 2, "batch_size": 16},
 }
