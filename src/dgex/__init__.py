@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dgex.models.network.dgex import DGEX
     from dgex.models.network.residual import Residual
     from dgex.models.published import convert_weights
+    from dgex.models.sample_lasso import SampleLasso
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
@@ -53,6 +54,7 @@ _HOME = {
     "Residual": "dgex.models.network.residual",
     "Ridge": "dgex.models.linear.regression",
     "SampleKNN": "dgex.models.neighbours",
+    "SampleLasso": "dgex.models.sample_lasso",
     "SettingsError": "dgex.errors",
     "convert": "dgex.io",
     "convert_weights": "dgex.models.published",
@@ -90,6 +92,7 @@ __all__ = [
     "Residual",
     "Ridge",
     "SampleKNN",
+    "SampleLasso",
     "SettingsError",
     "__version__",
     "convert",

@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kernel": {"gamma": 1.0, "linear": 0.1, "alpha": 0.1},
     "knn-ge": {"n_neighbors": 3},
     "knn": {"n_neighbors": 3},
+    "sample-lasso": {"alpha": 0.05},
     "dgex": {"hidden": (8,), "epochs": 2, "batch_size": 16},
     "residual": {"hidden": (8,), "epochs": 2, "batch_size": 16},
 }
@@ -119,12 +120,23 @@ def test_a_folder_predicts_alone(kind: str, tmp_path: Path) -> None:
         (np.ones((1, 2)), np.ones((1, 2)), DataError, "too few training profiles"),
         (np.ones(4), np.ones((4, 2)), DataError, r"found shape \(4,\)"),
         (np.array([["a", "b"]] * 3), np.ones((3, 2)), DataError, "cannot be read as numbers"),
+        (np.ones((3, 2)), np.array([[1, 2], [3, -1e20], [5, 6]]), DataError, "Y: a value too large to be squared at"),
         (pd.DataFrame(np.ones((3, 2)), columns=["A", "A"]), np.ones((3, 2)), GeneError, "gene names repeat: A"),
     ],
 )
 def test_what_cannot_be_fitted(X: Any, Y: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         dgex.OLS().fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", ["ols", "ridge", "knn-ge"])
+def test_the_largest_values_accepted_give_numbers(kind: str) -> None:
+    X, Y = problem()
+    big = X * np.float32(9e14 / np.abs(X).max())
+    model = fitted(kind, big, Y)
+    assert np.isfinite(model.predict(big)).all()
+    with pytest.raises(DataError, match="X: a value too large to be squared at profile 0, gene 0: found '1e\\+20'"):
+        model.predict(np.full((1, 7), 1e20))
 
 
 def test_an_unfitted_model_says_so(tmp_path: Path) -> None:

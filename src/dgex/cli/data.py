@@ -152,6 +152,12 @@ def prepare(
     group: Annotated[
         str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
     ] = None,
+    together: Annotated[
+        float | None,
+        typer.Option(
+            help="Profiles closer than this distance stay on one side of the split: 1 unless told (or --dedup); 0: off."
+        ),
+    ] = None,
     log2: Annotated[
         Literal["never", "auto", "always"] | None,
         typer.Option(help="Take log2(x + 1): auto does so for linear inputs; never, unless depth is normalised."),
@@ -206,6 +212,7 @@ def prepare(
         standardize=standardize,
         split=fractions(split, "--split"),
         group=group,
+        together=together,
         log2=log2,
         scale=scale,
         normalize=normalize,

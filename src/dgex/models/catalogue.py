@@ -112,7 +112,7 @@ class Method:
 
 _ALPHA = Setting(float, "The penalty; chosen on validation unless told.")
 _NEIGHBOURS = Setting(int, "Number of neighbours; chosen on validation unless told.")
-_PENALTY_PANEL, _NEIGHBOURS_PANEL = "Penalty (ridge, lasso, kernel)", "Neighbours (knn-ge, knn)"
+_PENALTY_PANEL, _NEIGHBOURS_PANEL = "Penalty (ridge, lasso, kernel, sample-lasso)", "Neighbours (knn-ge, knn)"
 _NETWORK = {
     "hidden": Setting(tuple, "Units of each hidden layer: 9000,9000,9000."),
     "dropout": Setting(float, "Share of hidden units dropped."),
@@ -200,6 +200,14 @@ METHODS: dict[str, Method] = {
             "sample-KNN",
             _NEIGHBOURS_PANEL,
             {"n_neighbors": _NEIGHBOURS},
+        ),
+        Method(
+            "sample-lasso",
+            "dgex.models.sample_lasso:SampleLasso",
+            "each profile as a sparse mixture of training profiles (SampleLASSO)",
+            "sample-lasso",
+            _PENALTY_PANEL,
+            {"alpha": _ALPHA},
         ),
         Method(
             "dgex",

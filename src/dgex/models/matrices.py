@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix"]
 
+# Beyond this, sums of squares of float32 values overflow, and NaN would come of them.
+LARGEST = 1e15
+
 Matrix: TypeAlias = "np.ndarray | Sequence[Sequence[float]] | pd.DataFrame | AnnData"
 
 
@@ -68,7 +71,13 @@ def check_same_profiles(X: Matrix, Y: Matrix) -> None:
 
 
 def dense(values: Any, what: str) -> np.ndarray:
-    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already, as a memory map may be."""
+    """Float32, C-contiguous, two-dimensional and finite; no copy where it is so already, as a memory map may be.
+
+    Raises
+    ------
+    DataError
+        No matrix of numbers, NaN or infinity, or values so large that float32 cannot square them.
+    """
     if hasattr(values, "toarray"):
         values = values.toarray()
     try:
@@ -84,6 +93,13 @@ def dense(values: Any, what: str) -> np.ndarray:
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise DataError(
                 f"{what}: NaN or infinity at profile {start + row}, gene {column}", accepted="finite values only"
+            )
+        if max(block.max(), -block.min()) > LARGEST:
+            row, column = np.argwhere(np.abs(block) > LARGEST)[0]
+            raise DataError(
+                f"{what}: a value too large to be squared at profile {start + row}, gene {column}",
+                found=f"{block[row, column]:.3g}",
+                accepted=f"values from {-LARGEST:g} to {LARGEST:g}, best on the log2 scale",
             )
     return array
 

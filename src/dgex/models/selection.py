@@ -10,8 +10,9 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
+from dgex.progress import bar, note
 
-__all__ = ["BLOCK", "check_penalty", "climb", "held_out", "mean_error", "spread"]
+__all__ = ["BLOCK", "check_penalty", "climb", "held_out", "mean_error", "penalty_path", "spread"]
 
 # Profiles predicted at once.
 BLOCK = 1024
@@ -19,6 +20,12 @@ BLOCK = 1024
 SCREEN = 512
 # A neighbour on the path must be better by this fraction: plateaus are not worth wandering over.
 BETTER = 1e-5
+# A path of L1 penalties falls from the one at which every coefficient is zero.
+PENALTIES = np.logspace(0, -3, 16)
+# So many more follow while the end of the path is its best.
+MORE_PENALTIES = 5
+# It ends where the error exceeds the best so far by this fraction: smaller penalties overfit and take longest.
+RISE = 0.01
 
 
 def held_out(eval_sets: Sets | None, kind: str, setting: str) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +65,38 @@ def spread(n: int, most: int = SCREEN) -> np.ndarray:
 def mean_error(X: np.ndarray, Y: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> float:
     """Overall error of `predict` on held-out profiles, in blocks."""
     return measured(in_blocks(predict, X, Y, BLOCK), Y.shape[1], correlation=False).overall
+
+
+def penalty_path(top: float, error: Callable[[float], float], kind: str) -> tuple[list[float], list[float]]:
+    """Walk down a path of L1 penalties until the error rises.
+
+    Parameters
+    ----------
+    top
+        The penalty at which every coefficient is zero.
+    error : function of a penalty
+        Error on held-out profiles; called in order, so that each solution can start from the one before.
+    kind
+        Name of the method, for what is said.
+
+    Returns
+    -------
+    alphas, errors
+        What was tried, in order.
+    """
+    alphas = (PENALTIES * top).tolist()
+    errors: list[float] = []
+    with bar(len(alphas), f"{kind} path") as progress:
+        while len(errors) < len(alphas):
+            errors.append(error(alphas[len(errors)]))
+            progress.advance()
+            if errors[-1] > min(errors) * (1 + RISE):
+                break
+            at_end = len(errors) == len(alphas) and errors[-1] == min(errors)
+            if at_end and len(alphas) < len(PENALTIES) + MORE_PENALTIES:
+                alphas.append(alphas[-1] * float(PENALTIES[1]))
+                note(f"{kind}: the best penalty lay at the end of the path; trying {alphas[-1]:.3g} as well")
+    return alphas[: len(errors)], errors
 
 
 def climb(

@@ -55,6 +55,7 @@ def prepare(
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     group: str | None = None,
+    together: float | None = None,
     log2: str | None = None,
     scale: str = "auto",
     normalize: str = "none",
@@ -108,6 +109,11 @@ def prepare(
         Fractions of training, validation and test.
     group : str, optional
         Column of `obs`; samples of a group stay on one side of the split.
+    together : float, optional
+        Samples closer than this Euclidean distance, measured as for `dedup`, stay on one side of the split too, and
+        with them their groups; how many there are is said. By default 1.0, or 0 where `dedup` drops them; 0 does not
+        look. Of more than 20,000 samples it is said that none were looked for. Samples of named sets stay where they
+        are: what lies on both sides then is said.
     log2 : {"never", "auto", "always"}, optional
         Whether `log2(x + 1)` is taken: of no input, of those on the linear scale, of all. "never", but "auto" where
         depth is normalised.
@@ -181,6 +187,7 @@ def prepare(
         standardize=standardize,
         split=tuple(float(share) for share in split),
         group=group or "",
+        together=float((0.0 if dedup else 1.0) if together is None else together),
         log2=log2 or ("never" if normalize == "none" else "auto"),
         scale=scale,
         normalize=normalize,

@@ -21,6 +21,7 @@ from dgex.errors import DataError, SettingsError, first
 from dgex.genes import texts
 from dgex.prepare import collapse as collapsing
 from dgex.prepare import duplicates as duplicating
+from dgex.prepare.together import joined_groups, near_pairs
 from dgex.progress import note, warn
 
 __all__ = [
@@ -68,6 +69,7 @@ class Options:
     seed: int
     scale: str = "auto"
     normalize: str = "none"
+    together: float = 0.0
 
     def __post_init__(self) -> None:
         for name, accepted in _ACCEPTED.items():
@@ -75,6 +77,10 @@ class Options:
                 raise SettingsError(f"unknown {name} {getattr(self, name)!r}", accepted=accepted)
         if not (np.isfinite(self.dedup) and self.dedup >= 0):
             raise SettingsError(f"the distance of near-duplicates must be above 0, found {self.dedup!r}")
+        if not (np.isfinite(self.together) and self.together >= 0):
+            raise SettingsError(
+                "together, the distance of near-duplicates", found=self.together, accepted="a number above 0, or 0: off"
+            )
         checked_fractions(self.split)
 
 
@@ -99,21 +105,26 @@ class Preparation:
         return np.flatnonzero((self.obs["split"] == "train").to_numpy())
 
 
-def drop_near_duplicates(work: Preparation, options: Options, found: duplicating.Duplicates | None = None) -> None:
-    """Drop what was `found` already, or else look for it over the genes of the dataset."""
+def _logged(work: Preparation) -> duplicating.Transform | None:
+    """What brings rows to the log2 scale, on which distances are taken; None where all are there."""
 
     def logged(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         at = work.linear[rows]
         values[at] = to_log2(np.maximum(values[at], 0))
         return values
 
+    return logged if work.linear.any() else None
+
+
+def drop_near_duplicates(work: Preparation, options: Options, found: duplicating.Duplicates | None = None) -> None:
+    """Drop what was `found` already, or else look for it over the genes of the dataset."""
     if found is None:
         found = duplicating.near_duplicates(
             work.X,
             options.dedup,
             method=options.dedup_method,
             seed=options.seed,
-            transform=logged if work.linear.any() else None,
+            transform=_logged(work),
         )
     work.record["duplicates"] = {
         "distance": options.dedup,
@@ -134,9 +145,19 @@ def drop_near_duplicates(work: Preparation, options: Options, found: duplicating
 def split_work(work: Preparation, options: Options) -> None:
     given = work.obs["split"].to_numpy(dtype=object).copy()
     drawn = np.flatnonzero(given == "")
+    pairs = None
     if len(drawn):
         groups = work.obs[options.group].to_numpy(dtype=object)[drawn] if options.group else None
+        parts = sum(share > 0 for share in options.split)
+        if options.together and parts > 1:
+            pairs = near_pairs(work.X, options.together, _logged(work))
+            if pairs is not None:
+                inside = np.isin(pairs, drawn).all(axis=1)
+                among = np.searchsorted(drawn, pairs[inside])
+                groups = joined_groups(len(drawn), among, parts, groups, options.together)
         given[drawn] = split_samples(len(drawn), options.split, seed=options.seed, groups=groups)
+    if pairs is not None:
+        _tell_pairs(work, pairs, given, options.together)
     work.obs["split"] = given
     sizes = {name: int((given == name).sum()) for name in dict.fromkeys([*SPLITS, *given]) if (given == name).any()}
     if sizes.get("train", 0) < 2:
@@ -167,6 +188,26 @@ def split_work(work: Preparation, options: Options) -> None:
     }
     work.record["samples"]["kept"] = len(work.X)
     note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
+
+
+def _tell_pairs(work: Preparation, pairs: np.ndarray, given: np.ndarray, distance: float) -> None:
+    """Say how many near-duplicates there are, and how many could not be kept on one side."""
+    ends = np.sort(given[pairs].astype(str), axis=1)
+    parted = ends[ends[:, 0] != ends[:, 1]]
+    apart = len(parted)
+    work.record["near_duplicates"] = {"distance": distance, "pairs": len(pairs), "on_both_sides": apart}
+    if not len(pairs):
+        note(f"no two profiles are closer than {distance:g}")
+        return
+    profiles = len(np.unique(pairs))
+    kept = "all" if not apart else f"{len(pairs) - apart:,}"
+    note(
+        f"{len(pairs):,} pairs of profiles ({profiles:,} profiles) are closer than {distance:g}; {kept} of them are "
+        f"kept on one side of the split (together=0 does not look, dedup={distance:g} drops them)"
+    )
+    if apart:
+        where = [" and ".join(names) for names in np.unique(parted, axis=0)]
+        warn(f"{apart:,} pairs of near-duplicates lie on both sides of the split, in {first(where, 4)}")
 
 
 def normalize_depth(work: Preparation, options: Options) -> None:

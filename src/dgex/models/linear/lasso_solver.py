@@ -130,6 +130,7 @@ class LassoSolver:
         alpha: float,
         tol: float,
         start: np.ndarray | None = None,
+        step: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Solve for all targets at one penalty.
 
@@ -145,6 +146,9 @@ class LassoSolver:
             Largest gap asked for, see `relative_gap`.
         start : ndarray, shape (targets, landmarks), optional
             Coefficients at a penalty nearby.
+        step : float, optional
+            Step size of ADMM. By default the one that suits a few of the targets best, so that what others are solved
+            with them shows in the digits beyond `tol`.
 
         Returns
         -------
@@ -161,18 +165,18 @@ class LassoSolver:
             part = slice(at, min(at + CHUNK, targets))
             xy, yy = cross(part) / self._unit, squares[part]
             warm = None if start is None else start[part].T * self._unit
-            solution = self._chunk(xy, yy, penalty, tol, step, warm, np.float32)
+            solution = self._chunk(xy, yy, penalty, tol, first_step, warm, np.float32)
             gap[part] = relative_gap(self._gram, xy, yy, solution.astype(np.float64), penalty)
             late = np.flatnonzero(gap[part] > tol)
             if len(late):  # what float32 cannot reach
                 solution[:, late] = self._chunk(
-                    xy[:, late], yy[late], penalty, tol, step, solution[:, late], np.float64
+                    xy[:, late], yy[late], penalty, tol, first_step, solution[:, late], np.float64
                 )
                 gap[part] = relative_gap(self._gram, xy, yy, solution.astype(np.float64), penalty)
             coef[part] = (solution / self._unit).T
 
         with workers(self._threads) as run:
-            step = self._step(run, cross, squares, penalty, tol)
+            first_step = self._step(run, cross, squares, penalty, tol) if step is None else step
             run(job, range(0, targets, CHUNK))
         return coef, gap
 
@@ -248,10 +252,14 @@ class LassoSolver:
         dtype = active.cross.dtype
         penalty = penalty.astype(dtype)
         signs = np.sign(active.split)
+        # Each target by itself: what becomes of it does not depend on those beside it.
+        few = np.ones(signs.shape[1], bool) if exact else np.count_nonzero(signs, axis=0) <= DENSE * len(signs)
         coef = active.split
-        if exact or not _dense(signs):
-            coef = self._restricted(active.cross, signs, penalty)
-            coef[coef * signs < 0] = 0.0
+        if few.any():
+            solved = self._restricted(active.cross[:, few], signs[:, few], penalty)
+            solved[solved * signs[:, few] < 0] = 0.0
+            coef = coef.copy()
+            coef[:, few] = solved
         gradient = active.cross - self._matrix(dtype) @ coef
         return coef, _gap(active.cross, active.squares, coef, gradient, penalty)
 
