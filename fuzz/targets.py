@@ -89,7 +89,7 @@ def _genes(path: Path, rng: Random, _: Path) -> None:
 
 def _toml(path: Path, rng: Random, _: Path) -> None:
     method = rng.choice(sorted(METHODS))
-    new(method, merge_settings(path, method, {}))
+    new(*merge_settings(path, method, {}))
 
 
 def _model(path: Path, rng: Random, seeds: Path) -> None:

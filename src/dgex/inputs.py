@@ -48,7 +48,7 @@ def regular(path: PathLike) -> Path:
 
 
 class _Packed:
-    """What gzip packed, in pieces: half the cost of `gzip.GzipFile`, which reads 8 KiB at a time."""
+    """What gzip packed, in pieces larger than the 8 KiB of `gzip.GzipFile`."""
 
     def __init__(self, below: IO[bytes]) -> None:
         self._below = below

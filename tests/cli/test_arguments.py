@@ -15,11 +15,11 @@ def test_values_that_python_cannot_read_are_no_toml(tmp_path: Path, value: str) 
     file = tmp_path / "s.toml"
     file.write_text(f"alpha = {value}\n")
     with pytest.raises(FileError, match="no TOML file"):
-        merge_settings(file, "ridge", {}, {})
+        merge_settings(file, "ridge", {})
 
 
 def test_a_value_named_after_the_method_is_no_table_of_settings(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text("ridge = 0.5\n")
     with pytest.raises(DgexError, match="ridge does not take ridge"):
-        merge_settings(file, "ridge", {}, {})
+        merge_settings(file, "ridge", {})

@@ -391,3 +391,40 @@ def test_a_model_that_knows_its_units_refuses_measured_values(dataset_file: Path
     with pytest.raises(DataError, match="as they were measured"):
         model.predict(measured)
     np.testing.assert_array_equal(model.predict(data[:5]), model.predict(data.X[:5][:, landmarks(data)]))
+
+
+def test_a_network_ends_with_what_ridge_regression_reaches(
+    dataset: ad.AnnData, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="dgex")
+    network = train(dataset, "dgex", hidden=(8,), epochs=2, learning_rate=1e-4)
+    ridge = train(dataset, "ridge").metrics_["sets"]["validation"]["overall"]
+    assert network.metrics_["ridge"]["validation"] == pytest.approx(ridge, rel=1e-4)
+    assert f"ridge: {ridge:.4f}, this network: " in caplog.text
+    assert "still falling: the best epoch on validation is the last" in caplog.text
+
+
+def test_auto_is_trained_without_a_method_and_the_network_where_its_settings_are_given(dataset: ad.AnnData) -> None:
+    assert train(dataset, members=("ols", "ridge"), device="cpu").kind == "auto"
+    assert train(dataset, hidden=(4,), epochs=1).kind == "dgex"
+    with pytest.raises(SettingsError, match="auto does not take colour"):
+        train(dataset, colour="red")
+
+
+def test_folds_hold_whole_studies_where_the_split_did(compendium: ad.AnnData) -> None:
+    dataset = dgex.prepare(compendium.copy(), group="study", seed=0)
+    model = train(dataset, "auto", members=("ridge",), device="cpu")
+    studies = dataset.obs["study"][dataset.obs["split"].isin(["train", "validation"])].nunique()
+    assert model.expected_["judged"].endswith(f"by group ({studies} groups)")  # type: ignore[attr-defined]
+
+
+def test_validation_profiles_that_were_learned_from_are_known_again(
+    dataset_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = dataset_file.parent
+    model = train(dataset_file, "auto", folder / "auto", members=("ridge",), device="cpu")
+    error = model.metrics_["sets"]["validation"]
+    assert error["judged"] == "when held out; fitted on it since"
+    held = int((ad.read_h5ad(dataset_file).obs["split"] == "validation").sum())
+    dgex.evaluate({"auto": folder / "auto"}, dataset_file, split="validation")
+    assert f"{held:,} of {held:,} profiles of validation were training profiles of auto" in caplog.text

@@ -158,7 +158,7 @@ def fractions(text: str, option: str) -> tuple[float, float, float]:
 
 
 def merge_settings(
-    config: Path | None, method: str | None, flags: dict[str, Any], further: dict[str, Any]
+    config: Path | None, method: str | None, flags: dict[str, Any], further: dict[str, Any] | None = None
 ) -> tuple[str, dict[str, Any]]:
     """The method, and settings of a TOML file, then flags over them, then what `--set` says.
 
@@ -187,10 +187,10 @@ def merge_settings(
         settings |= table if isinstance(table, dict) else {}
     settings = {key.replace("-", "_"): tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
     if method is None:
-        method = usual([*settings, *told, *further])
+        method = usual([*settings, *told, *(further or {})])
     if settings:
         check_settings(method, settings)  # here, where a key cannot yet be mistaken for an argument of train
-    return method, settings | told | further
+    return method, settings | told | (further or {})
 
 
 def show(text: object) -> None:

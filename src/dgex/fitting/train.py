@@ -35,6 +35,8 @@ from dgex.aliases import PathLike
 __all__ = ["train"]
 
 BLOCK = 4096
+# Floating-point operations that take seconds on two cores.
+SECONDS = 3e11
 T = TypeVar("T")
 
 
@@ -245,6 +247,26 @@ def _measure(model: Estimator, read: Splits) -> None:
     }
     for name, errors in model.metrics_["sets"].items():
         note(f"{model.kind}: overall error {errors['overall']:.4f} ± {errors['sd']:.4f} on {name}")
+    if model.trains_in_epochs and sets:
+        _beside_ridge(model, read, next(iter(sets)))
+
+
+def _beside_ridge(model: Estimator, read: Splits, name: str) -> None:
+    """Say what ridge regression reaches, where it costs seconds to know, and whether a network was still learning."""
+    x, y = read.matrices["train"]
+    n, p, t = x.n_obs, x.n_vars, y.n_vars
+    if 2.0 * n * p * (p + t) + 10.0 * p**3 <= SECONDS:
+        held_x, held_y = (np.asarray(part.X) for part in read.matrices[name])
+        ridge = new("ridge", {})
+        ridge.fit(np.asarray(x.X), np.asarray(y.X), {name: (held_x, held_y)})
+        error = -ridge.score(held_x, held_y)
+        model.metrics_["ridge"] = {name: error}
+        own = model.metrics_["sets"][name]["overall"]
+        note(f"ridge: {error:.4f}, this network: {own:.4f} on {name}" + (" (ridge is better)" if error < own else ""))
+    best = getattr(model, "best_", {}).get(name, {}).get("epoch")
+    falls = getattr(model, "schedule_", "constant") == "constant" and getattr(model, "stopped_", "") == "finished"
+    if falls and best == getattr(model, "epochs", None):
+        note(f"still falling: the best epoch on {name} is the last; more --epochs with --resume may do better")
 
 
 def _errors(model: Estimator, name: str, x: AnnData, y: AnnData) -> dict[str, Any]:

@@ -107,3 +107,20 @@ def test_steps_on_a_gpu_are_the_float64_steps_within_rounding(precision: str) ->
     for name, value in reference.weights().items():
         error = ours.weights()[name].double().cpu() - value
         assert error.norm() < 4 * UNIT * (value - start[name]).norm()
+
+
+def test_small_differences_survive_prediction_in_bf16() -> None:
+    """A change of a few landmark genes changes every target as it does in float32; rounded outputs would lose it."""
+    network = Perceptron([40, 64, 64, 500], seed=0).requires_grad_(False)
+    rng = torch.Generator().manual_seed(1)
+    for depth in range(3):
+        network.weight(depth).normal_(0, 0.2, generator=rng)
+    x = torch.randn(200, 40, generator=rng)
+    moved = x.clone()
+    moved[:, :4] += 0.05
+    changes = [
+        made.predict(moved) - made.predict(x) for made in (products.Products(network), products.Bf16Products(network))
+    ]
+    correlation = torch.corrcoef(torch.stack([change.flatten() for change in changes]))[0, 1]
+    assert float(correlation) > 0.99
+    assert all(len(torch.unique(gene)) > 195 for gene in products.Bf16Products(network).predict(x).T)

@@ -106,6 +106,18 @@ class Bf16Products(Products):
         sums = torch.mm(inputs, self._copies[depth].t())
         return (sums.to(torch.float32) if out is None else out.copy_(sums)).add_(self.network.bias(depth))
 
+    def predict(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """Targets from landmarks; the first and the last layer in float32.
+
+        Rounded to 8 bits, a profile's outputs and small changes of its landmark genes would be lost: errors do not show
+        it, differences between profiles do.
+        """
+        last = len(self.network.layers) - 1
+        for depth in range(last):
+            sums = self.affine(depth, self.factor(x)) if depth else super().affine(depth, x)
+            x = sums.tanh_()
+        return super().affine(last, x, out)
+
     def back(self, depth: int, delta: Tensor) -> Tensor:
         return torch.mm(self.factor(delta), self._copies[depth]).to(torch.float32)
 
