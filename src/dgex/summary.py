@@ -133,6 +133,7 @@ def _model(folder: Path) -> dict[str, Any]:
         "target genes": f"{model.n_targets_:,} ({first(model.targets_, 3)})",
         "settings": model.get_params(deep=False),
         "chosen on validation": chosen(model),
+        "judged": getattr(model, "expected_", None),
         "trained on": model.metrics_.get("data", {}),
         "overall error": {name: f"{v['overall']:.4f} ± {v['sd']:.4f}" for name, v in model.metrics_["sets"].items()}
         if model.metrics_.get("sets")

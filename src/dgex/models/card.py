@@ -23,8 +23,15 @@ def chosen(model: Any) -> dict[str, Any]:
     """
     open_ = [name for name, value in model.get_params(deep=False).items() if value is None]
     found = {name: getattr(model, f"{name}_", None) for name in open_}
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
+    plain = {name: _plain(value) for name, value in found.items()}
     return {name: value for name, value in plain.items() if isinstance(value, int | float | str)}
+
+
+def _plain(value: Any) -> Any:
+    """A number or a word; of several, and of members that are models, their names."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(getattr(one, "kind", one)) for one in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def card(description: dict[str, Any]) -> str:
@@ -66,6 +73,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         *_metric_lines(description["metrics"]),
         "",
+        *_judged_lines(description["state"].get("expected")),
         "## Limits",
         "",
         "An inferred value is an estimate from the landmark genes and carries no new measurement. Errors are larger "
@@ -80,8 +88,12 @@ def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
     """A setting that was left to be chosen is told with what was chosen."""
     if value is not None:
         return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
-    if isinstance(state.get(key), int | float):
-        return f"{state[key]:.6g}, chosen on validation"
+    found = state.get(key, state.get("chosen", {}).get(key))
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return f"{found:.6g}, chosen on validation"
+    if isinstance(found, list) and found:
+        words = ", ".join(str(one["kind"] if isinstance(one, dict) else one) for one in found)
+        return f"{words}, chosen"
     return "the paper's rule" if key == "learning_rate" else "none"
 
 
@@ -101,6 +113,20 @@ def _part_lines(description: dict[str, Any]) -> list[str]:
 def _data_lines(metrics: dict[str, Any]) -> list[str]:
     data = metrics.get("data", {})
     return [f"- {key.replace('_', ' ').capitalize()}: {value}" for key, value in data.items() if _short(value)]
+
+
+def _judged_lines(expected: dict[str, Any] | None) -> list[str]:
+    """What members of a stack did on profiles held out, and what was made of it."""
+    if not expected:
+        return []
+    errors = ", ".join(f"{kind} {error:.4f}" for kind, error in expected["members"].items())
+    left = [f"- Left out: {kind}, {why}" for kind, why in expected["left_out"].items()]
+    return [
+        f"- Judged by {expected['judged']}: {errors}",
+        f"- Chosen: {expected['rule']}, expected overall error {expected['error']:.4f}",
+        *left,
+        "",
+    ]
 
 
 def _metric_lines(metrics: dict[str, Any]) -> list[str]:
