@@ -17,9 +17,10 @@ from dgex._version import __version__
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, rows, set_statistics, targets
 from dgex.dataset.signatures import known, signatures
-from dgex.dataset.studies import split_by, split_words
+from dgex.dataset.studies import split_words
 from dgex.errors import GeneError, SettingsError, first
-from dgex.evaluation.bootstrap import FEW, LEVEL, REPEATS, Resampled
+from dgex.evaluation.against import baseline_of, groups_of
+from dgex.evaluation.bootstrap import LEVEL, REPEATS, Resampled
 from dgex.evaluation.measuring import Measurement, Predictor, blocks, measure, same_units, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
 from dgex.evaluation.result import TRIVIAL, Evaluation
@@ -129,7 +130,7 @@ def evaluate(
             none = np.array([], dtype=np.int64)
             predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
         predictors = _in_units(predictors, source, genes)
-        base, why = _baseline(baseline, predictors, source, genes, block)
+        base, why = baseline_of(baseline, predictors, source, genes, block)
         if baseline is None:
             note(f"compared with {base}: {why}")
         gene_names = source.var.index[genes].astype(str)
@@ -138,7 +139,7 @@ def evaluate(
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
                 measured = measure(predictors, source, index, genes, block, spearman, progress)
-                groups, drawn[name] = _groups(source, index, name)
+                groups, drawn[name] = groups_of(source, index, name)
                 errors = {p.name: m.profiles for p, m in zip(predictors, measured)}
                 overall.append(_overall(name, predictors, measured, base, Resampled(errors, groups)))
                 per_gene += [_per_gene(name, p, m, gene_names) for p, m in zip(predictors, measured)]
@@ -261,50 +262,6 @@ def _aligned(models: Mapping[str, Estimator], source: ExpressionFile) -> tuple[l
         for name, model in models.items()
     ]
     return predictors, genes
-
-
-def _baseline(
-    asked: str | None, predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray, block: int
-) -> tuple[str, str]:
-    """Whom the others are compared with, and why."""
-    names = [p.name for p in predictors]
-    if asked is not None:
-        if asked not in names:
-            raise SettingsError(f"no baseline named {asked!r}", accepted=names)
-        return asked, "as asked"
-    linear = [p for p in predictors if p.model is not None and (p.kind == "ols" or p.name.lower() in {"ols", "lr"})]
-    trivial = [p for p in predictors if p.model is None]
-    either = [*linear[:1], *trivial]
-    if len(either) < 2:
-        missing = "linear regression" if trivial else "training profiles for their mean"
-        return (either or predictors)[0].name, f"there is no {missing}{'' if either else ', and it is the first'}"
-    index = np.flatnonzero((texts(source.obs["split"]) == "validation").to_numpy())
-    if not len(index):
-        return either[0].name, f"there are no validation profiles that would tell whether {TRIVIAL} is better"
-    with bar(2 * len(index), "choosing the baseline") as progress:
-        measured = measure(either, source, index, genes, block, False, progress)
-    errors = [m.errors.overall for m in measured]
-    best = int(np.nanargmin(errors)) if np.isfinite(errors).any() else 0
-    other = 1 - best
-    words = f"the better on validation, {errors[best]:.4f} against {errors[other]:.4f} of {either[other].name}"
-    return either[best].name, words
-
-
-def _groups(source: ExpressionFile, index: np.ndarray, name: str) -> tuple[np.ndarray | None, dict[str, Any]]:
-    """What is drawn anew on a set, whole groups where the dataset was split by them; and the same in words."""
-    column = split_by(source.uns)
-    profiles: dict[str, Any] = {"over": "profiles", "units": len(index)}
-    if not column or column not in source.obs:
-        return None, profiles
-    members = texts(source.obs[column].iloc[index]).to_numpy()
-    units = len(np.unique(members))
-    if (members == "").any() or units < 2:
-        found = "some profiles have none" if (members == "").any() else f"all are of {members[0]}"
-        warn(f"{name}: intervals are over profiles, not by {column}: {found}; on others the gain may differ more")
-        return None, profiles
-    if units < FEW:
-        warn(f"{name}: {units} groups of {column} are too few for an interval of 95 %: take it as a rough range")
-    return members, {"over": column, "units": units}
 
 
 def _in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray) -> list[Predictor]:

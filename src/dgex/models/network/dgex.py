@@ -14,7 +14,7 @@ from dgex.aliases import Sets
 from dgex.errors import ModelError, SettingsError
 from dgex.models.base import Estimator, LayerStack, Matrix
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
-from dgex.models.network.recipe import recipe_of
+from dgex.models.network.recipe import recipe_of, say_if_raw
 from dgex.training.learners.prediction import Predictor
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
@@ -278,6 +278,7 @@ class DGEX(Estimator):
         **options: Any,
     ) -> None:
         began = time.perf_counter()
+        say_if_raw(Y)
         recipe, files = recipe_of(self), _files(options)
         with join(self.device) if group is None else nullcontext(group) as together:
             self._keep(train_parts(recipe, X, Y, eval_sets, files, together))

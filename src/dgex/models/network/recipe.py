@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgex.errors import SettingsError
+from dgex.progress import warn
 from dgex.training.batches.streams import PLACEMENTS
 from dgex.training.learners.tuning import check_precision
 from dgex.training.machine.device import pick_device
@@ -19,7 +20,7 @@ from dgex.training.run.settings import TrainingSettings
 if TYPE_CHECKING:
     from dgex.models.network.dgex import DGEX
 
-__all__ = ["recipe_of"]
+__all__ = ["recipe_of", "say_if_raw"]
 
 # What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
 _NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard", "target_parts", "partition"}
@@ -79,3 +80,15 @@ def _layers(hidden: Sequence[int] | int) -> list[int]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def say_if_raw(Y: np.ndarray) -> None:
+    """Warn of target genes far from mean 0 and variance 1, to which the rates of the paper belong."""
+    few = Y[:: max(1, len(Y) // 512)]
+    mean, deviation = float(np.abs(few.mean(axis=0)).mean()), float(few.std(axis=0).mean())
+    if mean > 1.5 or deviation > 5:
+        warn(
+            f"dgex: target genes are not standardised (means of {mean:.1f}, deviations of {deviation:.1f}): the "
+            "paper's learning rates are for means of 0 and deviations of 1; standardise them, or take the "
+            "residual network or kernel ridge regression, which do it themselves"
+        )
