@@ -70,8 +70,8 @@ def joined_groups(
     names, member = np.unique(labels, return_inverse=True)
     if (labels == "").any():  # refused when it is split
         return groups
-    ends = member[pairs]
-    links = sparse.coo_array((np.ones(len(pairs)), (ends[:, 0], ends[:, 1])), shape=(len(names), len(names)))
+    ends = member[pairs].astype(np.int32)  # scipy 1.11 misreads longer indices
+    links = sparse.csr_matrix((np.ones(len(pairs)), (ends[:, 0], ends[:, 1])), shape=(len(names), len(names)))
     count, component = connected_components(links, directed=False)
     if count == len(names):
         return groups
