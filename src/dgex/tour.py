@@ -142,7 +142,7 @@ def _run(folder: Path, sizes: Scale, seed: int) -> Evaluation:
     )
     network = {name: getattr(sizes, name) for name in ("hidden", "epochs", "batch_size", "learning_rate")}
     size = {name: value for name, value in network.items() if name != "learning_rate"}
-    own = {NETWORK: network, "residual": size, BEST: {"budget": "5m", "refit": False}}
+    own = {NETWORK: network, "residual": size, BEST: {"budget": "1m"}}
     for method in METHODS:
         extra: dict[str, Any] = {**own[method], "seed": seed, "resume": True} if method in own else {}
         model = folder / "models" / method
