@@ -5,28 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dgex.aliases import Sets
-from dgex.errors import ModelError, SettingsError
-from dgex.models.base import Estimator, LayerStack, Matrix
+from dgex.errors import ModelError
+from dgex.models.base import LayerStack
+from dgex.models.network.epochs import Network, run_files
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.models.network.recipe import recipe_of, say_if_raw
 from dgex.training.learners.prediction import Predictor
+from dgex.training.machine.architecture import Architecture
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 from dgex.training.processes.group import Group, join
-from dgex.training.run.parts import Part, RunFiles, train_parts
+from dgex.training.run.parts import Part, train_parts
 
 __all__ = ["DGEX"]
 
 _STOPPED = ("finished", "patience", "diverged", "interrupted")  # of several parts the last of these is told
 
 
-class DGEX(Estimator):
+class DGEX(Network):
     """Multi-task network of Chen et al. 2016: tanh hidden layers, linear outputs, all targets at once.
 
     Parameters
@@ -177,16 +178,8 @@ class DGEX(Estimator):
 
     kind: ClassVar[str] = "dgex"
     label: ClassVar[str] = "D-GEX"
-    trains_in_epochs: ClassVar[bool] = True
     spreads: ClassVar[bool] = True
-    fit_options: ClassVar[tuple[str, ...]] = (
-        "checkpoint_dir",
-        "checkpoint_every",
-        "resume",
-        "history_path",
-        "tensorboard_dir",
-        "group",
-    )
+    fit_options: ClassVar[tuple[str, ...]] = (*Network.fit_options, "group")
     elsewhere: ClassVar[tuple[str, ...]] = ("device", "shard", "placement")
 
     def __init__(
@@ -229,32 +222,6 @@ class DGEX(Estimator):
         self.target_parts = target_parts
         self.partition = partition
 
-    def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
-        """Infer the target genes, in blocks.
-
-        Parameters
-        ----------
-        X : array, DataFrame or AnnData, shape (profiles, landmarks)
-            As for every estimator.
-        best : str, optional
-            The evaluation set whose best epoch predicts; None is the first one.
-
-        Returns
-        -------
-        ndarray of float32, shape (profiles, targets)
-
-        Raises
-        ------
-        SettingsError
-            No best epoch was kept under that name.
-        ModelError, GeneError, DataError
-            As for every estimator.
-        """
-        if best is None:
-            return super().predict(X)
-        self._check_fitted()
-        return self._forward(self._inputs(X), self._kept(best))
-
     def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
         name = self._kept(best)
         stacks = []
@@ -279,16 +246,13 @@ class DGEX(Estimator):
     ) -> None:
         began = time.perf_counter()
         say_if_raw(Y)
-        recipe, files = recipe_of(self), _files(options)
+        recipe, files = recipe_of(self), run_files(options)
         with join(self.device) if group is None else nullcontext(group) as together:
             self._keep(train_parts(recipe, X, Y, eval_sets, files, together))
         self.metrics_["sets"] = {
             name: measured(self.parts_, name) | {"profiles": len(x)} for name, (x, _) in eval_sets.items()
         }
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self._forward(X, next(iter(self.best_)))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return arrays_of(self.parts_)
@@ -314,7 +278,7 @@ class DGEX(Estimator):
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
         hidden = [self.hidden] if isinstance(self.hidden, int) else list(self.hidden)
         sizes = [landmarks, *hidden, targets]
-        return 6.0 * self.epochs * profiles * sum(a * b for a, b in pairwise(sizes))
+        return float(self.epochs * Architecture.chain(sizes).step_operations(profiles))
 
     # ---- inside
 
@@ -329,12 +293,6 @@ class DGEX(Estimator):
         self.stopped_ = max((part.stopped for part in parts), key=_STOPPED.index)
         self.interrupted_ = self.stopped_ == "interrupted"
         self.best_, self.history_ = best_of(parts), history_of(parts)
-
-    def _kept(self, best: str | None) -> str:
-        """The evaluation set whose best epoch is meant: the first unless told."""
-        if best is not None and best not in self.best_:
-            raise SettingsError("best", found=best, accepted=list(self.best_))
-        return next(iter(self.best_)) if best is None else best
 
     def _weights_of(self, part: Part, epoch: int) -> dict[str, np.ndarray]:
         if not part.weights[epoch]:
@@ -360,9 +318,3 @@ class DGEX(Estimator):
             self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
             cached = self._predictors[at] = (key, Predictor(weights, device, self.precision))
         return cached[1]
-
-
-def _files(options: dict[str, Any]) -> RunFiles:
-    if options.get("resume") and options.get("checkpoint_dir") is None:
-        raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
-    return RunFiles(**options)

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dgex.aliases import Sets
-from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
-from dgex.models.base import Estimator, Matrix
 from dgex.models.network.choices import OPEN, check, choose
+from dgex.models.network.epochs import Network, run_files
 from dgex.models.network.members import arrays_of, members_from, recipes_of, restored_choice, schedule_of
 from dgex.models.network.parts import history_of
 from dgex.training.batches.statistics import gene_statistics
 from dgex.training.learners.mean import MeanPredictor
 from dgex.training.learners.residual import Shape
+from dgex.training.machine.architecture import Architecture
 from dgex.training.machine.device import on_device, pick_device
 from dgex.training.machine.memory import predicting
 from dgex.training.run.members import train_members
-from dgex.training.run.parts import Part, RunFiles
+from dgex.training.run.parts import Part
 
 __all__ = ["Residual"]
 
 
-class Residual(Estimator):
+class Residual(Network):
     """Residual network: the metric as the loss, layer normalisation, AdamW, noise on the landmarks, seeds averaged.
 
     Settings that are None are chosen when it is fitted, by the number of training profiles (`preset="residual"`), and
@@ -141,14 +140,6 @@ class Residual(Estimator):
 
     kind: ClassVar[str] = "residual"
     label: ClassVar[str] = "residual network"
-    trains_in_epochs: ClassVar[bool] = True
-    fit_options: ClassVar[tuple[str, ...]] = (
-        "checkpoint_dir",
-        "checkpoint_every",
-        "resume",
-        "history_path",
-        "tensorboard_dir",
-    )
     elsewhere: ClassVar[tuple[str, ...]] = ("device", "placement")
 
     def __init__(
@@ -201,34 +192,6 @@ class Residual(Estimator):
         self.precision = precision
         self.placement = placement
 
-    def predict(self, X: Matrix, best: str | None = None) -> np.ndarray:
-        """Infer the target genes, in blocks.
-
-        Parameters
-        ----------
-        X : array, DataFrame or AnnData, shape (profiles, landmarks)
-            As for every estimator.
-        best : str, optional
-            The evaluation set whose best epoch predicts; None is the first one.
-
-        Returns
-        -------
-        ndarray of float32, shape (profiles, targets)
-
-        Raises
-        ------
-        SettingsError
-            No best epoch was kept under that name.
-        ModelError, GeneError, DataError
-            As for every estimator.
-        """
-        if best is None:
-            return super().predict(X)
-        self._check_fitted()
-        if best not in self.best_:
-            raise SettingsError("best", found=best, accepted=list(self.best_))
-        return self._checked(self._forward(self._inputs(X), best), len(X))
-
     # ---- the hooks of Estimator
 
     def check_settings(self) -> None:
@@ -238,15 +201,14 @@ class Residual(Estimator):
 
     def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets, **options: Any) -> None:
         began = time.perf_counter()
-        if options.get("resume") and options.get("checkpoint_dir") is None:
-            raise SettingsError("resume: found True without checkpoint_dir, the folder to go on from")
+        files = run_files(options)
         chosen, device = choose(self, len(X)), pick_device(self.device)
         statistics = {}
         with on_device(device):
             for name, matrix in (("x", X), ("y", Y)):
                 statistics[f"{name}_mean"], statistics[f"{name}_scale"] = gene_statistics(matrix, device)
         recipes = recipes_of(self, chosen, statistics, X.shape, Y.shape[1])
-        members = train_members(recipes, X, Y, eval_sets, RunFiles(**options))
+        members = train_members(recipes, X, Y, eval_sets, files)
         self._keep(chosen, statistics, members)
         self.metrics_["sets"] = {name: self._measured(name, *pair) for name, pair in eval_sets.items()}
         if len(members) > 1:
@@ -254,14 +216,10 @@ class Residual(Estimator):
                 self.best_[name] |= {"error": found["overall"], "sd": found["sd"]}
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self._forward(X, next(iter(self.best_)))
-
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
         chosen = choose(self, profiles)
-        sizes = [landmarks, *chosen["hidden"], chosen["hidden"][-1], targets]
-        weights = sum(a * b for a, b in pairwise(sizes))
-        return float(6.0 * self.ensemble * chosen["epochs"] * profiles * weights)
+        chain = Shape(landmarks, chosen["hidden"], targets, residual=chosen["residual"]).chain
+        return float(self.ensemble * chosen["epochs"] * Architecture.chain(chain).step_operations(profiles))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return arrays_of(self.members_) | self._statistics
