@@ -16,7 +16,7 @@ from dgex.genes import texts
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix"]
+__all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix", "unit_variance"]
 
 # Beyond this, sums of squares of float32 values overflow, and NaN would come of them.
 LARGEST = 1e15
@@ -102,6 +102,16 @@ def dense(values: Any, what: str) -> np.ndarray:
                 accepted=f"values from {-LARGEST:g} to {LARGEST:g}, best on the log2 scale",
             )
     return array
+
+
+def unit_variance(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of every gene, and one over its deviation: zero where a gene is the same in all profiles, and tells nothing.
+
+    Both are float64 and of shape (genes,).
+    """
+    mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    varies = deviation > 1e-6 * np.abs(mean)  # what varies by rounding only is constant
+    return mean, np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
 
 
 def fingerprint(X: np.ndarray, Y: np.ndarray) -> str:

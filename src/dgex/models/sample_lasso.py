@@ -13,7 +13,7 @@ from dgex.arrays.host import HOST_SHARE, host_memory
 from dgex.errors import DataError, SettingsError
 from dgex.models.base import Arrays, Estimator, EvalSets, Matrix, report_choice
 from dgex.models.linear.lasso_solver import LassoSolver
-from dgex.models.matrices import is_annotated
+from dgex.models.matrices import is_annotated, unit_variance
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, penalty_path, spread
 from dgex.progress import warn
 
@@ -116,11 +116,7 @@ class SampleLasso(Estimator):
     def _place(self, X: np.ndarray, Y: np.ndarray) -> None:
         """Standardise the landmark genes; the solver is made when it is first needed, which takes seconds."""
         self._X, self._Y = X, Y
-        self._x_mean = X.mean(axis=0, dtype=np.float64)
-        deviation = X.std(axis=0, dtype=np.float64)
-        # What varies by rounding only is constant.
-        varies = deviation > 1e-6 * np.abs(self._x_mean)
-        self._inverse_scale = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
+        self._x_mean, self._inverse_scale = unit_variance(X)
         self._y_mean = Y.mean(axis=0, dtype=np.float64).astype(np.float32)
         self._solver: LassoSolver | None = None
 

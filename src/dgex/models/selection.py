@@ -101,7 +101,7 @@ def penalty_path(top: float, error: Callable[[float], float], kind: str) -> tupl
 
 def climb(
     values: Sequence[float],
-    screened: Sequence[float],
+    screened: Sequence[float] | np.ndarray,
     exact: Callable[[float], float] | None,
     name: str,
     screen: int,

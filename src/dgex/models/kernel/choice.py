@@ -10,7 +10,7 @@ import torch
 
 from dgex.models.kernel.kernels import KernelShape, Units, combined, kernel_of, standardized, units_of
 from dgex.models.kernel.solver import NotPositive, cholesky_, solve_
-from dgex.models.selection import BETTER, SCREEN, spread
+from dgex.models.selection import BETTER, SCREEN, climb, spread
 
 __all__ = ["Chosen", "Pair", "choose", "choose_penalty"]
 
@@ -31,12 +31,16 @@ MORE = {"cpu": 5000, "cuda": 20_000}
 
 
 class Chosen(NamedTuple):
-    """Shape, penalty, their error on the held-out profiles that were looked at, and all that was tried."""
+    """Shape, penalty, their error on the held-out profiles that were looked at, and all that was tried.
+
+    `errors` are those of every penalty of the path at this shape.
+    """
 
     shape: KernelShape
     alpha: float
     error: float
     path: list[dict[str, Any]]
+    errors: np.ndarray
 
 
 class _Part:
@@ -96,7 +100,7 @@ def choose(
     gammas = GAMMAS if gamma is None else (gamma,)
     linears = LINEARS if linear is None else (linear,)
     alphas = ALPHAS if alpha is None else (alpha,)
-    known: dict[tuple[int, int], tuple[float, float]] = {}
+    known: dict[tuple[int, int], np.ndarray] = {}
     path: list[dict[str, Any]] = []
 
     def error(at: tuple[int, int]) -> float:
@@ -104,9 +108,9 @@ def choose(
             shape = KernelShape(gammas[at[0]], linears[at[1]])
             errors = np.sum([part.errors(shape, alphas) for part in parts], axis=0) / profiles
             best = int(np.nanargmin(errors))
-            known[at] = float(errors[best]), alphas[best]
+            known[at] = errors
             path.append({**shape._asdict(), "alpha": alphas[best], "error": float(errors[best]), "profiles": profiles})
-        return known[at][0]
+        return float(np.nanmin(known[at]))
 
     at = (_nearest(gammas, BEGIN.gamma), _nearest(linears, BEGIN.linear))
     while True:
@@ -116,7 +120,8 @@ def choose(
         ]
         best = min(near, key=error)
         if error(best) >= error(at) * (1 - BETTER):
-            return Chosen(KernelShape(gammas[at[0]], linears[at[1]]), known[at][1], known[at][0], path)
+            shape, alpha = KernelShape(gammas[at[0]], linears[at[1]]), alphas[int(np.nanargmin(known[at]))]
+            return Chosen(shape, alpha, error(at), path, known[at])
         at = best
 
 
@@ -133,27 +138,19 @@ def choose_penalty(pair: Pair, device: torch.device, chosen: Chosen) -> Chosen:
     true = torch.from_numpy(np.ascontiguousarray(held_Y[held][:, genes])).to(device)
     mean = targets.mean(dim=0)
     cross = kernel_of(far, near, chosen.shape, units)
-    known: dict[int, float] = {}
 
-    def error(at: int) -> float:
-        if at not in known:
-            kernel = kernel_of(near, near, chosen.shape, units)
-            kernel.diagonal().add_(ALPHAS[at])
-            try:
-                weights = solve_(cholesky_(kernel), targets - mean)
-                known[at] = float((cross @ weights + mean - true).abs().mean())
-            except NotPositive:
-                known[at] = np.inf
-            tried = {**chosen.shape._asdict(), "alpha": ALPHAS[at], "error": known[at], "profiles": len(held)}
-            chosen.path.append(tried | {"training_profiles": len(few)})
-        return known[at]
+    def error(alpha: float) -> float:
+        kernel = kernel_of(near, near, chosen.shape, units)
+        kernel.diagonal().add_(alpha)
+        try:
+            weights = solve_(cholesky_(kernel), targets - mean)
+        except NotPositive:
+            return np.inf
+        return float((cross @ weights + mean - true).abs().mean())
 
-    at = _nearest(ALPHAS, chosen.alpha)
-    while True:
-        best = min((i for i in (at, at - 1, at + 1) if 0 <= i < len(ALPHAS)), key=error)
-        if error(best) >= error(at) * (1 - BETTER):
-            return Chosen(chosen.shape, ALPHAS[at], known[at], chosen.path)
-        at = best
+    best, least, path = climb(ALPHAS, np.nan_to_num(chosen.errors, nan=np.inf), error, "alpha", 0, len(held))
+    more = [chosen.shape._asdict() | tried | {"training_profiles": len(few)} for tried in path[len(ALPHAS) :]]
+    return Chosen(chosen.shape, best, least, chosen.path + more, chosen.errors)
 
 
 def _nearest(values: Sequence[float], wanted: float) -> int:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dgex.models.matrices import unit_variance
+from dgex.models.selection import spread
+
 __all__ = ["KernelShape", "Units", "kernel_blocks", "kernel_of", "standardized", "units_of"]
 
 # Distances between this many training profiles give the median.
@@ -47,11 +50,8 @@ def units_of(X: np.ndarray) -> Units:
     -------
     Units
     """
-    mean = X.mean(axis=0, dtype=np.float64)
-    deviation = np.sqrt(np.maximum(np.square(X, dtype=np.float64).mean(axis=0) - mean**2, 0.0))
-    flat = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
-    scale = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, deviation))
-    few = np.linspace(0, len(X) - 1, min(len(X), SAMPLE)).round().astype(int)
+    mean, scale = unit_variance(X)
+    few = spread(len(X), SAMPLE)
     z = torch.from_numpy(((X[few] - mean) * scale).astype(np.float32))
     squares = z.square().sum(dim=1)
     apart = _distances(z @ z.T, squares, squares)

@@ -132,7 +132,7 @@ class KernelRidge(Estimator):
         chosen = choose([pair], device, self.gamma, self.linear, self.alpha)
         if self.alpha is None:
             chosen = choose_penalty(pair, device, chosen)
-        (self.gamma_, self.linear_), self.alpha_, error, self.path_ = chosen
+        (self.gamma_, self.linear_), self.alpha_, error, self.path_, _ = chosen
         report_choice("kernel", "gamma, linear, alpha", f"{self.gamma_:g}, {self.linear_:g}, {self.alpha_:g}", error)
 
     def _settle(self, pairs: Sequence[Pair]) -> dict[str, Any]:
