@@ -42,8 +42,7 @@ def overall(model: dgex.Estimator, data: ad.AnnData, name: str) -> float:
     """Overall error on one set."""
     rows = (data.obs["split"] == name).to_numpy()
     values = np.asarray(data.X)[rows]
-    predicted = model.predict(values[:, np.flatnonzero(landmarks(data))])
-    return float(np.abs(predicted - values[:, np.flatnonzero(targets(data))]).mean(dtype=np.float64))
+    return -model.score(values[:, np.flatnonzero(landmarks(data))], values[:, np.flatnonzero(targets(data))])
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
-from dgex.dataset.studies import split_words
+from dgex.dataset.studies import split_by, split_words
 from dgex.errors import SettingsError, first
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
@@ -107,7 +107,7 @@ def read_splits(
 
 def _groups(source: io.ExpressionFile, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The groups that the dataset was split by, of the profiles of each set."""
-    column = str(source.uns.get("dgex", {}).get("split", {}).get("group", "") or "")
+    column = split_by(source.uns)
     if not column:
         return {}
     if column not in source.obs:

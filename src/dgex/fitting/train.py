@@ -171,6 +171,8 @@ def _train(
     assert record is not None
     model.training_ = replace(record, signatures=read.known_again("train", *model.seen_)) if model.seen_ else record
     _measure(model, read)
+    if model.trains_in_epochs and not isinstance(data, Splits):  # what is read once serves many networks
+        _beside_ridge(model, read)
     if place is not None:
         place.save(model, keep_checkpoint)
     return model
@@ -247,12 +249,13 @@ def _measure(model: Estimator, read: Splits) -> None:
     }
     for name, errors in model.metrics_["sets"].items():
         note(f"{model.kind}: overall error {errors['overall']:.4f} ± {errors['sd']:.4f} on {name}")
-    if model.trains_in_epochs and sets:
-        _beside_ridge(model, read, next(iter(sets)))
 
 
-def _beside_ridge(model: Estimator, read: Splits, name: str) -> None:
+def _beside_ridge(model: Estimator, read: Splits) -> None:
     """Say what ridge regression reaches, where it costs seconds to know, and whether a network was still learning."""
+    name = next((name for name in read.matrices if name != "train"), None)
+    if name is None:
+        return
     x, y = read.matrices["train"]
     n, p, t = x.n_obs, x.n_vars, y.n_vars
     if 2.0 * n * p * (p + t) + 10.0 * p**3 <= SECONDS:

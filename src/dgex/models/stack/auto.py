@@ -111,9 +111,6 @@ class Auto(Estimator):
         self.device = device
 
     def check_settings(self) -> None:
-        from dgex.training.machine.device import pick_device
-
-        pick_device(self.device)
         suitable(self._names, 2, self.device, self.seed)
         if not isinstance(self.folds, int) or self.folds < 2:
             raise SettingsError("auto folds", found=self.folds, accepted="a whole number from 2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +9,8 @@ import torch
 from dgex.errors import SettingsError
 from dgex.models.base import Estimator
 from dgex.models.catalogue import METHODS, method, new
+from dgex.training.machine.ceiling import measured_ceiling
+from dgex.training.machine.device import pick_device
 
 __all__ = ["Member", "rate", "suitable"]
 
@@ -50,9 +51,9 @@ def suitable(names: tuple[str, ...] | None, profiles: int, device: str, seed: in
     Raises
     ------
     SettingsError
-        No members, one that is named twice, or `auto` itself.
+        No members, one that is named twice, or `auto` itself; a device that is not there.
     """
-    where = torch.device(device).type if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    where = pick_device(device).type
     if names is None:
         chosen = ["ridge", "kernel", "knn-ge"]
         if profiles >= NETWORKS[where] and "residual" in METHODS:
@@ -74,14 +75,5 @@ def suitable(names: tuple[str, ...] | None, profiles: int, device: str, seed: in
 
 
 def rate(device: str) -> float:
-    """Floating-point operations a second in a matrix product of float32, measured in a moment."""
-    cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    where = torch.device("cuda" if cuda else "cpu")
-    size = 4096 if cuda else 768
-    a = torch.ones((size, size), device=where)
-    best = float("inf")
-    for _ in range(4):
-        began = time.perf_counter()
-        float((a @ a)[0, 0])
-        best = min(best, time.perf_counter() - began)
-    return 2.0 * size**3 / best
+    """Floating-point operations a second in a matrix product of float32 on the device, measured once."""
+    return measured_ceiling(pick_device(device), "float32", torch.get_num_threads()).operations_per_s
