@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dgex.errors import DgexError, SettingsError
     from dgex.evaluation.evaluate import evaluate
     from dgex.evaluation.result import Evaluation
+    from dgex.fitting.calibrate import calibrate
     from dgex.fitting.grid import train_grid
     from dgex.fitting.train import train
     from dgex.gene_table import read_gene_table
@@ -56,6 +57,7 @@ _HOME = {
     "SampleKNN": "dgex.models.neighbours",
     "SampleLasso": "dgex.models.sample_lasso",
     "SettingsError": "dgex.errors",
+    "calibrate": "dgex.fitting.calibrate",
     "convert": "dgex.io",
     "convert_weights": "dgex.models.published",
     "create": "dgex.io",
@@ -95,6 +97,7 @@ __all__ = [
     "SampleLasso",
     "SettingsError",
     "__version__",
+    "calibrate",
     "convert",
     "convert_weights",
     "create",

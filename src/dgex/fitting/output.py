@@ -21,7 +21,7 @@ from dgex.progress import note
 from dgex.records import read_json
 from dgex.work import as_json
 
-__all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "holds_checkpoint"]
+__all__ = ["KEPT", "Output", "checkpoint_folder", "clear_checkpoint", "copied", "holds_checkpoint"]
 
 KEPT = "checkpoint"  # folder in a finished model, from which it can be trained on
 # What a run writes into its folder of checkpoints (`dgex.training.run`), parts of the targets in folders of their own.
@@ -151,7 +151,7 @@ class Output:
         if not (self.path / KEPT).is_dir():
             note(f"{self.path} kept no checkpoint to be trained on from: training starts from the beginning")
             return
-        _copied(self.path / KEPT, self.checkpoint)
+        copied(self.path / KEPT, self.checkpoint)
 
     def finished(self, record: TrainingRecord) -> bool:
         """Whether there is nothing left to do; `record` is what would be trained on.
@@ -205,7 +205,7 @@ class Output:
                 and self.checkpoint is not None
                 and holds_checkpoint(self.path)
             ):
-                _copied(self.checkpoint, folder / KEPT)
+                copied(self.checkpoint, folder / KEPT)
 
         save(model, self.path, overwrite=self._overwrite, beside=keep_checkpoint)
         if self.checkpoint is None or not self.checkpoint.exists():
@@ -259,7 +259,7 @@ def clear_checkpoint(folder: Path) -> None:
         remove(folder)
 
 
-def _copied(source: Path, target: Path) -> None:
+def copied(source: Path, target: Path) -> None:
     """Copy a folder of checkpoints, whose files are replaced and never changed: links to the same files do."""
     ignored = shutil.ignore_patterns("rows", "history*", f"{PARTIAL}*")  # a learning curve is written on
     shutil.copytree(source, target, copy_function=_linked, ignore=ignored, dirs_exist_ok=True)

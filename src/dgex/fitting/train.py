@@ -15,6 +15,7 @@ import pandas as pd
 
 from dgex.digests import of_matrices, of_names
 from dgex.errors import DataError, FileError, SettingsError
+from dgex.fitting.judging import confidence_of
 from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
 from dgex.genes import texts
@@ -173,6 +174,8 @@ def _train(
     _measure(model, read)
     if model.trains_in_epochs and not isinstance(data, Splits):  # what is read once serves many networks
         _beside_ridge(model, read)
+    if model.confidence_ is None:
+        model.confidence_ = confidence_of(model, read)
     if place is not None:
         place.save(model, keep_checkpoint)
     return model

@@ -12,6 +12,7 @@ from dgex.errors import DataError, DgexError, GeneError, ModelError, SettingsErr
 from dgex.genes import align
 from dgex.models.matrices import Matrix, check_same_profiles, dense, fingerprint, is_annotated, role_matrix
 from dgex.models.parameters import Parameters
+from dgex.models.trusting import Trusting
 from dgex.progress import note
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class LayerStack(NamedTuple):
     epoch: int | None = None
 
 
-class Estimator(Parameters):
+class Estimator(Parameters, Trusting):
     """Base of all models: landmark genes in, target genes out. Methods of other packages subclass it too.
 
     A subclass says its `kind`, stores its settings in `__init__`, keeps learned state in attributes that end in `_`,
@@ -61,6 +62,8 @@ class Estimator(Parameters):
         How raw profiles become what the model was fitted on; None when it was fitted on bare matrices.
     training_ : TrainingRecord or None
         What the model was trained on, where `dgex.train` did it.
+    confidence_ : Confidence or None
+        How far to trust what the model infers, where `dgex.train` or `calibrate` found it out.
     fingerprint_ : str
         SHA-256 over the shapes and a sample of the training values.
     kind : str
@@ -76,6 +79,8 @@ class Estimator(Parameters):
         errors on them when they were held out.
     spreads : bool
         Several processes can fit one model together.
+    refits : bool
+        To fit it again, on folds, costs little: it is judged by profiles held out in turn where few are for validation.
     fit_options : tuple of str
         What `fit` takes besides X, Y and `eval_sets`.
     elsewhere : tuple of str
@@ -106,6 +111,7 @@ class Estimator(Parameters):
     trains_in_epochs: ClassVar[bool] = False
     keeps_progress: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
+    refits: ClassVar[bool] = False
     fit_options: ClassVar[tuple[str, ...]] = ()
     elsewhere: ClassVar[tuple[str, ...]] = ()
 
@@ -206,7 +212,7 @@ class Estimator(Parameters):
         self._set_genes(x_genes, y_genes)
         sets = {name: self._evaluation(name, *pair) for name, pair in (eval_sets or {}).items()}
         self.fingerprint_ = fingerprint(x, y)
-        self.metrics_, self.normalization_, self.training_ = {}, None, None
+        self.metrics_, self.normalization_, self.training_, self.confidence_ = {}, None, None, None
         self._own("fit", lambda: self._fit(x, y, sets, **options))
         return self
 

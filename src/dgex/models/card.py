@@ -74,6 +74,7 @@ def card(description: dict[str, Any]) -> str:
         *_metric_lines(description["metrics"]),
         "",
         *_judged_lines(description["state"].get("expected")),
+        *_trust_lines(description.get("confidence")),
         "## Limits",
         "",
         "An inferred value is an estimate from the landmark genes and carries no new measurement. Errors are larger "
@@ -125,6 +126,25 @@ def _judged_lines(expected: dict[str, Any] | None) -> list[str]:
         f"- Judged by {expected['judged']}: {errors}",
         f"- Chosen: {expected['rule']}, expected overall error {expected['error']:.4f}",
         *left,
+        "",
+    ]
+
+
+def _trust_lines(known: dict[str, Any] | None) -> list[str]:
+    """How far inferred values can be trusted, where the model was judged by held-out profiles."""
+    if not known:
+        return []
+    counts = ", ".join(f"{word} {count:,}" for word, count in known["trust"].items() if count)
+    median = known["median"]
+    return [
+        "## What a value is worth",
+        "",
+        f"- Judged by {known['judged']['words']}",
+        f"- Trust in its target genes: {counts}",
+        f"- The median gene: correlation {median['r']:.2f}, mean absolute error {median['error']:.3f} (in the model's "
+        f"unit), rank recall {median['recall']:.3f}",
+        "- `dgex info THIS_FOLDER --genes TP53,MYC` tells it of single genes; every result of `dgex infer` carries it "
+        "in `var`, and `--interval 0.9` adds intervals",
         "",
     ]
 

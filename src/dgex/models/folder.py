@@ -38,6 +38,7 @@ ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.
 ATTACHMENTS = {
     "normalization": "dgex.dataset.normalization:Normalization",
     "training": "dgex.models.record:TrainingRecord",
+    "confidence": "dgex.confidence.confidence:Confidence",
 }
 
 

@@ -49,6 +49,7 @@ class KNNGE(Estimator):
     """
 
     kind: ClassVar[str] = "knn-ge"
+    refits: ClassVar[bool] = True
     label: ClassVar[str] = "KNN-GE"
 
     def __init__(self, n_neighbors: int | None = None, standardize: bool = True) -> None:
@@ -174,6 +175,7 @@ class SampleKNN(Estimator):
     """
 
     kind: ClassVar[str] = "knn"
+    refits: ClassVar[bool] = True
     label: ClassVar[str] = "KNN"
 
     def __init__(self, n_neighbors: int | None = None, weights: str = "uniform") -> None:

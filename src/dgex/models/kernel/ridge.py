@@ -87,6 +87,7 @@ class KernelRidge(Estimator):
     """
 
     kind: ClassVar[str] = "kernel"
+    refits: ClassVar[bool] = True
     label: ClassVar[str] = "kernel ridge"
     elsewhere: ClassVar[tuple[str, ...]] = ("device",)
 

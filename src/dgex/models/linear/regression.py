@@ -104,6 +104,7 @@ class OLS(Linear):
     """
 
     kind: ClassVar[str] = "ols"
+    refits: ClassVar[bool] = True
     label: ClassVar[str] = "LR"
     rank_: int | None
 
@@ -185,6 +186,7 @@ class Ridge(Penalized):
     """
 
     kind: ClassVar[str] = "ridge"
+    refits: ClassVar[bool] = True
     label: ClassVar[str] = "LR-L2"
 
     def __init__(self, alpha: float | None = None) -> None:

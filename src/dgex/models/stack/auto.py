@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dgex.aliases import PathLike, Sets
+from dgex.confidence.confidence import trusted
+from dgex.confidence.held_out import MOST, HeldOut
 from dgex.errors import DataError, DgexError, SettingsError
 from dgex.models.base import Arrays, Estimator
 from dgex.models.stack.evidence import Evidence, gather
@@ -157,6 +159,7 @@ class Auto(Estimator):
             "left_out": left_out,
         }
         self._say(stacked, list(judged))
+        self._trust(evidence, rows, stacked.predicted)
 
     def _judge(
         self, members: list[Member], evidence: Evidence, progress: Progress, began: float
@@ -222,6 +225,22 @@ class Auto(Estimator):
 
     def _refits(self, evidence: Evidence) -> bool:
         return self.refit and len(evidence.X) > evidence.training
+
+    def _trust(self, evidence: Evidence, rows: np.ndarray, predicted: np.ndarray) -> None:
+        """Judge every gene, and every value to come, by the held-out profiles."""
+        few = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int))
+        folds = np.concatenate([np.full(len(held), at) for at, (_, held) in enumerate(evidence.folds)])
+        several, at = len(evidence.folds) > 1, rows[few]
+        held = HeldOut(
+            evidence.X[at],
+            evidence.Y[at],
+            predicted[few],
+            folds[few] if several else None,
+            None if evidence.labels is None else evidence.labels[at],
+            evidence.words,
+        )
+        training = evidence.X if several else evidence.X[: evidence.training]
+        self.confidence_ = trusted(self._predict, training, held)
 
     def _say(self, stacked: Stacked, kinds: list[str]) -> None:
         errors = ", ".join(f"{kind} {error:.4f}" for kind, error in zip(kinds, stacked.errors))

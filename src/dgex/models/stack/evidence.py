@@ -41,6 +41,8 @@ class Evidence(NamedTuple):
         The predicted rows in parts that hold whole groups, by which weights are judged in turn.
     words : str
         How members are judged, for people.
+    labels : ndarray of str or None
+        The group of every profile, where whole groups are held out.
     """
 
     X: np.ndarray
@@ -49,6 +51,7 @@ class Evidence(NamedTuple):
     folds: list[tuple[np.ndarray, np.ndarray]]
     parts: list[np.ndarray]
     words: str
+    labels: np.ndarray | None = None
 
     def pairs(self) -> list[Pair]:
         """The matrices of each fold; slices where rows are consecutive, else copies."""
@@ -103,7 +106,9 @@ def gather(
         parts = [
             rows[n:][part] for part in _folds(len(rows) - n, folds, None if labels is None else labels[n:], generator)
         ]
-        return Evidence(whole, targets, n, [(rows[:n], rows[n:])], parts, f"{len(held[0]):,} validation profiles")
+        return Evidence(
+            whole, targets, n, [(rows[:n], rows[n:])], parts, f"{len(held[0]):,} validation profiles", labels
+        )
     if labels is not None and len(set(labels)) < 2:
         note("auto: all profiles are of one group, so that none can be held out whole; folds are drawn at random")
         labels = None
@@ -113,7 +118,7 @@ def gather(
     parts = _folds(len(whole), count, labels, generator)
     pairs = [(np.setdiff1d(rows, part), part) for part in parts]
     by = "at random" if labels is None else f"by group ({len(set(labels))} groups)"
-    return Evidence(whole, targets, n, pairs, parts, f"{count} folds of {len(whole):,} profiles, {by}")
+    return Evidence(whole, targets, n, pairs, parts, f"{count} folds of {len(whole):,} profiles, {by}", labels)
 
 
 def _folds(n: int, count: int, labels: np.ndarray | None, generator: np.random.Generator) -> list[np.ndarray]:

@@ -34,6 +34,8 @@ class Stacked(NamedTuple):
         That of every member.
     by_gene : ndarray of float32, shape (targets,)
         The error of each gene, on the same profiles.
+    predicted : ndarray of float32, shape (profiles, targets)
+        What was inferred for these profiles.
     """
 
     weights: np.ndarray
@@ -41,6 +43,7 @@ class Stacked(NamedTuple):
     error: float
     errors: np.ndarray
     by_gene: np.ndarray
+    predicted: np.ndarray
 
 
 class _Sums(NamedTuple):
@@ -78,25 +81,26 @@ def stack(predicted: Sequence[np.ndarray], true: np.ndarray, mean: np.ndarray, p
     errors = np.array([one.mean() for one in of_genes])
     first = int(errors.argmin())
     single = np.eye(len(predicted), dtype=np.float32)[first]
-    best = Stacked(np.tile(single, (len(mean), 1)), "one member", float(errors[first]), errors, of_genes[first])
+    best = Stacked(
+        np.tile(single, (len(mean), 1)), "one member", float(errors[first]), errors, of_genes[first], predicted[first]
+    )
     if len(predicted) == 1 or len(parts) < 2:
         return best
     sums = [_sums([member[rows] for member in predicted], true[rows], mean) for rows in parts]
     whole = _Sums(sum(part.own for part in sums), sum(part.cross for part in sums))  # type: ignore[arg-type]
     rest = [whole.without(part) for part in sums]
     common = [_common(part) for part in rest]
-    candidates: list[tuple[float | None, np.ndarray]] = [(None, _judged(predicted, true, mean, parts, common))]
-    for pull in DRAWN[::-1]:
-        weights = [_of_genes(part, one, pull) for part, one in zip(rest, common)]
-        candidates.append((pull, _judged(predicted, true, mean, parts, weights)))
     chosen: float | None = None
-    for drawn, by_gene in candidates:
+    for drawn in (None, *DRAWN[::-1]):
+        weights = common if drawn is None else [_of_genes(part, one, drawn) for part, one in zip(rest, common)]
+        mixed = _mixed(predicted, mean, parts, weights)
+        by_gene = _errors(mixed, true)
         error = float(by_gene.mean())
         if error < best.error * (1 - BETTER):
             shared = _common(whole)
             weights_ = np.tile(shared, (len(mean), 1)) if drawn is None else _of_genes(whole, shared, drawn)
             rule = "common weights" if drawn is None else "weights of each gene"
-            best, chosen = Stacked(weights_.astype(np.float32), rule, error, errors, by_gene), drawn
+            best, chosen = Stacked(weights_.astype(np.float32), rule, error, errors, by_gene, mixed), drawn
     return _sparse(best, whole, chosen)
 
 
@@ -147,21 +151,17 @@ def _of_genes(sums: _Sums, common: np.ndarray, drawn: float) -> np.ndarray:
     return weights
 
 
-def _judged(
-    predicted: Sequence[np.ndarray],
-    true: np.ndarray,
-    mean: np.ndarray,
-    parts: Sequence[np.ndarray],
-    weights: Sequence[np.ndarray],
+def _mixed(
+    predicted: Sequence[np.ndarray], mean: np.ndarray, parts: Sequence[np.ndarray], weights: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Error of each gene where every part is predicted with the weights of the others."""
-    total = np.zeros(len(mean))
+    """What is inferred where every part is predicted with the weights of the others."""
+    mixed = np.empty_like(predicted[0])
     for rows, weight in zip(parts, weights):
-        mixed = np.tile(mean, (len(rows), 1))
+        part = np.tile(mean, (len(rows), 1))
         for i, member in enumerate(predicted):
-            mixed += (member[rows] - mean) * weight[..., i].astype(np.float32)
-        total += _errors(mixed, true[rows]) * len(rows)
-    return total / sum(map(len, parts))
+            part += (member[rows] - mean) * weight[..., i].astype(np.float32)
+        mixed[rows] = part
+    return mixed
 
 
 def _errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:

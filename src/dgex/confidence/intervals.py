@@ -1,0 +1,230 @@
+"""Prediction intervals for every value: split conformal, scaled by how hard the profile and the gene's level are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from dgex.errors import DataError, SettingsError
+
+__all__ = ["FEWEST", "LEVELS", "Intervals", "check_level"]
+
+#: Coverages whose quantiles are kept; others lie on the line between two.
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99)
+#: Held-out profiles needed for intervals: of fewer, one with 95 % coverage would be the largest error seen.
+FEWEST = 20
+# Parts that the shape of intervals is fitted without in turn, before quantiles are taken.
+PARTS = 5
+# A gene's level in as many steps, each drawn to the gene's mean as by so many profiles.
+STEPS, PULL = 5, 60.0
+# How a gene's error grows with difficulty: its exponent, in steps, drawn half-way to 1.
+EXPONENTS = np.linspace(0.0, 2.0, 21)
+LEAST = 0.02  # of a gene's deviation: errors below are alike when their logarithm is taken
+
+
+def check_level(level: float) -> float:
+    """A coverage that intervals are kept for.
+
+    Raises
+    ------
+    SettingsError
+        It is not between 0.5 and 0.99.
+    """
+    known = isinstance(level, int | float | np.number) and not isinstance(level, bool)
+    if not known or not LEVELS[0] <= float(level) <= LEVELS[-1]:
+        raise SettingsError(
+            "interval", found=level, accepted=f"a coverage from {LEVELS[0]} to {LEVELS[-1]}, such as 0.9"
+        )
+    return float(level)
+
+
+@dataclass
+class Intervals:
+    r"""Half-widths of intervals around inferred values.
+
+    That of gene g in profile i at level 1 - a is :math:`q_g\, s_i^{b_g}\, h_g(\hat y_{ig})`: s is the difficulty of the
+    profile, told by its distance from the training profiles; b how strongly the gene follows it; h a step function of
+    the inferred value (many genes vary more where they are expressed more); and q the quantile of the held-out errors
+    so divided, of rank :math:`\lceil (n+1)(1-a) \rceil` (split conformal prediction, scores normalised). The shape
+    (s, b, h) of each part of the held-out profiles comes from the other parts, so that q is of errors it has not seen.
+
+    Attributes
+    ----------
+    difficulty : ndarray, shape (2,)
+        Intercept and slope of the logarithm of a profile's mean error over the logarithm of its distance.
+    exponents : ndarray of uint8, shape (genes,)
+        b, as places among 21 steps from 0 to 2.
+    lowest, step : ndarray of float32, shape (genes,)
+        Where the steps of h begin, and how wide each is.
+    heights : ndarray of float32, shape (5, genes)
+        h on each step.
+    quantiles : ndarray of float32, shape (levels, genes)
+        q at each of `LEVELS`.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer. Algorithmic Learning in a Random World. Springer 2005.
+    J. Lei et al. Distribution-free predictive inference for regression. J. Am. Stat. Assoc. 113 (2018)
+    1094-1111, section 5.2.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> predicted = rng.normal(size=(400, 3)).astype(np.float32)
+    >>> hard = rng.uniform(0.5, 2, size=400)
+    >>> true = predicted + (0.3 * hard[:, None] * rng.normal(size=(400, 3))).astype(np.float32)
+    >>> known = Intervals.of(predicted[:300], true[:300], hard[:300])
+    >>> half = known.halfwidth(predicted[300:], hard[300:], 0.9)
+    >>> bool(0.85 < np.mean(np.abs(true - predicted)[300:] <= half) < 0.95)
+    True
+    """
+
+    difficulty: np.ndarray
+    exponents: np.ndarray
+    lowest: np.ndarray
+    step: np.ndarray
+    heights: np.ndarray
+    quantiles: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        predicted: np.ndarray,
+        true: np.ndarray,
+        distance: np.ndarray,
+        groups: Sequence[str] | np.ndarray | None = None,
+    ) -> Self:
+        """Calibrate on held-out profiles.
+
+        Parameters
+        ----------
+        predicted, true : ndarray of float32, shape (profiles, genes)
+        distance : ndarray, shape (profiles,)
+            Of each profile from the training profiles, above 0.
+        groups : sequence of str, optional
+            Whole groups stand in one part.
+
+        Raises
+        ------
+        DataError
+            Fewer than 20 profiles.
+        """
+        n = len(true)
+        if n < FEWEST:
+            raise DataError(f"intervals need held-out profiles: found {n}, at least {FEWEST}")
+        parts = _parts(n, groups)
+        error = np.abs(predicted - true)
+        floor = (LEAST * true.std(axis=0)).astype(np.float32)
+        scores = np.empty_like(error)
+        for part in range(parts.max() + 1):
+            held = parts == part
+            shape = cls._shape(predicted[~held], error[~held], distance[~held], floor)
+            scores[held] = error[held] / shape._spread(predicted[held], distance[held])
+        whole = cls._shape(predicted, error, distance, floor)
+        ranks = [min(n - 1, int(np.ceil((n + 1) * level)) - 1) for level in LEVELS]
+        scores.partition(sorted(set(ranks)), axis=0)
+        whole.quantiles = np.ascontiguousarray(scores[ranks])
+        return whole
+
+    @classmethod
+    def _shape(cls, predicted: np.ndarray, error: np.ndarray, distance: np.ndarray, floor: np.ndarray) -> Self:
+        """Everything but the quantiles."""
+        genes = error.shape[1]
+        of_profile = np.maximum(error.mean(axis=1, dtype=np.float64), 1e-9)
+        far = np.log(np.maximum(distance, 1e-9))
+        slope = 0.0
+        if far.std() > 1e-6:
+            slope = float(np.clip(np.polyfit(far, np.log(of_profile), 1)[0], 0, 3))
+        difficulty = np.array([-slope * far.mean(), slope])
+        s = difficulty[0] + slope * far  # logarithm of the difficulty, 0 on average
+        exponents = np.full(genes, 10)
+        if float(s @ s) > 1e-9:
+            logs = np.log(error + floor + 1e-12)
+            own = (s @ logs.astype(np.float64) - s.sum() * logs.mean(axis=0)) / float(s @ s)
+            exponents = np.clip(np.rint((0.5 * own + 0.5) / EXPONENTS[1]), 0, len(EXPONENTS) - 1)
+        codes = exponents.astype(np.uint8)
+        low, high = np.quantile(predicted, (0.1, 0.9), axis=0)
+        step = np.maximum((high - low) / (STEPS - 2), 1e-12)
+        shape = cls(
+            difficulty,
+            codes,
+            (low - step).astype(np.float32),
+            step.astype(np.float32),
+            np.ones((STEPS, genes), np.float32),
+            np.ones((len(LEVELS), genes), np.float32),
+        )
+        scaled = error / shape._of_profile(distance)[:, codes]
+        places = shape._places(predicted)
+        mean = np.maximum(scaled.mean(axis=0, dtype=np.float64), 1e-12)
+        for at in range(STEPS):
+            there = places == at
+            total = np.where(there, scaled, 0).sum(axis=0, dtype=np.float64)
+            shape.heights[at] = (total + PULL * mean) / (there.sum(axis=0) + PULL) / mean
+        return shape
+
+    def _of_profile(self, distance: np.ndarray) -> np.ndarray:
+        """Difficulty of each profile to the power of each exponent, float32 [profiles, exponents]."""
+        logs = self.difficulty[0] + self.difficulty[1] * np.log(np.maximum(distance, 1e-9))
+        return np.exp(np.outer(logs, EXPONENTS)).astype(np.float32)
+
+    def _places(self, predicted: np.ndarray) -> np.ndarray:
+        """On which step of h each value lies."""
+        places = predicted - self.lowest
+        places /= self.step
+        np.clip(places, 0, STEPS - 1, out=places)
+        return np.asarray(places.astype(np.uint8))
+
+    def _spread(self, predicted: np.ndarray, distance: np.ndarray, factor: np.ndarray | None = None) -> np.ndarray:
+        heights = self.heights if factor is None else self.heights * factor
+        genes = np.arange(heights.shape[1])
+        of_profile = self._of_profile(distance)
+        spread = np.empty(predicted.shape, np.float32)
+        for start in range(0, len(predicted), 64):  # small enough for a processor's cache
+            rows = slice(start, start + 64)
+            places = self._places(predicted[rows])
+            spread[rows] = heights[places, genes]
+            spread[rows] *= of_profile[rows].take(self.exponents, axis=1)
+        return spread
+
+    def halfwidth(self, predicted: np.ndarray, distance: np.ndarray, level: float) -> np.ndarray:
+        """Half-widths of the intervals with coverage `level`.
+
+        Parameters
+        ----------
+        predicted : ndarray of float32, shape (profiles, genes)
+        distance : ndarray, shape (profiles,)
+        level : float
+            From 0.5 to 0.99.
+
+        Returns
+        -------
+        ndarray of float32, shape of `predicted`
+        """
+        check_level(level)
+        above = min(int(np.searchsorted(LEVELS, level - 1e-12)), len(LEVELS) - 1)
+        below = max(above - 1, 0)
+        width = LEVELS[above] - LEVELS[below]
+        share = 1.0 if width == 0 else (level - LEVELS[below]) / width
+        factor = (1 - share) * self.quantiles[below] + share * self.quantiles[above]
+        return self._spread(predicted, distance, factor.astype(np.float32))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is stored."""
+        names = ("difficulty", "exponents", "lowest", "step", "heights", "quantiles")
+        return {f"interval_{name}": getattr(self, name) for name in names}
+
+
+def _parts(n: int, groups: Sequence[str] | np.ndarray | None) -> np.ndarray:
+    """In which part each profile stands; whole groups together, the largest into the emptiest part."""
+    named = None if groups is None else np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+    if named is None or named.max() < PARTS - 1:
+        return np.random.default_rng(0).permutation(n) % PARTS
+    sizes = np.bincount(named)
+    part, filled = np.empty(len(sizes), int), np.zeros(PARTS)
+    for group in np.argsort(-sizes, kind="stable"):
+        part[group] = filled.argmin()
+        filled[part[group]] += sizes[group]
+    return np.asarray(part[named])
