@@ -10,11 +10,14 @@ import numpy as np
 
 from dgex.errors import first
 from dgex.genes import match_genes
+from dgex.inputs import regular
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dgex.confidence.confidence import Confidence
     from dgex.io.base import ExpressionFile
+    from dgex.models.base import Estimator
     from dgex.renamed import Aliases, AliasTable
 from dgex.aliases import PathLike
 
@@ -38,7 +41,8 @@ def summary(
     path : path
         What to describe; a matrix is read once, in blocks.
     genes : paths, optional
-        Gene table whose landmark genes are looked up in the matrix.
+        Gene table whose landmark genes are looked up in the matrix. Of a model: names of target genes, comma separated,
+        or a file of one a line, of which is told how well they are inferred.
     model : path, optional
         Model folder whose landmark genes are looked up in the matrix.
     orientation, format, layer
@@ -53,7 +57,7 @@ def summary(
     """
     folder = Path(path)
     if (folder / "model.json").is_file():
-        return _model(folder)
+        return _model(folder, genes)
     import pandas as pd
 
     from dgex import io
@@ -121,7 +125,7 @@ def _found(wanted: pd.DataFrame, source: ExpressionFile, aliases: Aliases | None
     return f"{text}; missing {first(lacking.index)}{causes(lacking, source.var, aliases)}"
 
 
-def _model(folder: Path) -> dict[str, Any]:
+def _model(folder: Path, genes: Sequence[PathLike] | None = None) -> dict[str, Any]:
     from dgex.models.card import chosen
     from dgex.models.folder import load
 
@@ -141,8 +145,50 @@ def _model(folder: Path) -> dict[str, Any]:
         "normalisation": {k: v for k, v in normalization.state().items() if not isinstance(v, list | dict)}
         if normalization is not None
         else "none",
+        "trust": _trust(model),
         "fingerprint of the training data": model.fingerprint_,
+        "genes": _worth(model, genes) if genes else None,
     }
+
+
+def _trust(model: Estimator) -> dict[str, Any] | str:
+    known = model.confidence_
+    if known is None:
+        return "unknown; dgex calibrate MODEL DATA finds it out"
+    words = known.state()["trust"]
+    return {"judged by": known.judged["words"], **{word: count for word, count in words.items() if count}}
+
+
+def _worth(model: Estimator, genes: Sequence[PathLike]) -> dict[str, str]:
+    """How well each of some target genes is inferred, in words."""
+    frame, known, told = model.target_genes(), model.confidence_, {}
+    for name in (name for part in genes for name in _names(part)):
+        at = np.flatnonzero((frame.index == name) | (frame == name).any(axis=1))
+        if not len(at):
+            told[name] = (
+                "a landmark gene: it must be measured" if name in model.landmarks_ else "not a gene of the model"
+            )
+        for place in map(int, at):
+            told[str(frame.index[place])] = "unknown" if known is None else _in_numbers(model, known, place)
+    return told
+
+
+def _in_numbers(model: Estimator, known: Confidence, place: int) -> str:
+    row, ours = known.accuracy.iloc[place], model.normalization_
+    std = 1.0 if ours is None or ours.target_std is None else float(ours.target_std[place])
+    unit = "" if std == 1.0 else " in the unit before standardising"
+    return (
+        f"trust {known.trust[place]}: error {row.error * std:.3f} ({row.error_low * std:.3f} to "
+        f"{row.error_high * std:.3f}){unit}, correlation {row.r:.2f} ({row.r_low:.2f} to {row.r_high:.2f}), variance "
+        f"explained {row.variance:.0%}, rank recall {row.recall:.3f}"
+    )
+
+
+def _names(part: PathLike) -> list[str]:
+    """Names at commas, or those in a file."""
+    path = Path(part)
+    text = regular(path).read_text("utf-8-sig") if path.is_file() else str(part).replace(",", "\n")
+    return [line.split("\t")[0].strip() for line in text.splitlines() if line.strip()]
 
 
 def lines(description: dict[str, Any], indent: int = 0) -> list[str]:

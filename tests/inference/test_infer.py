@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import dgex
 from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
 from dgex.fitting.train import train
-from dgex.inference import blocks
+from dgex.inference import likeness
 from dgex.locks import alone
 from dgex.ownership import PARTIAL
 
@@ -97,13 +98,34 @@ def test_any_format_in_and_out(model: Any, panel: ad.AnnData, tmp_path: Path, su
 
 def test_missing_landmarks(model: Any, panel: ad.AnnData) -> None:
     part = panel[:, 2:].copy()
-    with pytest.raises(GeneError, match=r"2 of 20 landmark genes are missing from the input: LM.*impute"):
+    with pytest.raises(
+        GeneError, match=r"2 of 20 landmark genes are missing from the input: LM.*the expected error by \d"
+    ):
         dgex.infer(part, model)
     result = dgex.infer(part, model, missing="impute")
     assert (result.var["origin"] == "imputed").sum() == 2
+    true, filled = np.asarray(panel.X)[:, :2], np.asarray(result.X)[:, :2]
+    assert np.abs(filled - true).mean() < np.abs(model.normalization_.landmark_mean[:2] - true).mean()
+    whole = dgex.infer(panel, model)
+    ratio = (result.var["expected_error"] / whole.var["expected_error"]).dropna()
+    assert (ratio >= 1).all()
+    np.testing.assert_allclose(ratio, model.confidence_.missing.factor(0.1), rtol=1e-5)
+
+
+def test_a_model_without_confidence_takes_the_training_mean(model: Any, panel: ad.AnnData) -> None:
+    unjudged = copy.copy(model)
+    unjudged.confidence_ = None
+    with pytest.raises(GeneError, match=r"missing='impute' takes the training mean"):
+        dgex.infer(panel[:, 2:].copy(), unjudged)
+    result = dgex.infer(panel[:, 2:].copy(), unjudged, missing="impute")
     np.testing.assert_allclose(
         np.asarray(result.X)[:, :2], np.tile(model.normalization_.landmark_mean[:2], (25, 1)), rtol=1e-5
     )
+    assert set(result.var["trust"][20:]) == {"unknown"}
+    assert "distance" not in result.obs
+    for asked in ({"interval": 0.9}, {"min_trust": "high"}):
+        with pytest.raises(ModelError, match="dgex calibrate MODEL DATA"):
+            dgex.infer(panel, unjudged, **asked)
 
 
 def test_no_common_genes(model: Any, panel: ad.AnnData) -> None:
@@ -175,12 +197,14 @@ def test_work_goes_on_where_it_stopped(
 
 def test_a_far_platform_is_told(model: Any, panel: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(blocks, "warn", said.append)
+    monkeypatch.setattr(likeness, "warn", said.append)
     dgex.infer(panel, model)
     assert not said
     panel.X = np.asarray(panel.X) + np.float32(10)
-    dgex.infer(panel, model)
-    assert "far from the training data" in said[0]
+    result = dgex.infer(panel, model)
+    assert "training standard deviations off" in said[0]
+    assert result.obs["unlike"].all()
+    assert (result.obs["distance"] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -469,7 +493,10 @@ def test_missing_values_of_a_profile_are_imputed_alone(model: Any, whole: ad.Ann
         dgex.infer(holed, model)
     for how in ("impute", "auto"):
         result = np.asarray(dgex.infer(holed, model, missing=how).X)
-        assert result[7, 5] == pytest.approx(float(model.normalization_.landmark_mean[5]), rel=1e-5)
+        z = model.normalization_.standardize_landmarks(np.asarray(whole[7, model.landmarks_].X))
+        z[0, 5] = np.nan
+        filled = model.normalization_.invert_landmarks(model.confidence_.landmarks.fill(z))
+        assert result[7, 5] == pytest.approx(float(filled[0, 5]), rel=1e-4)
         others = np.ones(result.shape, bool)
         others[7, 5] = others[9, 22] = False
         np.testing.assert_array_equal(result[others], np.asarray(full.X)[others])
@@ -552,3 +579,81 @@ def test_depth_does_not_matter_where_it_is_normalised(compendium: ad.AnnData, ru
     logged = ad.AnnData(np.log2(counts + 1).astype(np.float32), compendium.obs, compendium.var)
     with pytest.raises(SettingsError, match="takes counts or other linear values"):
         dgex.infer(logged, model, normalize="cpm")
+
+
+def test_intervals_in_every_format(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    memory = dgex.infer(panel, model, interval=0.9)
+    half = np.asarray(memory.layers["halfwidth"])
+    z = model.normalization_.standardize_landmarks(np.asarray(panel.X))
+    low, high = model.predict_interval(z, 0.9)
+    np.testing.assert_allclose(half[:, 20:], (high - low) / 2 * model.normalization_.target_std, rtol=1e-3)
+    assert (half[:, :20] == 0).all()
+    lacking = dgex.infer(panel[:, 1:].copy(), model, interval=0.9, missing="impute").layers["halfwidth"]
+    assert (lacking[:, 0] > 0).all()
+    assert np.asarray(lacking)[:, 20:].mean() > half[:, 20:].mean()
+    for name in ("a.h5ad", "a.zarr"):
+        dgex.infer(panel, model, tmp_path / name, interval=0.9, block=7)
+        read = dgex.read(tmp_path / name)
+        np.testing.assert_allclose(np.asarray(read.layers["halfwidth"]), half, rtol=1e-5)
+        assert read.obs["distance"].tolist() == pytest.approx(memory.obs["distance"].tolist(), abs=1e-5)
+        assert read.uns["dgex"]["interval"] == 0.9
+    for name in ("a.gctx", "a.gct"):
+        dgex.infer(panel, model, tmp_path / name, interval=0.9)
+        beside = dgex.read(tmp_path / name.replace("a.", "a.halfwidth."))
+        np.testing.assert_allclose(np.asarray(beside.X)[:, 20:], half[:, 20:], rtol=1e-3)
+    some = model.targets_[:2]
+    dgex.infer(panel, model, tmp_path / "a.csv", interval=0.9, genes=some)
+    table = dgex.read(tmp_path / "a.csv")[panel.obs_names]
+    for at, gene in enumerate(some):
+        bounds = [np.asarray(table[:, f"{gene} ({end})"].X)[:, 0] for end in ("low", "high")]
+        np.testing.assert_allclose((bounds[1] - bounds[0]) / 2, half[:, 20 + at], rtol=2e-3)
+
+
+def test_genes_of_the_result_are_chosen_by_name_and_trust(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    full = dgex.infer(panel, model)
+    trusted = dgex.infer(panel, model, min_trust="high")
+    high = full.var["trust"].isin(["high", "measured"])
+    assert trusted.var_names.tolist() == full.var_names[high].tolist()
+    np.testing.assert_array_equal(np.asarray(trusted.X), np.asarray(full.X)[:, high])
+    wanted = [model.targets_[3], model.landmarks_[1]]
+    (tmp_path / "genes.txt").write_text("\n".join(wanted) + "\n")
+    for asked in (wanted, tmp_path / "genes.txt"):
+        assert dgex.infer(panel, model, genes=asked).var_names.tolist() == wanted[::-1]
+    with pytest.raises(GeneError, match="1 of 2 genes that are asked for are not in the result: NOPE"):
+        dgex.infer(panel, model, genes=[model.targets_[0], "NOPE"])
+    with pytest.raises(SettingsError, match="min_trust"):
+        dgex.infer(panel, model, min_trust="good")
+
+
+def test_what_is_known_of_profiles_survives_a_resumed_run(
+    model: Any, panel: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = dgex.infer(panel, model, interval=0.8, block=5)
+    append, left = dgex.io.registry.find(tmp_path / "a.h5ad").writer.append, [3]
+
+    def dies(writer: Any, block: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        append(writer, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dgex.io.registry.find(tmp_path / "a.h5ad").writer, "append", dies)
+        with pytest.raises(KeyboardInterrupt):
+            dgex.infer(panel, model, tmp_path / "a.h5ad", interval=0.8, block=5, resume=True)
+    dgex.infer(panel, model, tmp_path / "a.h5ad", interval=0.8, block=5, resume=True)
+    again = dgex.read(tmp_path / "a.h5ad")
+    np.testing.assert_array_equal(np.asarray(again.X), np.asarray(once.X))
+    np.testing.assert_array_equal(np.asarray(again.layers["halfwidth"]), np.asarray(once.layers["halfwidth"]))
+    np.testing.assert_array_equal(again.obs["distance"], once.obs["distance"])
+
+
+def test_a_file_of_shuffled_names_is_told(model: Any, compendium: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(likeness, "warn", said.append)
+    part = compendium[:40, model.landmarks_].copy()
+    part.var = part.var[[]]
+    part.var_names = np.roll(part.var_names, 7)
+    result = dgex.infer(part, model)
+    assert result.obs["unlike"].mean() > 0.9
+    assert "unlike the training profiles" in said[0]

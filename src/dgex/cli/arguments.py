@@ -21,6 +21,7 @@ __all__ = [
     "floats",
     "fractions",
     "merge_settings",
+    "names",
     "numbers",
     "show",
     "there",
@@ -124,6 +125,13 @@ def _number(word: str, text: str) -> int | float:
 def words(text: str) -> list[str]:
     """Split a list at commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def names(text: str | None) -> list[str] | Path | None:
+    """A list at commas, or the file that holds it."""
+    if text is None or Path(text).is_file():
+        return None if text is None else Path(text)
+    return words(text)
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -36,7 +36,8 @@ Aliases = Annotated[
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A matrix, a dataset or a model folder.")],
     genes: Annotated[
-        list[Path] | None, typer.Option(help="Gene table(s): how many of its landmark genes are there?")
+        list[Path] | None,
+        typer.Option(help="Gene table(s): how many of its landmarks are there? Of a model: genes to tell of."),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder: how many of its landmark genes are there?")] = None,
     orientation: Orientation = "auto",

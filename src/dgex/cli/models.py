@@ -1,4 +1,4 @@
-"""Commands about models: convert-weights, evaluate, infer, interpret."""
+"""Commands about models: convert-weights, calibrate, evaluate, infer, interpret."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from dgex.cli.arguments import show, there, words
+from dgex.cli.arguments import names, show, there, words
 from dgex.cli.data import Aliases, Orientation, Overwrite, Scale
 from dgex.progress import note
 
-__all__ = ["convert_weights", "evaluate", "infer", "interpret"]
+__all__ = ["calibrate", "convert_weights", "evaluate", "infer", "interpret"]
 
 
 def convert_weights(
@@ -33,6 +33,33 @@ def convert_weights(
 
     run(weights, model, genes, data, overwrite=overwrite)
     print(model)
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset in the unit the model works in.")],
+    output: Annotated[
+        Path | None, typer.Argument(metavar="[NEWMODEL]", help="Model folder to write; MODEL itself unless told.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Held-out splits or named sets that judge, comma separated.")
+    ] = "validation",
+    by: Annotated[
+        str | None, typer.Option(help="Column of obs with studies or donors; as the dataset was split unless told.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find out by held-out profiles how far a model's values can be trusted, and store it with the model.
+
+    `dgex train` does so by itself; this is for models made before, and for other held-out profiles.
+
+    Example: `dgex calibrate models/dgex data.h5ad`
+    """
+    there(model, data)
+    from dgex.fitting.calibrate import calibrate as run
+
+    run(model, data, output, split=split, by=by, overwrite=overwrite)
+    print(output or model)
 
 
 def evaluate(
@@ -108,6 +135,16 @@ def infer(
         Literal["model", "mean", "median", "max-mean"],
         typer.Option(help="Several rows of a gene: as in training, or told."),
     ] = "model",
+    interval: Annotated[
+        float | None, typer.Option(help="Coverage of prediction intervals, such as 0.9: their half-widths are added.")
+    ] = None,
+    genes: Annotated[
+        str | None, typer.Option(help="Genes to keep in the result, comma separated, or a file of one a line.")
+    ] = None,
+    min_trust: Annotated[
+        Literal["high", "medium", "low", "unknown"] | None,
+        typer.Option(help="Keep genes that were measured or have at least this trust."),
+    ] = None,
     log2: Annotated[Literal["never", "auto"] | None, typer.Option(hidden=True)] = None,
     standardize: Annotated[
         Literal["model", "own"],
@@ -149,6 +186,9 @@ def infer(
         extra=extra,
         measured=measured,
         missing=missing,
+        interval=interval,
+        genes=names(genes),
+        min_trust=min_trust,
         scale=scale,
         normalize=normalize,
         collapse=collapse,

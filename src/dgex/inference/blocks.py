@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.scale import as_log2
 from dgex.errors import DataError
-from dgex.inference.plan import Plan, can_impute
+from dgex.inference.missing import can_impute
+from dgex.inference.plan import Plan
+from dgex.inference.worth import halfwidths
 from dgex.io.base import ExpressionFile
 from dgex.progress import note, warn
 
-__all__ = ["inferred", "own_statistics", "raw_blocks"]
+__all__ = ["Inferred", "inferred", "own_statistics", "raw_blocks"]
 
 FAR = 2.0  # standard deviations between the panel's and the training means that call for a warning
+
+
+class Inferred(NamedTuple):
+    """A block of the result.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (profiles, genes)
+    farther : ndarray of float32, shape (profiles,)
+        Share of held-out profiles that lie farther from the training profiles; NaN where the model does not know.
+    half : ndarray of float32, shape (profiles, genes), or None
+        Half-widths of intervals, where they were asked for.
+    """
+
+    values: np.ndarray
+    farther: np.ndarray
+    half: np.ndarray | None
 
 
 def raw_blocks(
@@ -70,7 +90,8 @@ def _check(plan: Plan, data: ExpressionFile, values: np.ndarray, start: int) -> 
     row, column = (int(part[0]) for part in np.nonzero(bad))
     kind = "infinite" if np.isinf(values[row, column]) else "missing (NaN)"
     what = f"{int(bad.sum()):,} missing or infinite value{'s' if bad.sum() > 1 else ''}"
-    advice = "" if kind == "infinite" or plan.missing else "; missing='impute' takes the training mean for missing ones"
+    filled = "takes the training mean for" if plan.model.confidence_ is None else "fills from the other landmark genes"
+    advice = "" if kind == "infinite" or plan.missing else f"; missing='impute' {filled} missing ones"
     advice = f"; {int(lacking[row]):,} of its landmark genes are missing" if too_many[row] and plan.missing else advice
     raise DataError(
         f"{data.path} holds {what}; the first is {kind}: gene {plan.var.index[genes[column]]}, sample "
@@ -154,7 +175,7 @@ def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray, ours: Normal
     return result
 
 
-def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
+def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inferred:
     """One block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit."""
     ours = plan.model.normalization_
     values, known = _landmarks(plan, raw, further), _targets(plan, raw, further)
@@ -164,23 +185,42 @@ def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> np.
         x = values if ours is None else ours.standardize_landmarks(values)
     imputed = np.isnan(x)
     plan.check.missing += int(imputed[:, plan.present].sum())
-    x = np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
-    if at.start == 0 and ours is not None and plan.shift is None and ours.standardize != "none":
+    x, known_confidence = _filled(plan, x, imputed), plan.model.confidence_
+    standardized = ours is not None and plan.shift is None and ours.standardize != "none"
+    if known_confidence is None and at.start == 0 and standardized:
         _tell_distance(x[:, plan.present])
     y = plan.model.predict(x)
+    farther, half = np.full(len(x), np.nan, np.float32), None
+    if known_confidence is not None:
+        distance = known_confidence.landmarks.distance(x)
+        farther = known_confidence.farther(distance).astype(np.float32)
+        if plan.interval is not None:
+            half = halfwidths(plan, y, distance, imputed, ~np.isnan(further[:, : len(plan.targets)]))
     if plan.target_shift is not None and ours is not None:
         known = ours.invert_targets((known - plan.target_shift[0]) / plan.target_shift[1], plan.targets)
     if plan.units == "original" and ours is not None:
         landmarks = np.where(imputed | (plan.shift is not None), ours.invert_landmarks(x), values)
         y = ours.invert_targets(y)
     else:
-        landmarks = x if plan.units == "standardized" else np.where(imputed, np.float32(0), values)
+        landmarks = x if plan.units == "standardized" else np.where(imputed, x, values)
         known = known if ours is None or plan.units == "original" else ours.standardize_targets(known, plan.targets)
     if len(plan.targets):
         y = _kept(plan, y, known, further)
     if plan.measured == "raw":
         landmarks = np.where(np.isnan(raw), landmarks, raw)
-    return np.concatenate([landmarks, y, _carried(plan, further)], axis=1).astype(np.float32, copy=False)
+    whole = np.concatenate([landmarks, y, _carried(plan, further)], axis=1).astype(np.float32, copy=False)
+    plan.likeness.add(x, farther)
+    if plan.keep is not None:
+        whole, half = whole[:, plan.keep], None if half is None else half[:, plan.keep]
+    return Inferred(whole, farther, half)
+
+
+def _filled(plan: Plan, x: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+    """Landmark values with what is missing filled: from the profile's other genes, or with the training mean."""
+    known = plan.model.confidence_
+    if known is not None and imputed.any():
+        return known.landmarks.fill(np.asarray(x, np.float32))
+    return np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
 
 
 def _kept(plan: Plan, y: np.ndarray, known: np.ndarray, further: np.ndarray) -> np.ndarray:

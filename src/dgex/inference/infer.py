@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgex import io
+from dgex.confidence.intervals import check_level
+from dgex.confidence.trust import TRUST
 from dgex.dataset.depth import DEPTHS
 from dgex.dataset.scale import SCALES
 from dgex.errors import DataError, SettingsError
-from dgex.inference.blocks import inferred, own_statistics, raw_blocks
+from dgex.inference.blocks import Inferred, inferred, own_statistics, raw_blocks
 from dgex.inference.inputs import opened
+from dgex.inference.output import as_measured, profile_columns, tell, write
 from dgex.inference.parts import Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
+from dgex.inputs import regular
 from dgex.io.base import ExpressionFile
 from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
 from dgex.places import check_inputs, claim
 from dgex.prepare.collapse import RULES
-from dgex.progress import bar, note, warn
+from dgex.progress import bar
 from dgex.renamed import AliasTable, read_aliases
 
 if TYPE_CHECKING:
@@ -63,6 +67,9 @@ def infer(
     format: str | None = None,
     layer: str | None = None,
     aliases: AliasTable | None = None,
+    interval: float | None = None,
+    genes: Sequence[str] | PathLike | None = None,
+    min_trust: str | None = None,
     log2: str | None = None,
     device: str | None = None,
     resume: bool = False,
@@ -94,8 +101,9 @@ def infer(
         `layers["measured"]` where it differs. "infer": as "keep", but measured target genes are replaced by inferred
         ones. "raw": measured values stay as they came, in whatever unit that is.
     missing : {"error", "auto", "impute"}
-        What becomes of landmark genes that the input lacks, and of values missing in a profile: an error, or the
-        training mean; "auto" imputes up to 5 % of a profile's landmark genes, "impute" up to half.
+        What becomes of landmark genes that the input lacks, and of values missing in a profile: an error, or their
+        conditional mean given the profile's other landmark genes (the training mean where the model was never judged by
+        held-out profiles); "auto" imputes up to 5 % of a profile's landmark genes, "impute" up to half.
     scale : {"auto", "log2", "ln", "log10", "linear", "counts"}
         On which scale the input is. Found by `dgex.dataset.scale.decide_scale` unless told, and said.
     normalize : {"model", "none", "cpm", "size-factors"}
@@ -109,6 +117,14 @@ def infer(
         How to read the input, as for `dgex.open`.
     aliases : path or mapping, optional
         Older names of genes, for those that do not match otherwise; see `read_aliases`.
+    interval : float, optional
+        Coverage of prediction intervals, such as 0.9: their half-widths are in `layers["halfwidth"]` (0 where a value
+        was measured), in a file `NAME.halfwidth` beside the output where its format has no layers, and in columns
+        `GENE (low)` and `GENE (high)` of a table of up to 100 genes.
+    genes : sequence of str or path, optional
+        Only these genes of the result, by any name that the model knows of them; a path is a file of one name a line.
+    min_trust : {"high", "medium", "low", "unknown"}, optional
+        Only genes that were measured or have at least this trust.
     log2 : {"auto", "never"}, optional
         Older spelling: "auto" is what happens anyway, "never" refuses linear values.
     device : str, optional
@@ -123,8 +139,10 @@ def infer(
     -------
     AnnData or None
         Landmark genes, target genes and carried genes; `var["origin"]` is `measured`, `inferred`, `imputed` or
-        `carried`, `var["unit"]` and `uns["unit"]` the unit. Where target genes were measured, `uns["dgex"]["check"]`
-        says how far inferred values are off. None when `output` is given.
+        `carried`, `var["unit"]` and `uns["unit"]` the unit; `expected_error`, `expected_r`, `recall` and `trust` say
+        what each inferred gene is worth. `obs["distance"]` is the share of held-out profiles that lie nearer to the
+        training profiles, `obs["unlike"]` marks the farthest 1 %. Where target genes were measured,
+        `uns["dgex"]["check"]` says how far inferred values are off. None when `output` is given.
 
     Raises
     ------
@@ -149,7 +167,13 @@ def infer(
     """
     if is_model(source) and not is_model(model):
         source, model = model, source
-    settings = {"units": units, "extra": extra, "measured": measured, "missing": missing, "scale": scale}
+    settings: dict[str, Any] = {
+        "units": units,
+        "extra": extra,
+        "measured": measured,
+        "missing": missing,
+        "scale": scale,
+    }
     settings |= {"normalize": normalize, "collapse": collapse, "standardize": standardize}
     for name, value in settings.items():
         if value not in CHOICES[name]:
@@ -160,6 +184,11 @@ def infer(
         raise SettingsError("block", found=block, accepted="1 profile or more")
     if resume and output is None:
         raise SettingsError("resume needs an output file to go on with")
+    if interval is not None:
+        check_level(interval)
+    if min_trust is not None and min_trust not in TRUST:
+        raise SettingsError("min_trust", found=min_trust, accepted=TRUST)
+    wanted = _names(genes)
     table = read_aliases(aliases)
     with ExitStack() as stack:
         if output is not None:
@@ -171,7 +200,8 @@ def infer(
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
         data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
-        work = plan(estimator, data, **settings, aliases=table)
+        trusted: dict[str, Any] = {"interval": interval, "genes": wanted, "min_trust": min_trust}
+        work = plan(estimator, data, **settings, **trusted, aliases=table)
         if log2 == "never" and work.scale is not None and work.scale.linear:
             raise DataError(f"the input is on the {work.scale}; scale='auto' takes the logarithm, scale='log2' insists")
         if standardize == "own":
@@ -179,80 +209,53 @@ def infer(
         if output is None:
             return _in_memory(work, data, block)
         settings["scale"] = work.scale.kind if work.scale is not None else "any"
+        if interval is not None:  # the genes of the result are compared by themselves
+            settings["interval"] = str(interval)
         parts = Parts(Path(output), work, data, block, settings) if resume else None
         blocks = parts.blocks() if parts is not None else _blocks(work, data, block)
-        _write(work, data, Path(output), blocks, block, overwrite)
+        write(work, data, Path(output), _progress(blocks, len(data.obs)), block, overwrite)
         if parts is not None:
             parts.clear()
     return None
 
 
-def _blocks(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, np.ndarray]]:
+def _names(genes: Sequence[str] | PathLike | None) -> list[str] | None:
+    """Names of genes, or those of a file, one a line."""
+    if genes is None:
+        return None
+    if isinstance(genes, str | os.PathLike):
+        text = regular(Path(genes)).read_text("utf-8-sig")
+        return [line.split("\t")[0].strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [str(name) for name in genes]
+
+
+def _blocks(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, Inferred]]:
     for at, raw, further in raw_blocks(work, data, block):
         yield at, inferred(work, at, raw, further)
-
-
-def _as_measured(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Measured values as they came: profiles, genes of the result (landmark genes, then all target genes), values."""
-    first, total = work.model.n_features_in_, work.model.n_features_in_ + work.model.n_targets_
-    for at, raw, further in raw_blocks(work, data, block):
-        yield at, slice(0, first), raw
-        if len(work.targets):
-            values = np.full((len(raw), work.model.n_targets_), np.nan, dtype=np.float32)
-            values[:, work.targets] = further[:, : len(work.targets)]
-            yield at, slice(first, total), values
 
 
 def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
     from anndata import AnnData
 
     values = np.empty((len(data.obs), len(work.var)), dtype=np.float32)
+    half = np.empty_like(values) if work.interval is not None else None
     for at, part in _progress(_blocks(work, data, block), len(data.obs)):
-        values[at] = part
-    _tell(work)
-    result = AnnData(values, obs=data.obs.copy(), var=work.var, uns=record(work, data.name))
+        values[at] = part.values
+        if half is not None and part.half is not None:
+            half[at] = part.half
+    tell(work, data)
+    result = AnnData(values, obs=profile_columns(work, data.obs), var=work.var, uns=record(work, data.name))
+    if half is not None:
+        result.layers["halfwidth"] = half
     if work.changes:
         layer = np.full(values.shape, np.nan, dtype=np.float32)
-        for at, genes, part in _as_measured(work, data, block):
-            layer[at, genes] = part
+        for at, columns, measured in as_measured(work, data, block):
+            layer[at, columns] = measured
         result.layers["measured"] = layer
     return result
 
 
-def _write(
-    work: Plan,
-    data: ExpressionFile,
-    output: Path,
-    blocks: Iterator[tuple[slice, np.ndarray]],
-    block: int,
-    overwrite: bool,
-) -> None:
-    keeps = find(output).writer.keeps_uns
-    uns: dict[str, Any] | None = record(work, data.name) if keeps else None
-    with io.create(output, data.obs, work.var, uns=uns, overwrite=overwrite) as sink:
-        for _, part in _progress(blocks, len(data.obs)):
-            sink.append(part)
-        _tell(work)
-        if keeps and work.check.profiles:
-            sink.replace_uns(record(work, data.name))
-        if keeps and work.changes:
-            for at, genes, part in _as_measured(work, data, block):
-                sink.layer("measured", at, genes, part)
-    if work.changes and not keeps:
-        note(
-            "measured values are in the unit of the result; .h5ad and .zarr keep what they were, in layers['measured']"
-        )
-    note(f"{len(data.obs):,} profiles x {len(work.var):,} genes ({work.unit}) -> {output}")
-
-
-def _tell(work: Plan) -> None:
-    if work.check.missing:
-        warn(f"{work.check.missing:,} landmark values that were missing are imputed by the training mean")
-    if work.check.profiles:
-        note(str(work.check))
-
-
-def _progress(blocks: Iterator[tuple[slice, np.ndarray]], total: int) -> Iterator[tuple[slice, np.ndarray]]:
+def _progress(blocks: Iterator[tuple[slice, Inferred]], total: int) -> Iterator[tuple[slice, Inferred]]:
     with bar(total, "inferring") as progress:
         for at, part in blocks:
             yield at, part

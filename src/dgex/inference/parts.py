@@ -14,7 +14,7 @@ from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.digests import of_matrices, of_names
 from dgex.errors import ModelError
-from dgex.inference.blocks import inferred, raw_blocks
+from dgex.inference.blocks import Inferred, inferred, raw_blocks
 from dgex.inference.plan import Plan
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
@@ -67,7 +67,7 @@ class Parts:
         if plan.shift is not None:
             self._identity["own statistics"] = of_matrices(dict(zip(("mean", "divisor"), plan.shift)))
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[slice, Inferred]]:
         """The result block by block; each is stored before it is passed on, and what is stored is not inferred again.
 
         Raises
@@ -85,35 +85,43 @@ class Parts:
         for at, raw, carried in raw_blocks(self._plan, self._data, self._block):
             digest = _digest(raw, carried)
             path = work.folder / f"{at.start}.npz"
-            values = self._stored(path, digest, at) if going_on else None
-            if values is None:
+            part = self._stored(path, digest, at) if going_on else None
+            if part is None:
                 if at.start and going_on and not noted:
                     note(f"resumed after {at.start:,} of {len(self._data.obs):,} profiles")
                 noted = True
-                values = inferred(self._plan, at, raw, carried)
+                part = inferred(self._plan, at, raw, carried)
                 with atomic_file(path, overwrite=True) as temporary:
-                    np.savez(temporary.with_suffix(".npz"), values=values, input=np.frombuffer(digest, np.uint8))
-            yield at, values
+                    np.savez(temporary.with_suffix(".npz"), input=np.frombuffer(digest, np.uint8), **_arrays(part))
+            else:
+                self._plan.likeness.known(part.farther)
+            yield at, part
 
-    def _stored(self, path: Path, digest: bytes, at: slice) -> np.ndarray | None:
+    def _stored(self, path: Path, digest: bytes, at: slice) -> Inferred | None:
         """A finished block, where there is one, of just this input."""
         if not path.exists():
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                values, before = stored["values"], stored["input"].tobytes()
+                part = Inferred(stored["values"], stored["farther"], stored["half"] if "half" in stored.files else None)
+                before = stored["input"].tobytes()
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path} is damaged ({error}); remove {path.parent} to begin anew") from None
-        if before != digest or values.shape != (at.stop - at.start, len(self._plan.var)):
+        if before != digest or part.values.shape != (at.stop - at.start, len(self._plan.var)):
             raise ModelError(
                 f"{path.parent} holds finished blocks of another input: profiles {at.start + 1:,} to {at.stop:,} have "
                 f"other values now; remove {path.parent} to begin anew"
             )
-        return np.asarray(values)
+        return part
 
     def clear(self) -> None:
         """Remove the finished blocks, and nothing else in the folder."""
         self._work.clear(among_others=True)
+
+
+def _arrays(part: Inferred) -> dict[str, Any]:
+    half = {} if part.half is None else {"half": part.half}
+    return {"values": part.values, "farther": part.farther, **half}
 
 
 def parts_folder(output: PathLike) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,16 +16,17 @@ from dgex.errors import DataError, DgexError, GeneError, SettingsError, first
 from dgex.genes import Match, id_type, match_genes
 from dgex.inference.check import Check
 from dgex.inference.depth import Depth
+from dgex.inference.likeness import Likeness
+from dgex.inference.missing import FEW, LEAST, imputed
+from dgex.inference.worth import chosen_genes, gene_columns, need_confidence
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.prepare.collapse import Collapse, tell_rows
-from dgex.progress import note, warn
+from dgex.progress import note
 from dgex.renamed import Aliases, causes, looked_up
 
 __all__ = ["Plan", "plan", "record"]
 
-LEAST = 0.5  # share of the landmark genes that must be there before the others are imputed
-FEW = 0.05  # share of the landmark genes that missing='auto' imputes
 WHOLE = 0.5  # share of the target genes that an input of whole profiles measures
 
 
@@ -59,6 +61,12 @@ class Plan:
         How sequencing depth is taken out.
     check : Check
         Collects how far inferred and measured target genes differ.
+    interval : float or None
+        Coverage of the intervals that are asked for.
+    keep : ndarray of int or None
+        Places, among all genes of the result, of those that are kept; None for all. `var` holds these.
+    likeness : Likeness
+        Collects how far profiles lie from the training profiles.
     shift, target_shift : tuple of ndarray or None
         The input's own mean and divisor of the landmark genes (the paper's rule), where asked for; and of the measured
         target genes.
@@ -78,6 +86,9 @@ class Plan:
     scale: Scale | None
     depth: Depth
     check: Check = field(default_factory=Check)
+    interval: float | None = None
+    keep: np.ndarray | None = None
+    likeness: Likeness = field(default_factory=lambda: Likeness(None, None))
     shift: tuple[np.ndarray, np.ndarray] | None = None
     target_shift: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -112,6 +123,9 @@ def plan(
     collapse: str,
     standardize: str,
     aliases: Aliases | None = None,
+    interval: float | None = None,
+    genes: Sequence[str] | None = None,
+    min_trust: str | None = None,
 ) -> Plan:
     """Match the genes of the input with those of the model, and decide on which scale the input is.
 
@@ -121,7 +135,10 @@ def plan(
     Raises
     ------
     GeneError
-        No or too few landmark genes, or missing ones that are not to be imputed or cannot be.
+        No or too few landmark genes, or missing ones that are not to be imputed or cannot be; a gene that is asked for
+        and not there.
+    ModelError
+        Trust or intervals are asked for and the model knows none.
     DataError
         A scale that is doubtful or not the model's; a dataset that is standardised already, or one profile where its
         own statistics are asked for.
@@ -143,7 +160,7 @@ def plan(
         )
     note(f"landmark genes: {int(found.sum()):,} of {len(landmarks):,} found ({match.how})")
     decided = _both(
-        lambda: _impute(model, lacking.index.tolist(), len(landmarks), missing, why), data, ours, scale, own
+        lambda: imputed(model, lacking.index.tolist(), len(landmarks), missing, why), data, ours, scale, own
     )
     rule = collapse if collapse != "model" else "mean" if ours is None else ours.collapse
     targets, carried, all_match = _further(data, match, others, extra, measured)
@@ -167,8 +184,18 @@ def plan(
         whole=whole,
         scale=decided,
         depth=depth,
+        interval=interval,
+        likeness=Likeness(None, None) if ours is None else Likeness(ours.landmark_mean, ours.landmark_std),
     )
+    if interval is not None:
+        need_confidence(work, "interval")
     work.var = _var(work, var)
+    worth = gene_columns(work)
+    work.var[list(worth.columns)] = worth
+    work.keep = chosen_genes(work, None if genes is None else list(genes), min_trust)
+    if work.keep is not None:
+        note(f"{len(work.keep):,} of {len(work.var):,} genes are kept in the result")
+        work.var = work.var.iloc[work.keep]
     return work
 
 
@@ -227,36 +254,6 @@ def _scale(data: ExpressionFile, ours: Normalization | None, asked: str, own: bo
         )
     ours.rescale(np.zeros((0, 0), np.float32), scale)  # refuses logarithms for a model of linear values
     return scale
-
-
-def _impute(model: Estimator, lacking: list[str], total: int, missing: str, why: str) -> None:
-    """Say which landmark genes are imputed, or refuse to."""
-    if not lacking:
-        return
-    there = total - len(lacking)
-    count, names = f"{len(lacking):,} of {total:,} landmark genes are missing from the input", first(lacking)
-    names += why
-    if missing == "error":
-        raise GeneError(f"{count}: {names}; missing='impute' takes the training mean for them")
-    if missing == "auto" and len(lacking) > FEW * total:
-        raise GeneError(
-            f"{count}, and missing='auto' imputes up to {FEW:.0%}: {names}; missing='impute' takes the training mean"
-        )
-    if there < total * LEAST:
-        raise GeneError(
-            f"only {there:,} of {total:,} landmark genes are in the input: too few to infer from, at least "
-            f"{LEAST:.0%} are needed{why}"
-        )
-    if not can_impute(model):
-        raise GeneError(
-            f"{count} ({names}) and cannot be imputed: the model works in original units and knows no training means"
-        )
-    warn(f"{len(lacking):,} landmark genes are imputed by the training mean: {names}")
-
-
-def can_impute(model: Estimator) -> bool:
-    """Whether the model knows the training means of its landmark genes."""
-    return model.normalization_ is None or model.normalization_.landmark_mean is not None
 
 
 def _matches(wanted: list[pd.DataFrame], var: pd.DataFrame) -> list[Match]:
@@ -318,7 +315,7 @@ def _var(work: Plan, theirs: pd.DataFrame) -> pd.DataFrame:
 def record(work: Plan, name: str) -> dict[str, Any]:
     """What a result says of how it was made."""
     counts = work.var["origin"].value_counts()
-    made = {
+    made: dict[str, Any] = {
         "made_by": f"dgex {__version__} infer",
         "model": work.model.kind,
         "fingerprint": work.model.fingerprint_,
@@ -332,6 +329,12 @@ def record(work: Plan, name: str) -> dict[str, Any]:
         made["unit"] = work.unit
     if work.scale is not None:
         made["scale"] = f"{work.scale} ({work.scale.why})"
+    known = work.model.confidence_
+    if known is not None:
+        made["judged_by"] = known.judged["words"]
+        made["trust"] = {str(word): int(count) for word, count in work.var["trust"].value_counts().items()}
+    if work.interval is not None:
+        made["interval"] = work.interval
     if work.check.profiles:
         made["check"] = work.check.told()
     return {"dgex": made} if several else {"dgex": made, "unit": work.unit}

@@ -161,6 +161,7 @@ class _AnnDataWriter(Writer):
     """What both kinds of store share: everything but `X` is anndata's own work."""
 
     keeps_uns: ClassVar[bool] = True
+    keeps_obs: ClassVar[bool] = True
 
     def __init__(self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, **common: Any) -> None:
         super().__init__(path, obs, var, **common)
@@ -200,6 +201,12 @@ class _AnnDataWriter(Writer):
         with writing(self.path):
             del self._root["uns"]
             anndata.io.write_elem(self._root, "uns", encode_uns(self.uns))
+
+    def replace_obs(self, obs: pd.DataFrame) -> None:
+        self.obs = obs
+        with writing(self.path):
+            del self._root["obs"]
+            anndata.io.write_elem(self._root, "obs", _storable(self.obs))
 
     def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:
         with writing(self.path):

@@ -18,7 +18,7 @@ from dgex import progress
 from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.io.base import ExpressionFile
-from dgex.io.checks import reading
+from dgex.io.checks import reading, writing
 from dgex.io.hdf5_guard import check_hdf5
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
 from dgex.io.slabs import fill
@@ -105,6 +105,15 @@ class GctxWriter(Writer):
             for name, values in _fields(table).items():
                 group.create_dataset(name, data=values)
         self._matrix = self._handle.create_dataset(MATRIX, self.shape, np.float32, **self._layout)
+
+    def replace_obs(self, obs: pd.DataFrame) -> None:
+        self.obs = obs
+        with writing(self.path):
+            assert self._handle is not None
+            group = self._handle[SAMPLES]
+            for name, values in _fields(obs).items():
+                if name not in group:
+                    group.create_dataset(name, data=values)
 
     def _write(self, start: int, block: np.ndarray) -> None:
         self._matrix[start : start + len(block)] = block

@@ -34,6 +34,7 @@ class Writer(ABC):
 
     options: ClassVar[tuple[str, ...]] = ()  # keyword options of the format
     keeps_uns: ClassVar[bool] = False
+    keeps_obs: ClassVar[bool] = False  # metadata of profiles may come last
 
     def __init__(
         self,
@@ -66,6 +67,9 @@ class Writer(ABC):
 
     def replace_uns(self, uns: Mapping[str, Any]) -> None:  # noqa: B027 (only AnnData's own formats hold it)
         """Replace `uns` by what is known in the end."""
+
+    def replace_obs(self, obs: pd.DataFrame) -> None:  # noqa: B027 (as above)
+        """Replace the metadata of the profiles by what is known in the end; their names stay."""
 
     def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:  # noqa: B027 (as above)
         """Fill part of a further matrix, NaN where nothing is filled in."""

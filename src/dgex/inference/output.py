@@ -1,0 +1,135 @@
+"""A result on its way to a file: values block by block, then what is known of profiles in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dgex import io
+from dgex.confidence.confidence import UNLIKE
+from dgex.inference.blocks import Inferred, raw_blocks
+from dgex.inference.plan import Plan, record
+from dgex.io.base import ExpressionFile
+from dgex.io.registry import find
+from dgex.io.writer import Writer
+from dgex.places import claim
+from dgex.progress import note, warn
+
+__all__ = ["as_measured", "halfwidth_file", "profile_columns", "tell", "write"]
+
+# Genes up to which a table holds the bounds of intervals in columns of its own.
+BESIDE = 100
+
+
+def write(
+    work: Plan,
+    data: ExpressionFile,
+    output: Path,
+    blocks: Iterator[tuple[slice, Inferred]],
+    block: int,
+    overwrite: bool,
+) -> None:
+    """Write the result, and half-widths where the format of `output` has a place for them.
+
+    Raises
+    ------
+    OutputExistsError, FileError
+        As `dgex.io.create`.
+    """
+    writer = find(output).writer
+    keeps = writer.keeps_uns
+    uns: dict[str, Any] | None = record(work, data.name) if keeps else None
+    columns = work.interval is not None and not writer.keeps_obs and len(work.var) <= BESIDE and _is_table(output)
+    with ExitStack() as stack:
+        beside: Writer | None = None
+        if work.interval is not None and not keeps and not columns:
+            other = halfwidth_file(output)
+            stack.enter_context(claim(other, "dgex infer", overwrite=overwrite, inputs=[]))
+            beside = stack.enter_context(io.create(other, data.obs, work.var, overwrite=overwrite))
+        var = _with_bounds(work.var) if columns else work.var
+        sink = stack.enter_context(io.create(output, data.obs, var, uns=uns, overwrite=overwrite))
+        for at, part in blocks:
+            sink.append(_bounded(part) if columns else part.values)
+            if part.half is not None and keeps:
+                sink.layer("halfwidth", at, slice(0, len(work.var)), part.half)
+            elif part.half is not None and beside is not None:
+                beside.append(part.half)
+        tell(work, data)
+        if writer.keeps_obs:
+            sink.replace_obs(profile_columns(work, data.obs))
+        if keeps:
+            sink.replace_uns(record(work, data.name))
+        if keeps and work.changes:
+            for at, genes, values in as_measured(work, data, block):
+                sink.layer("measured", at, genes, values)
+    if work.changes and not keeps:
+        note(
+            "measured values are in the unit of the result; .h5ad and .zarr keep what they were, in layers['measured']"
+        )
+    if beside is not None:
+        note(f"half-widths of the {work.interval:.0%} intervals -> {halfwidth_file(output)}")
+    note(f"{len(data.obs):,} profiles x {len(work.var):,} genes ({work.unit}) -> {output}")
+
+
+def halfwidth_file(output: Path) -> Path:
+    """Where half-widths go where a format has no layers: `full.gctx` has `full.halfwidth.gctx` beside it."""
+    suffix = next((s for s in sorted(find(output).suffixes, key=len, reverse=True) if output.name.endswith(s)), "")
+    stem = output.name[: len(output.name) - len(suffix)]
+    return output.with_name(f"{stem}.halfwidth{suffix}")
+
+
+def _is_table(output: Path) -> bool:
+    return find(output).content in ("text", "parquet") and find(output).key != "gct"
+
+
+def _with_bounds(var: pd.DataFrame) -> pd.DataFrame:
+    """Genes, then the bounds of each, as columns of a table."""
+    bounds = [var.rename(index=lambda name, end=end: f"{name} ({end})") for end in ("low", "high")]  # type: ignore[misc]
+    return pd.concat([var, *bounds])
+
+
+def _bounded(part: Inferred) -> np.ndarray:
+    assert part.half is not None
+    return np.concatenate([part.values, part.values - part.half, part.values + part.half], axis=1)
+
+
+def profile_columns(work: Plan, obs: pd.DataFrame) -> pd.DataFrame:
+    """Metadata of the profiles with what became known of them: `distance`, and whether they are `unlike`."""
+    obs = obs.copy()
+    if work.model.confidence_ is not None:
+        farther = work.likeness.farther
+        obs["distance"], obs["unlike"] = 1 - farther, farther < UNLIKE
+    return obs
+
+
+def tell(work: Plan, data: ExpressionFile) -> None:
+    """Say what turned out while values were inferred."""
+    known = work.model.confidence_
+    if work.check.missing:
+        by = "by the training mean" if known is None else "from the profile's other landmark genes"
+        warn(f"{work.check.missing:,} landmark values that were missing are imputed {by}")
+    if known is not None:
+        work.likeness.told(data.obs.index.astype(str).tolist(), own=work.shift is not None)
+    if work.check.profiles:
+        note(str(work.check))
+
+
+def as_measured(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Measured values as they came: profiles, genes of the result (landmark genes, then all target genes), values."""
+    first, total = work.model.n_features_in_, work.model.n_features_in_ + work.model.n_targets_
+    for at, raw, further in raw_blocks(work, data, block):
+        values = np.full((len(raw), work.model.n_targets_), np.nan, dtype=np.float32)
+        values[:, work.targets] = further[:, : len(work.targets)]
+        if work.keep is not None:
+            whole = np.full((len(raw), total + len(work.carried)), np.nan, dtype=np.float32)
+            whole[:, :first], whole[:, first:total] = raw, values
+            yield at, slice(0, len(work.keep)), whole[:, work.keep]
+            continue
+        yield at, slice(0, first), raw
+        if len(work.targets):
+            yield at, slice(first, total), values
