@@ -12,7 +12,7 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.errors import ModelError
 from dgex.models.base import LayerStack
-from dgex.models.network.epochs import Network, run_files
+from dgex.models.network.epochs import Extent, Network, run_files
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
 from dgex.models.network.recipe import recipe_of, say_if_raw
 from dgex.training.learners.prediction import Predictor
@@ -276,9 +276,12 @@ class DGEX(Network):
         return super().settled() | {"epochs": max(1, last), "patience": None}
 
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
-        hidden = [self.hidden] if isinstance(self.hidden, int) else list(self.hidden)
-        sizes = [landmarks, *hidden, targets]
+        sizes = [landmarks, *recipe_of(self).hidden, targets]
         return float(self.epochs * Architecture.chain(sizes).step_operations(profiles))
+
+    def extent(self, profiles: int, landmarks: int, targets: int) -> Extent:
+        sizes = [landmarks, *recipe_of(self).hidden, -(-targets // self.target_parts)]
+        return Extent(Architecture.chain(sizes).parameters, self.target_parts, self.epochs, self.batch_size)
 
     # ---- inside
 

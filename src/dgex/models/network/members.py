@@ -23,7 +23,7 @@ from dgex.training.run.settings import TrainingSettings
 if TYPE_CHECKING:
     from dgex.models.network.residual import Residual
 
-__all__ = ["arrays_of", "members_from", "recipes_of", "restored_choice", "schedule_of"]
+__all__ = ["arrays_of", "members_from", "recipes_of", "restored_choice", "schedule_of", "shape_of"]
 
 Arrays = dict[str, np.ndarray]
 _STATISTICS = ("x_mean", "x_scale", "y_mean", "y_scale")
@@ -64,8 +64,7 @@ def recipes_of(
         Target genes.
     """
     profiles, landmarks = profiles_landmarks
-    built = {name: chosen[name] for name in ("hidden", "units", "norm", "skip", "residual")}
-    shape = Shape(landmarks=landmarks, targets=targets, **built)
+    shape = shape_of(chosen, landmarks, targets)
     taken = ("loss", "optimiser", "averaging", "weight_decay", "dropout", "noise", "landmark_dropout")
     device = pick_device(model.device)
     averaging = chosen["averaging"] != "off"
@@ -96,6 +95,12 @@ def recipes_of(
             )
         )
     return recipes
+
+
+def shape_of(chosen: Mapping[str, Any], landmarks: int, targets: int) -> Shape:
+    """What each network is made of, from what `choose` gives and the numbers of genes."""
+    built = {name: chosen[name] for name in ("hidden", "units", "norm", "skip", "residual")}
+    return Shape(landmarks=landmarks, targets=targets, **built)
 
 
 def restored_choice(model: Residual, stored: Mapping[str, Any]) -> dict[str, Any]:
