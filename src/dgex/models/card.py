@@ -89,6 +89,8 @@ def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
     """A setting that was left to be chosen is told with what was chosen."""
     if value is not None:
         return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    if key == "standardize":
+        return "yes, as genes were not" if state.get("standardized") else "no, as genes were"
     found = state.get(key, state.get("chosen", {}).get(key))
     if isinstance(found, int | float) and not isinstance(found, bool):
         return f"{found:.6g}, chosen on validation"

@@ -15,11 +15,11 @@ from dgex.models.network.choices import OPEN, check, choose
 from dgex.models.network.epochs import Extent, Network, run_files
 from dgex.models.network.members import arrays_of, members_from, recipes_of, restored_choice, schedule_of, shape_of
 from dgex.models.network.parts import history_of
-from dgex.training.batches.statistics import gene_statistics
+from dgex.models.network.units import statistics_of
 from dgex.training.learners.mean import MeanPredictor
 from dgex.training.learners.residual import ResidualNetwork, Shape
 from dgex.training.machine.architecture import Architecture
-from dgex.training.machine.device import on_device, pick_device
+from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 from dgex.training.run.members import train_members
 from dgex.training.run.parts import Part
@@ -204,10 +204,7 @@ class Residual(Network):
         began = time.perf_counter()
         files = run_files(options)
         chosen, device = choose(self, len(X)), pick_device(self.device)
-        statistics = {}
-        with on_device(device):
-            for name, matrix in (("x", X), ("y", Y)):
-                statistics[f"{name}_mean"], statistics[f"{name}_scale"] = gene_statistics(matrix, device)
+        statistics = statistics_of(X, Y, device)
         recipes = recipes_of(self, chosen, statistics, X.shape, Y.shape[1])
         members = train_members(recipes, X, Y, eval_sets, files)
         self._keep(chosen, statistics, members)
