@@ -71,7 +71,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## What was measured",
         "",
-        *_metric_lines(description["metrics"]),
+        *_metric_lines(description["metrics"], normalization.get("standardize", "none")),
         "",
         *_judged_lines(description["state"].get("expected")),
         *_trust_lines(description.get("confidence")),
@@ -151,10 +151,11 @@ def _trust_lines(known: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _metric_lines(metrics: dict[str, Any]) -> list[str]:
+def _metric_lines(metrics: dict[str, Any], standardize: str) -> list[str]:
+    unit = "units of the data" if standardize == "none" else "standardised units"
     lines = [
         f"- Overall error on {name}: {values['overall']:.4f} (standard deviation over genes {values['sd']:.4f}, "
-        f"{values['profiles']:,} profiles, standardised units)"
+        f"{values['profiles']:,} profiles, {unit})"
         for name, values in metrics.get("sets", {}).items()
     ]
     if "seconds" in metrics:
