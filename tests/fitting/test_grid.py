@@ -264,7 +264,7 @@ def test_residual_networks_of_a_grid_are_those_trained_alone(
 
 def test_a_grid_of_another_method_is_not_gone_on_with(dataset: ad.AnnData, residual: Path, whole: Path) -> None:
     options: dict[str, Any] = {"validation": SETS, "resume": True}
-    with pytest.raises(ModelError, match="method: there residual, now dgex"):
+    with pytest.raises(ModelError, match=r"settings \(method: there residual, now dgex\)$"):
         train_grid(dataset, residual, AXES, **options, **SMALL)
     with pytest.raises(ModelError, match="method: there dgex, now residual"):
         train_grid(dataset, whole, AXES, method="residual", **options, **BRIEF)

@@ -174,15 +174,15 @@ def _opened(
         names = [safe_name(row["name"], f"{folder / GRID}: the name of a network") for row in stored["members"]]
         known = {name: stored["data"].get(name) for name in ("name", "file", "digest", "sets")}
         before = {**stored["axes"], **stored["settings"], "validation": stored["validation"]}
-        before |= {"method": stored.get("method", NETWORK)}  # not recorded while there was one
+        kind = {"method": stored.get("method", NETWORK)}  # not recorded while there was one
         axes = stored["axes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / GRID} is damaged ({type(error).__name__}: {error})") from error
     if not resume:
         work.clear()
         return None
-    now = {**described["axes"], **described["settings"], **{name: described[name] for name in ("validation", "method")}}
-    differ = differences(
+    now = {**described["axes"], **described["settings"], "validation": described["validation"]}
+    differ = differences(kind, {"method": described["method"]}) or differences(  # of another method all settings differ
         before, now, lambda name, there, here: there == here and (name in axes) == (name in described["axes"])
     )
     if differ:

@@ -28,8 +28,9 @@ def train_parts(group: Group, data: Path, folder: Path, checkpoint: bool = True)
     return model.fit(X, Y, {"va": (X[:40], Y[:40])}, group=group, **options).predict(X)
 
 
-def train_grid(group: Group, data: Path, folder: Path) -> str:
-    return dgex.train_grid(data, folder / "grid", AXES, **SMALL).members["status"].str.cat(sep=" ")
+def train_grid(group: Group, data: Path, folder: Path, method: str = "dgex") -> str:
+    grid = dgex.train_grid(data, folder / "grid", AXES, method=method, **SMALL)
+    return grid.members["status"].str.cat(sep=" ")
 
 
 def models(folder: Path) -> dict[str, bytes]:
@@ -42,9 +43,10 @@ def test_parts_over_processes_are_those_of_one(dataset_file: Path, tmp_path: Pat
         np.testing.assert_array_equal(found, alone)
 
 
-def test_a_grid_over_processes_is_that_of_one(dataset_file: Path, tmp_path: Path) -> None:
-    assert train_grid(ALONE, dataset_file, tmp_path / "one") == "finished finished finished finished"
-    found = values(3, train_grid, dataset_file, tmp_path / "three")
+@pytest.mark.parametrize("method", ["dgex", "residual"])
+def test_a_grid_over_processes_is_that_of_one(method: str, dataset_file: Path, tmp_path: Path) -> None:
+    assert train_grid(ALONE, dataset_file, tmp_path / "one", method) == "finished finished finished finished"
+    found = values(3, train_grid, dataset_file, tmp_path / "three", method)
     assert found == ["finished finished finished finished"] * 3
     assert models(tmp_path / "three") == models(tmp_path / "one")
     assert len(models(tmp_path / "one")) == 4
