@@ -334,6 +334,19 @@ def test_a_grid_in_every_form(
     assert json.loads((out / "6x2" / "model.json").read_text())["settings"]["hidden"] == [6, 6]
 
 
+def test_a_grid_of_residual_networks(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = dataset_file.parent / "grid"
+    axes = ("--grid", "hidden=4,6", "layers=2", "units=silu,tanh", "norm=true,false")
+    grid = ("train", dataset_file, out, "--method", "residual", *axes, "--epochs", 1)
+    assert call(*grid) == 0
+    said = capsys.readouterr().out
+    assert said.count("*") == 1
+    assert len(list(out.glob("*/model.json"))) == 8
+    assert json.loads((out / "4x2-normfalse-units-tanh" / "model.json").read_text())["settings"]["norm"] is False
+    assert call(*grid, "--resume") == 0
+    assert capsys.readouterr().out == said
+
+
 def test_a_grid_goes_on_and_refuses_others(dataset_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, small = dataset_file.parent / "grid", ("--epochs", 1, "--hidden", 4)
     grid = ("train", dataset_file, out, *small, "--grid", "partition=random,cluster", "dropout=0,.5")
@@ -358,6 +371,9 @@ def test_a_grid_goes_on_and_refuses_others(dataset_file: Path, capsys: pytest.Ca
         (("--jobs", 2), "is for a --grid", 2),
         (("--grid", "hidden=4", "--method", "ridge"), "is for networks, found ridge", 2),
         (("--grid", "hidden=4.5"), "axis hidden: found 4.5", 1),
+        (("--grid", "learning_rate=much"), "learning_rate: found 'much', accepted a number", 1),
+        (("--grid", "units=relu", "--method", "residual"), "units: found 'relu', accepted silu, tanh, adaptive", 1),
+        (("--grid", "layers=4", "--method", "residual"), "the axis layers needs a width", 1),
         (("--grid", "colour=1"), "a grid has no axis 'colour'", 1),
         (("--grid", "hidden=4", "--hidden", 5), "an axis of the grid and a setting", 1),
         (("--grid", "partition=halves"), "partition: found 'halves', accepted 'random' or 'cluster'", 1),

@@ -19,6 +19,7 @@ from dgex.errors import DataError, DgexError, ModelError, OutputExistsError, Set
 from dgex.fitting import grid as module
 from dgex.fitting.grid import train_grid
 from dgex.fitting.train import train
+from dgex.models.network.epochs import Extent
 from dgex.training.batches.shared import held_copy
 from dgex.training.run.checkpoint import Checkpoints
 
@@ -220,7 +221,7 @@ def test_room_on_a_gpu_goes_to_small_networks(monkeypatch: pytest.MonkeyPatch) -
 
     job = module._Job.__new__(module._Job)
     sizes = {"huge": 300, "middle": 60, "small": 30, "tiny": 10}
-    job.weights = {name: size * module.SIDE_BY_SIDE // 100 for name, size in sizes.items()}
+    job.extents = {name: Extent(size * module.SIDE_BY_SIDE // 100, 1, 1, 200) for name, size in sizes.items()}
     members: Any = {name: SimpleNamespace(name=name) for name in sizes}
     job.jobs, job.device = None, SimpleNamespace(type="cuda")  # type: ignore[assignment]
     huge, middle, small, tiny = members.values()
@@ -234,6 +235,64 @@ def test_room_on_a_gpu_goes_to_small_networks(monkeypatch: pytest.MonkeyPatch) -
     assert job._next([small], [huge, middle]) is None
     job.jobs, job.device = None, SimpleNamespace(type="cpu")  # type: ignore[assignment]
     assert job._next([small], [tiny]) is None
+
+
+BLOCKS: dict[str, list[Any]] = {"hidden": [8], "layers": [1, 2], "dropout": [0, 0.2], "skip": [True, False]}
+BRIEF: dict[str, Any] = {"epochs": 2, "batch_size": 32, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def residual(dataset: ad.AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("residual") / "grid"
+    train_grid(dataset, folder, BLOCKS, method="residual", validation=SETS, jobs=2, **BRIEF)
+    return folder
+
+
+def test_residual_networks_of_a_grid_are_those_trained_alone(
+    dataset: ad.AnnData, residual: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "8x2-dropout0.2-skiptrue"
+    shaped = {"hidden": (8, 8), "dropout": 0.2, "skip": True}
+    model = train(dataset, "residual", alone, validation=SETS, **shaped, **BRIEF)
+    assert (alone / "model.safetensors").read_bytes() == weights(residual)[alone.name]
+    assert len(weights(residual)) == 8
+    grid = train_grid(dataset, residual, BLOCKS, method="residual", validation=SETS, resume=True, **BRIEF)
+    row = grid.members.set_index("name").loc[alone.name]
+    assert row["test.error"] == model.best_["test"]["error"]  # type: ignore[attr-defined]
+    assert grid.best["test"] == grid.members.set_index("name")["test.error"].idxmin()
+
+
+def test_a_grid_of_another_method_is_not_gone_on_with(dataset: ad.AnnData, residual: Path, whole: Path) -> None:
+    options: dict[str, Any] = {"validation": SETS, "resume": True}
+    with pytest.raises(ModelError, match=r"settings \(method: there residual, now dgex\)$"):
+        train_grid(dataset, residual, AXES, **options, **SMALL)
+    with pytest.raises(ModelError, match="method: there dgex, now residual"):
+        train_grid(dataset, whole, AXES, method="residual", **options, **BRIEF)
+    described = json.loads((whole / "grid.json").read_text())
+    del described["method"]  # as it was written while there was only one
+    (whole / "grid.json").write_text(json.dumps(described))
+    assert train_grid(dataset, whole, AXES, **options, **SMALL).finished
+
+
+def test_an_ensemble_in_a_grid_killed_and_resumed(
+    dataset: ad.AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes, settings = {"ensemble": [1, 2]}, BRIEF | {"hidden": (8, 8), "method": "residual"}
+    train_grid(dataset, tmp_path / "whole", axes, **settings)
+    save, number = Checkpoints.save, count(1)
+
+    def killed(self: Any, run: Any, *others: Any) -> None:
+        save(self, run, *others)
+        if next(number) == 3:
+            raise SystemError("killed")
+
+    monkeypatch.setattr(Checkpoints, "save", killed)
+    with pytest.raises(SystemError, match="killed"):
+        train_grid(dataset, tmp_path / "g", axes, **settings)
+    grid = train_grid(dataset, tmp_path / "g", axes, resume=True, **settings)
+    assert grid.finished
+    assert weights(tmp_path / "g") == weights(tmp_path / "whole")
+    assert len(grid.members["validation.epoch"][1]) == 2
 
 
 @pytest.mark.gpu

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from dgex.errors import SettingsError
 from dgex.fitting.grid_plan import deal, plan
 from dgex.models.network.dgex import DGEX
+from dgex.models.network.residual import Residual
 from dgex.training.learners.perceptron import Perceptron
+from dgex.training.learners.residual import ResidualNetwork, Shape
 
 
 def test_the_papers_27_networks() -> None:
@@ -57,7 +59,43 @@ def test_names_do_not_depend_on_the_order_of_axes() -> None:
 def test_weights_are_counted(landmarks: int, hidden: list[int], targets: int) -> None:
     member = plan({"seed": [0]}, {"hidden": tuple(hidden)})[0]
     network = Perceptron([landmarks, *hidden, targets])
-    assert member.weights(landmarks, targets) == sum(p.numel() for p in network.parameters())
+    assert member.extent(100, landmarks, targets).weights == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shared", "shape"),
+    [
+        ({"hidden": (6, 6), "skip": False}, Shape(4, (6, 6), 3)),
+        ({"hidden": (6, 6), "units": "adaptive", "skip": True}, Shape(4, (6, 6), 3, "adaptive", skip=True)),
+        (
+            {"hidden": (6, 2), "residual": False, "norm": False, "skip": False},
+            Shape(4, (6, 2), 3, "silu", False, False, False),
+        ),
+    ],
+)
+def test_weights_of_residual_networks_are_counted(shared: dict[str, Any], shape: Shape) -> None:
+    extent = plan({"ensemble": [3]}, shared, "residual")[0].extent(100, 4, 3)
+    assert extent.weights == sum(p.numel() for p in ResidualNetwork(shape).parameters())
+    assert extent.networks == 3
+
+
+def test_what_is_chosen_by_the_number_of_profiles_counts() -> None:
+    member = plan({"seed": [0]}, {}, "residual")[0]
+    assert isinstance(member.model(), Residual)
+    few, many = member.extent(100, 20, 30), member.extent(88_807, 20, 30)
+    assert (few.epochs, few.batch_size) == (100, 32)
+    assert (many.epochs, many.batch_size) == (40, 512)
+    assert many.weights > few.weights
+
+
+def test_axes_of_residual_networks() -> None:
+    axes = {"hidden": [8, 16], "layers": [2], "units": ["silu", "tanh"], "skip": [True, None], "dropout": [0, 0.3]}
+    members = plan(axes, {"epochs": 2}, "residual")
+    assert len({member.name for member in members}) == 16
+    assert members[0].name == "8x2-dropout0-skiptrue-units-silu"
+    assert members[-1].settings == {
+        "hidden": (16, 16), "units": "tanh", "skip": None, "dropout": 0.3, "epochs": 2
+    }  # fmt: skip
 
 
 @settings(deadline=None)
@@ -92,3 +130,22 @@ def test_everything_is_dealt_once_and_no_hand_is_overloaded(costs: list[float], 
 def test_axes_that_are_not_accepted(axes: Any, shared: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         plan(axes, shared)
+
+
+@pytest.mark.parametrize(
+    ("kind", "axes", "shared", "message"),
+    [
+        ("ridge", {"alpha": [1]}, {}, "a grid is of networks: method: found 'ridge', accepted dgex or residual"),
+        ("nobody", {"alpha": [1]}, {}, "unknown method 'nobody'"),
+        ("residual", {"momentum": [0.5]}, {}, "a grid has no axis 'momentum'; accepted: layers, preset, hidden"),
+        ("residual", {"placement": ["disk"]}, {}, "no axis 'placement'"),
+        ("residual", {"layers": [2]}, {}, "the axis layers needs a width"),
+        ("residual", {"units": ["relu"]}, {}, "units: found 'relu', accepted silu, tanh, adaptive"),
+        ("residual", {"seed": [0]}, {"hidden": (8, 4)}, "accepted blocks of one width"),
+    ],
+)
+def test_grids_of_other_methods_that_are_not_accepted(
+    kind: str, axes: Any, shared: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        plan(axes, shared, kind)

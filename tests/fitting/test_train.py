@@ -13,7 +13,9 @@ import pytest
 
 import dgex
 from dgex.dataset.roles import landmarks
+from dgex.dataset.signatures import signatures
 from dgex.errors import DataError, DgexError, FileError, GeneError, ModelError, OutputExistsError, SettingsError
+from dgex.fitting import splits
 from dgex.fitting.splits import read_splits
 from dgex.fitting.train import train
 from dgex.locks import alone
@@ -428,3 +430,27 @@ def test_validation_profiles_that_were_learned_from_are_known_again(
     held = int((ad.read_h5ad(dataset_file).obs["split"] == "validation").sum())
     dgex.evaluate({"auto": folder / "auto"}, dataset_file, split="validation")
     assert f"{held:,} of {held:,} profiles of validation were training profiles of auto" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "known"),
+    [
+        ("ridge", {}, ["train"]),
+        ("auto", {"members": ("ridge",), "device": "cpu"}, ["train", "validation"]),
+    ],
+)
+def test_only_what_is_learned_from_is_made_to_be_known_again(
+    method: str, settings: dict[str, Any], known: list[str], dataset: ad.AnnData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(source: Any, rows: np.ndarray, *others: Any) -> dict[str, np.ndarray]:
+        made.append(len(rows))
+        return signatures(source, rows, *others)
+
+    monkeypatch.setattr(splits, "signatures", counted)
+    model = train(dataset, method, validation=("validation", "test"), **settings)
+    counts = dataset.obs["split"].value_counts()
+    assert made == [counts[name] for name in known]
+    assert model.training_ is not None
+    assert len(model.training_.signatures["ids"]) == sum(made)

@@ -13,6 +13,8 @@ from sklearn.metrics import r2_score
 import dgex
 from dgex.errors import GeneError, ModelError, SettingsError
 from dgex.interpretation.attribution import Gap, attribute
+from dgex.interpretation.layers import layers_of
+from dgex.models.network.dgex import DGEX
 
 
 def adjusted(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
@@ -164,3 +166,50 @@ def test_values_in_other_units_are_told(caplog, dataset):
         assert "normalised otherwise" not in caplog.text
         dgex.interpret(model, other, samples=4)
     assert "normalised otherwise" in caplog.text
+
+
+def standardised_inside(best: DGEX, seed: int = 5) -> tuple[DGEX, dict[str, np.ndarray]]:
+    """The same network for genes in other units, which it standardises; and the means and scales."""
+    rng, genes = np.random.default_rng(seed), {"x": best.n_features_in_, "y": best.n_targets_}
+    of = {f"{k}_mean": rng.normal(9, 2, n).astype(np.float32) for k, n in genes.items()}
+    of |= {f"{k}_scale": rng.uniform(0.5, 3, n).astype(np.float32) for k, n in genes.items()}
+    model = simple([6, 20, 9, 14])
+    model._keep(best.parts_, of)
+    return model, of
+
+
+def test_a_network_that_standardises_inside_is_that_of_standardised_genes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model, data = simple([6, 20, 9, 14]), dataset(120, 6, 14)
+    inside, of = standardised_inside(model)
+    other = data.copy()
+    order = {
+        name: at for kind, names in (("x", model.landmarks_), ("y", model.targets_)) for at, name in enumerate(names)
+    }
+    for at, (name, role) in enumerate(zip(other.var_names, other.var["role"])):
+        kind = "x" if role == "landmark" else "y"
+        other.X[:, at] = other.X[:, at] * of[f"{kind}_scale"][order[name]] + of[f"{kind}_mean"][order[name]]
+    one = dgex.interpret(model, data, samples=9, input_threshold=1.5, output_threshold=1.5, top=6)
+    assert "standard units" not in caplog.text
+    two = dgex.interpret(inside, other, samples=9, input_threshold=1.5, output_threshold=1.5, top=6)
+    assert "its weights are read in standard units" in caplog.text
+    pd.testing.assert_frame_equal(two.major_weights, one.major_weights)
+    pd.testing.assert_frame_equal(two.adjusted_r2, one.adjusted_r2, atol=1e-4)
+    keys = ["gene", "landmark"]
+    scale = of["y_scale"][
+        [order[gene] for gene in one.attributions.set_index(keys).sort_index().index.get_level_values(0)]
+    ]
+    first, second = (found.attributions.set_index(keys).sort_index() for found in (one, two))
+    for name in ("mean", "mean_absolute", "effect"):
+        np.testing.assert_allclose(second[name], first[name] * scale, rtol=2e-3, atol=1e-4)
+    assert two.summary["attributions"]["gap_share"] < 1e-3
+    assert two.summary["major_weights"]["units"] == "standard"
+
+
+def test_layers_in_the_units_of_the_data_predict_what_the_model_predicts() -> None:
+    inside, _ = standardised_inside(simple([6, 20, 9, 14]))
+    X = np.random.default_rng(1).normal(9, 3, size=(30, 6)).astype(np.float32)
+    whole = layers_of(inside, None, torch.device("cpu"))[0].in_units()
+    np.testing.assert_allclose(whole.forward(torch.from_numpy(X)), inside.predict(X), rtol=1e-4, atol=1e-4)
+    few = layers_of(inside, None, torch.device("cpu"))[0].only(np.array([2, 5])).in_units()
+    np.testing.assert_allclose(few.forward(torch.from_numpy(X)), inside.predict(X)[:, [2, 5]], rtol=1e-4, atol=1e-4)

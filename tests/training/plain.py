@@ -29,6 +29,7 @@ class PlainLearner:
 
     block = 1024
     live_weights = True
+    center = 0.0
 
     def __init__(
         self,

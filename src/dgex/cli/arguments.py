@@ -72,18 +72,28 @@ def there(*paths: Path) -> None:
             raise FileError(f"{path} does not exist")
 
 
-def axes(texts: list[str]) -> dict[str, list[Any]]:
-    """Read the axes of a grid, `NAME=VALUE,VALUE` each; values of settings that are words stay words."""
+def axes(texts: list[str], kind: str) -> dict[str, list[Any]]:
+    """Read the axes of a grid of the method `kind`, `NAME=VALUE,VALUE` each.
+
+    Values of settings that are words stay words; where a setting is chosen unless told, they may be anything.
+    """
     from dgex.models.catalogue import defaults
 
-    usual = defaults("dgex")
+    usual = defaults(kind)
     read: dict[str, list[Any]] = {}
     for text in texts:
         name, values = _named(text, "--grid", "NAME=VALUE,VALUE such as layers=1,2")
         if name in read:
             raise typer.BadParameter(f"found the axis {name} twice, accepted once", param_hint="--grid")
-        read[name] = [word if isinstance(usual.get(name), str) else _number(word, text) for word in words(values)]
+        read[name] = [_axis_value(word, text, usual.get(name, 0)) for word in words(values)]
     return read
+
+
+def _axis_value(word: str, text: str, usual: Any) -> Any:
+    """A value of an axis, of the kind of the setting's default."""
+    if isinstance(usual, str):
+        return word
+    return _value(word) if usual is None or isinstance(usual, bool) else _number(word, text)
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dgex.progress import note, processes, speaks
 
 __all__ = ["train"]
 
-RUN, GRID = "Methods that train in epochs (dgex, residual)", "Grid of networks (dgex)"
+RUN, GRID = "Methods that train in epochs (dgex, residual)", "Grid of networks (dgex, residual)"
 
 
 def _known(kind: str | None) -> str | None:
@@ -110,11 +110,11 @@ def _run(
     else:
         if grid is None:
             raise typer.BadParameter("is for a --grid", param_hint="--jobs")
-        if kind != "dgex":
+        if kind not in ("dgex", "residual"):
             raise typer.BadParameter(f"is for networks, found {kind}", param_hint="--grid")
         from dgex.fitting.grid import train_grid
 
-        result = train_grid(data, model, axes(grid), jobs=jobs, **options, **settings)
+        result = train_grid(data, model, axes(grid, kind), method=kind, jobs=jobs, **options, **settings)
     if speaks():
         show(result)
 
@@ -148,7 +148,8 @@ def train(*args: Any, **options: Any) -> None:
     Examples: `dgex train data.h5ad models/auto`, `dgex train data.h5ad models/ridge --method ridge` and
     `dgex train data.h5ad models/dgex --hidden 3000,3000 --dropout .1 --epochs 200 --resume`
 
-    The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`
+    The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`;
+    residual ones: `dgex train data.h5ad grid --method residual --grid hidden=512,1024 layers=4 dropout=.1,.3`
 
     On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
     """

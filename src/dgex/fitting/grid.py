@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -17,14 +16,13 @@ from dgex._version import __version__
 from dgex.aliases import PathLike
 from dgex.digests import of_file, of_sets
 from dgex.errors import DgexError, DivergedError, ModelError, OutputExistsError, RankError, SettingsError
-from dgex.fitting.grid_plan import Member, deal, plan
+from dgex.fitting.grid_plan import NETWORK, Member, cost, deal, describe, network, plan
 from dgex.fitting.grid_result import DONE, GRID, TABLE, Grid, diverged_file, open_grid, status_of
 from dgex.fitting.output import checkpoint_folder, clear_checkpoint
 from dgex.fitting.splits import Splits, read_splits
 from dgex.fitting.train import train
 from dgex.locks import alone
 from dgex.models.catalogue import check_settings
-from dgex.models.network.dgex import DGEX
 from dgex.ownership import safe_name
 from dgex.places import check_inputs
 from dgex.progress import Together, bar, note
@@ -48,6 +46,7 @@ def train_grid(
     output: PathLike,
     axes: Mapping[str, Sequence[Any]],
     *,
+    method: str = NETWORK,
     validation: Sequence[str] = ("validation",),
     jobs: int | None = None,
     overwrite: bool = False,
@@ -66,12 +65,15 @@ def train_grid(
         A folder for the model folders, named after what differs (`3000x2-dropout0.1`), with `grid.json` and
         `grid.tsv`, which are brought up to date whenever a network is finished.
     axes : dict of name to values
-        `hidden` (units), `layers` (hidden layers of that many units) and any other setting of `dgex.DGEX`.
+        `hidden` (units), `layers` (hidden layers, or blocks, of that many units) and any other setting of the method.
+    method : str
+        "dgex", the paper's network, or "residual".
     validation : sequence of str
         Sets that are watched; every network keeps its best epoch for each, and the grid its best network.
     jobs : int, optional
         Networks trained at once, each in a thread and on a CUDA stream of its own. None: one on the CPU; on a GPU
-        as many as together hold up to 100 million weights, the largest first.
+        as many of the paper's as together hold up to 100 million weights, the largest first. Residual networks on a
+        GPU, and any in TF32, are trained one after the other.
     overwrite : bool
         Replace a grid that exists; what else is in its folder stays.
     resume : bool
@@ -113,12 +115,13 @@ def train_grid(
     >>> grid.members["name"].tolist(), sorted(grid.best)
     (['4x1', '4x2', '8x1', '8x2'], ['validation'])
     """
-    check_settings(DGEX.kind, settings)
+    made = network(method)
+    check_settings(method, settings)
     if jobs is not None and (not isinstance(jobs, int | np.integer) or jobs < 1):
         raise SettingsError("jobs", found=jobs, accepted="a whole number, 1 or more")
-    members = plan(axes, settings)
+    members = plan(axes, settings, method)
     folder = Path(output)
-    described = _described(axes, settings, members, validation)
+    described = describe(axes, made(**settings), members, validation)
     if tensorboard is not None:
         check_tensorboard()
     with join(settings.get("device", "auto")) as joined, ExitStack() as stack:
@@ -133,19 +136,6 @@ def train_grid(
 
 
 _ADVICE = "finished networks and checkpoints are in {folder}; resume=True goes on from there"
-
-
-def _described(
-    axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], members: Sequence[Member], validation: Sequence[str]
-) -> dict[str, Any]:
-    """What a grid is of, but for its data: what must be the same when it goes on."""
-    shared = DGEX(**settings).get_params(deep=False)
-    varied = {"device", "placement", "shard", *axes, *(["hidden"] if "layers" in axes else [])}
-    shared = {name: value for name, value in shared.items() if name not in varied}
-    if "layers" in axes and "hidden" not in axes:
-        shared["hidden"] = members[0].settings["hidden"][0]
-    described = {"axes": {k: list(v) for k, v in axes.items()}, "settings": shared, "validation": list(validation)}
-    return dict(json.loads(json.dumps(described, default=lambda value: value.item())))  # as it will be read back
 
 
 def _file_digest(data: PathLike | ad.AnnData) -> str | None:
@@ -184,6 +174,7 @@ def _opened(
         names = [safe_name(row["name"], f"{folder / GRID}: the name of a network") for row in stored["members"]]
         known = {name: stored["data"].get(name) for name in ("name", "file", "digest", "sets")}
         before = {**stored["axes"], **stored["settings"], "validation": stored["validation"]}
+        kind = {"method": stored.get("method", NETWORK)}  # not recorded while there was one
         axes = stored["axes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / GRID} is damaged ({type(error).__name__}: {error})") from error
@@ -191,7 +182,7 @@ def _opened(
         work.clear()
         return None
     now = {**described["axes"], **described["settings"], "validation": described["validation"]}
-    differ = differences(
+    differ = differences(kind, {"method": described["method"]}) or differences(  # of another method all settings differ
         before, now, lambda name, there, here: there == here and (name in axes) == (name in described["axes"])
     )
     if differ:
@@ -216,12 +207,11 @@ class _Job:
         self.folder, self.members, self.read, self.options, self.group = folder, members, read, options, group
         self.matrices = {name: (np.asarray(x.X), np.asarray(y.X)) for name, (x, y) in read.matrices.items()}
         self.sets = [name for name in self.matrices if name != "train"]
-        landmarks, targets = (part.shape[1] for part in self.matrices["train"])
-        self.weights = {m.name: m.weights(landmarks, targets) for m in members}
-        self.costs = {m.name: m.cost(landmarks, targets) for m in members}
-        if any(member.settings.get("precision") == "tf32" for member in members):
-            jobs = 1  # PyTorch has one switch for all threads
-        self.jobs, self.device = jobs, group.device or pick_device(members[0].model().device)
+        x, y = self.matrices["train"]
+        self.extents = {m.name: m.extent(len(x), x.shape[1], y.shape[1]) for m in members}
+        self.costs = {name: cost(extent) for name, extent in self.extents.items()}
+        self.device = group.device or pick_device(str(members[0].settings.get("device", "auto")))
+        self.jobs = 1 if any(member.alone(self.device.type) for member in members) else jobs
         if self.device == torch.device("cuda"):  # threads start on the first GPU, whichever this process has taken
             self.device = torch.device("cuda", torch.cuda.current_device())
         held_out = {name: self.matrices[name] for name in self.sets}
@@ -313,19 +303,19 @@ class _Job:
             return waiting[0] if len(running) < self.jobs else None
         if self.device.type != "cuda" or len(running) == _MOST_JOBS:
             return None
-        room = SIDE_BY_SIDE - sum(self.weights[member.name] for member in running)
-        return next((member for member in waiting if self.weights[member.name] <= room), None)
+        room = SIDE_BY_SIDE - sum(self.extents[member.name].weights for member in running)
+        return next((member for member in waiting if self.extents[member.name].weights <= room), None)
 
     def _member(self, member: Member, together: Together) -> None:
         """Train one network by the ordinary path, in a thread."""
         output = self.folder / member.name
         resume = checkpoint_folder(output).exists() or output.exists()
-        parts = int(member.settings.get("target_parts", 1))
-        with together.piece(member.name, self.costs[member.name], parts), own_stream(self.device):
+        networks = self.extents[member.name].networks
+        with together.piece(member.name, self.costs[member.name], networks), own_stream(self.device):
             try:
                 train(
                     self.read,
-                    DGEX.kind,
+                    member.kind,
                     output,
                     resume=resume,
                     keep_checkpoint=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from dgex.errors import SettingsError, first
-from dgex.models.catalogue import defaults
-from dgex.models.network.dgex import DGEX
-from dgex.training.machine.architecture import Architecture
+from dgex.models.catalogue import METHODS, defaults, method
+from dgex.models.network.epochs import Extent, Network
 
-__all__ = ["Member", "deal", "plan"]
+__all__ = ["NETWORK", "Member", "cost", "deal", "describe", "network", "plan"]
 
+NETWORK = "dgex"  # what a grid is of unless told
 _NO_AXES = ("device", "placement", "shard")  # where a network is trained is no property of it
 
 
@@ -30,52 +31,72 @@ class Member:
     axes : dict
         Its value on every axis.
     settings : dict
-        What `dgex.DGEX` is given.
+        What its method is given.
+    kind : str
+        Its method: "dgex" or "residual".
     """
 
     name: str
     axes: dict[str, Any]
     settings: dict[str, Any]
+    kind: str = NETWORK
 
-    def model(self) -> DGEX:
+    def model(self) -> Network:
         """The network, not fitted."""
-        return DGEX(**self.settings)
+        return network(self.kind)(**self.settings)
 
-    def weights(self, landmarks: int, targets: int) -> int:
-        """Number of weights and biases of its largest network."""
-        model = self.model()
-        hidden = [model.hidden] if isinstance(model.hidden, int | np.integer) else list(model.hidden)
-        sizes = [landmarks, *hidden, -(-targets // model.target_parts)]
-        return Architecture.chain(sizes).parameters
+    def extent(self, profiles: int, landmarks: int, targets: int) -> Extent:
+        """How much there is to train."""
+        return self.model().extent(profiles, landmarks, targets)
 
-    def cost(self, landmarks: int, targets: int) -> float:
-        """Estimated time to train it, in units that are the same for all members.
-
-        A step moves the bytes of the weights and multiplies each with the batch; near 200 profiles a batch both take
-        about as long.
-        """
-        model = self.model()
-        passes = model.epochs * model.target_parts * (1 + 200 / model.batch_size)
-        return passes * self.weights(landmarks, targets)
+    def alone(self, device: str) -> bool:
+        """Whether it is trained with no other beside it: it turns PyTorch's one switch of TF32 for all threads."""
+        return self.settings.get("precision") == "tf32" or (device == "cuda" and self.kind == "residual")
 
 
-def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list[Member]:
+def network(kind: str) -> type[Network]:
+    """The class of a method of which there are grids.
+
+    Raises
+    ------
+    SettingsError
+        It is no network of ours.
+    """
+    loaded = method(kind).load()
+    if kind not in METHODS or not issubclass(loaded, Network):
+        raise SettingsError("a grid is of networks: method", found=kind, accepted="dgex or residual")
+    return loaded
+
+
+def cost(extent: Extent) -> float:
+    """Estimated time to train a network, in units that are the same for all of a grid.
+
+    A step moves the bytes of the weights and multiplies each with the batch; near 200 profiles a batch both take about
+    as long.
+    """
+    return extent.epochs * extent.networks * (1 + 200 / extent.batch_size) * extent.weights
+
+
+def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any], kind: str = NETWORK) -> list[Member]:
     """List the networks of a grid, the last axis moving fastest.
 
     Parameters
     ----------
     axes : dict of name to values
-        Settings of `dgex.DGEX`. `hidden` holds numbers of units; with the axis `layers` (numbers of hidden layers of
-        that width) they are the width of every layer.
+        Settings of the method. `hidden` holds numbers of units; with the axis `layers` (numbers of hidden layers, or
+        blocks, of that width) they are the width of every layer, without it of the only one.
     settings : dict
         Settings that all networks share.
+    kind : str
+        The method: "dgex" or "residual".
 
     Raises
     ------
     SettingsError
         Says which axis or value is not accepted.
     """
-    known = [name for name in defaults(DGEX.kind) if name not in _NO_AXES]
+    made = network(kind)
+    known = [name for name in defaults(kind) if name not in _NO_AXES]
     if not axes:
         raise SettingsError("a grid needs an axis", accepted=f"layers, {', '.join(known)}")
     for name, values in axes.items():
@@ -92,22 +113,22 @@ def plan(axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> list
         for value in axes.get(name, []):
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
                 raise SettingsError(f"axis {name}", found=value, accepted="whole numbers, 1 or more")
-    return [_member(dict(zip(axes, values)), settings) for values in product(*axes.values())]
+    return [_member(dict(zip(axes, values)), settings, made) for values in product(*axes.values())]
 
 
-def _member(axes: dict[str, Any], settings: Mapping[str, Any]) -> Member:
+def _member(axes: dict[str, Any], settings: Mapping[str, Any], made: type[Network]) -> Member:
     own = {**settings, **{name: value for name, value in axes.items() if name not in ("hidden", "layers")}}
     words = sorted(f"{name}{_word(value)}" for name, value in axes.items() if name not in ("hidden", "layers"))
     if "hidden" in axes or "layers" in axes:
-        width = axes.get("hidden") or _width(settings.get("hidden", DGEX().hidden))
+        width = axes.get("hidden") or _width(settings.get("hidden", defaults(made.kind)["hidden"]))
         layers = int(axes.get("layers", 1))
         own["hidden"] = (int(width),) * layers
         words.insert(0, f"{width}x{layers}")
-    member = Member("-".join(words), axes, own)
+    member = Member("-".join(words), axes, own, made.kind)
     try:
         member.model().check_settings()
     except TypeError as error:
-        raise SettingsError(f"{member.name}: found a value of a wrong kind ({error}), see dgex.DGEX") from error
+        raise SettingsError(f"{member.name}: found a value of a wrong kind ({error}), see {made.__name__}") from error
     return member
 
 
@@ -119,10 +140,26 @@ def _word(value: Any) -> str:
 
 def _width(hidden: Any) -> int:
     """The width that the axis `layers` multiplies where `hidden` is no axis."""
+    if hidden is None:
+        raise SettingsError("the axis layers needs a width: hidden", found="none", accepted="an axis, or a setting")
     widths = {hidden} if isinstance(hidden, int | np.integer) else set(hidden)
     if len(widths) != 1:
         raise SettingsError(f"hidden: found {hidden} with the axis layers, accepted one width for all layers")
     return int(next(iter(widths)))
+
+
+def describe(
+    axes: Mapping[str, Sequence[Any]], model: Network, members: Sequence[Member], validation: Sequence[str]
+) -> dict[str, Any]:
+    """What a grid is of, but for its data: what must be the same when it goes on."""
+    shared = model.get_params(deep=False)
+    varied = {*model.elsewhere, *axes, *(["hidden"] if "layers" in axes else [])}
+    shared = {name: value for name, value in shared.items() if name not in varied}
+    if "layers" in axes and "hidden" not in axes:
+        shared["hidden"] = members[0].settings["hidden"][0]
+    described = {"axes": {k: list(v) for k, v in axes.items()}, "settings": shared, "validation": list(validation)}
+    described |= {"method": model.kind}
+    return dict(json.loads(json.dumps(described, default=lambda value: value.item())))  # as it will be read back
 
 
 def deal(costs: Sequence[float], hands: int) -> list[list[int]]:

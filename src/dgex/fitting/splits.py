@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,8 +44,9 @@ class Splits(NamedTuple):
         How raw profiles become what is trained on.
     name : str
         What the dataset is called.
-    signatures : dict of str to ndarray
-        By which the profiles of each set are known again, set by set, see `dgex.dataset.signatures`.
+    signatures : function of a set's name
+        By which the profiles of a set are known again, see `dgex.dataset.signatures`. They are computed when first
+        asked for, as long as the matrices are there: only what a model learns from is to be known again.
     groups : dict of str to ndarray
         The group of each profile of every set, where the dataset was split by group; empty where at random.
     how : str
@@ -55,14 +57,14 @@ class Splits(NamedTuple):
     obs: pd.DataFrame
     normalization: Normalization
     name: str
-    signatures: dict[str, dict[str, np.ndarray]]
+    signatures: Callable[[str], dict[str, np.ndarray]]
     groups: dict[str, np.ndarray]
     how: str = ""
 
     def known_again(self, *names: str) -> dict[str, np.ndarray]:
         """Signatures of the profiles of several sets together."""
-        first = self.signatures[names[0]]
-        return {key: np.concatenate([self.signatures[name][key] for name in names]) for key in first}
+        each = [self.signatures(name) for name in names]
+        return {key: np.concatenate([one[key] for one in each]) for key in each[0]}
 
 
 def read_splits(
@@ -97,10 +99,12 @@ def read_splits(
         splits = {s: _read(source, index, s, masks, spool) for s, index in parts.items()}
         if spool is not None:
             spool.finish()
-        known_again = {
-            name: signatures(source, parts[name], masks[0], x.var_names.tolist(), np.asarray(x.X))
-            for name, (x, _) in splits.items()
-        }
+
+        @cache
+        def known_again(name: str) -> dict[str, np.ndarray]:
+            x = splits[name][0]  # of the file only what is in memory is looked at: it may be closed by then
+            return signatures(source, parts[name], masks[0], x.var_names.tolist(), np.asarray(x.X))
+
         groups, how = _groups(source, parts), split_words(source.uns, source.obs)
         return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, groups, how)
 

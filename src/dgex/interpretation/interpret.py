@@ -28,7 +28,7 @@ from dgex.models.folder import load
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import spread
 from dgex.places import claim
-from dgex.progress import Bar, bar, warn
+from dgex.progress import Bar, bar, note, warn
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 
@@ -113,7 +113,8 @@ def interpret(
     -----
     Major weights and hubs follow the paper's section 3.3, which leaves open what a hub is: here the
     units with most major weights. With one hidden layer a hub joins landmark and target genes; with more, hubs of the
-    first hidden layer have landmark genes only and hubs of the last one target genes only.
+    first hidden layer have landmark genes only and hubs of the last one target genes only. Weights of a network that
+    standardises genes inside are those between genes in standard units.
 
     Adjusted R2 (`dgex.interpretation.variance.explained`) is of linear fits of every target gene on all training
     profiles: on raw landmark genes, and on the activations of the last hidden layer without dropout.
@@ -157,8 +158,12 @@ def interpret(
         view = _View.of(source, fitted, block)
         major = major_weights(networks, fitted.landmarks_, fitted.targets_, input_threshold, output_threshold)
         hub_table = hub_units(major, hubs)
-        adjusted, told_r2 = _adjusted_r2(networks, fitted, view, where)
-        attributions, told_attributions = _attributions(networks, fitted, view, chosen, samples, steps, top)
+        standard = networks[0].standard is not None
+        if standard:
+            note("the network standardises genes inside: its weights are read in standard units")
+        whole = [network.in_units() for network in networks]
+        adjusted, told_r2 = _adjusted_r2(whole, fitted, view, where)
+        attributions, told_attributions = _attributions(whole, fitted, view, chosen, samples, steps, top)
         summary = {
             "dgex": __version__,
             "model": {
@@ -184,6 +189,7 @@ def interpret(
                 "positive": float((major["weight"] > 0).mean()) if len(major) else None,
                 "hubs": len(hub_table),
                 "hubs_asked": hubs,
+                "units": "standard" if standard else "of the data",
             },
             "adjusted_r2": told_r2,
             "attributions": told_attributions,

@@ -29,17 +29,34 @@ class Layers:
         Positions of its outputs among the model's target genes.
     epoch : int or None
         The epoch that was kept; None for a linear model.
+    standard : dict of Tensor, optional
+        Means and scales of the genes (`x_mean`, `x_scale`, `y_mean`, `y_scale`) where the weights are of genes in
+        standard units; `in_units` are the same network for genes in those of the data.
     """
 
     weights: list[Tensor]
     biases: list[Tensor]
     targets: np.ndarray
     epoch: int | None = None
+    standard: dict[str, Tensor] | None = None
 
     @property
     def hidden(self) -> list[int]:
         """Units of each hidden layer."""
         return [len(weight) for weight in self.weights[:-1]]
+
+    def in_units(self) -> Layers:
+        """The same network between genes in the data's units, with their means and scales in its outer layers."""
+        if self.standard is None:
+            return self
+        of = {name: value.double() for name, value in self.standard.items()}
+        weights, biases = list(self.weights), list(self.biases)
+        weights[0] = weights[0].double() / of["x_scale"]
+        biases[0] = biases[0].double() - weights[0] @ of["x_mean"]
+        weights[-1] = weights[-1].double() * of["y_scale"][:, None]
+        biases[-1] = biases[-1].double() * of["y_scale"] + of["y_mean"]
+        kind = self.biases[-1].dtype
+        return Layers([w.to(kind) for w in weights], [b.to(kind) for b in biases], self.targets, self.epoch)
 
     def units(self, x: Tensor) -> list[Tensor]:
         """Activations of each hidden layer [profiles, units], without dropout."""
@@ -59,12 +76,15 @@ class Layers:
         keep = np.flatnonzero(np.isin(self.targets, targets))
         if len(keep) == len(self.targets):
             return self
-        rows = torch.from_numpy(keep).to(self.biases[-1].device)
+        rows, standard = torch.from_numpy(keep).to(self.biases[-1].device), self.standard
+        if standard is not None:
+            standard = {name: value if name[0] == "x" else value[rows] for name, value in standard.items()}
         return type(self)(
             [*self.weights[:-1], self.weights[-1][rows]],
             [*self.biases[:-1], self.biases[-1][rows]],
             self.targets[keep],
             self.epoch,
+            standard,
         )
 
 
@@ -87,7 +107,13 @@ def layers_of(model: Estimator, best: str | None, device: torch.device) -> list[
             accepted="a network (dgex) or a linear model (ols, ridge, lasso)",
         )
     return [
-        Layers(_tensors(stack.weights, device), _tensors(stack.biases, device), stack.targets, stack.epoch)
+        Layers(
+            _tensors(stack.weights, device),
+            _tensors(stack.biases, device),
+            stack.targets,
+            stack.epoch,
+            None if stack.standard is None else {n: as_tensor(value, device) for n, value in stack.standard.items()},
+        )
         for stack in stacks
     ]
 

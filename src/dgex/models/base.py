@@ -33,13 +33,15 @@ class LayerStack(NamedTuple):
     """A network, or a linear model as one without hidden layers: tanh follows all layers but the last.
 
     `weights` are [outputs, inputs] of each layer, `biases` [outputs], `targets` the positions of its outputs among the
-    model's target genes, `epoch` the one that was kept (None of what is not trained in epochs).
+    model's target genes, `epoch` the one that was kept (None of what is not trained in epochs). `standard` holds the
+    genes' `x_mean`, `x_scale`, `y_mean` and `y_scale` where the weights are of genes in standard units.
     """
 
     weights: list[np.ndarray]
     biases: list[np.ndarray]
     targets: np.ndarray
     epoch: int | None = None
+    standard: Arrays | None = None
 
 
 class Estimator(Parameters, Trusting):

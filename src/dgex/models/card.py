@@ -71,7 +71,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## What was measured",
         "",
-        *_metric_lines(description["metrics"]),
+        *_metric_lines(description["metrics"], normalization.get("standardize", "none")),
         "",
         *_judged_lines(description["state"].get("expected")),
         *_trust_lines(description.get("confidence")),
@@ -89,6 +89,8 @@ def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
     """A setting that was left to be chosen is told with what was chosen."""
     if value is not None:
         return ", ".join(str(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    if key == "standardize":
+        return "yes, as genes were not" if state.get("standardized") else "no, as genes were"
     found = state.get(key, state.get("chosen", {}).get(key))
     if isinstance(found, int | float) and not isinstance(found, bool):
         return f"{found:.6g}, chosen on validation"
@@ -149,10 +151,11 @@ def _trust_lines(known: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _metric_lines(metrics: dict[str, Any]) -> list[str]:
+def _metric_lines(metrics: dict[str, Any], standardize: str) -> list[str]:
+    unit = "units of the data" if standardize == "none" else "standardised units"
     lines = [
         f"- Overall error on {name}: {values['overall']:.4f} (standard deviation over genes {values['sd']:.4f}, "
-        f"{values['profiles']:,} profiles, standardised units)"
+        f"{values['profiles']:,} profiles, {unit})"
         for name, values in metrics.get("sets", {}).items()
     ]
     if "seconds" in metrics:

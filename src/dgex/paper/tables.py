@@ -204,7 +204,7 @@ def _largest(results: Results) -> list[tuple[str, str, str, str]]:
         return []  # no counterpart in the paper
     name = max(results.networks, key=lambda network: size_of(network, results)[:2])
     facts = results.data.facts
-    count = results.networks[name][0].weights(facts["landmarks"], facts["targets"])
+    count = results.networks[name][0].extent(2, facts["landmarks"], facts["targets"]).weights  # whatever the profiles
     seconds = results.networks[name][1].facts.get("seconds", float("nan"))
     took = f"{seconds / 3600:.1f} h" if seconds >= 360 else f"{seconds:,.0f} s"
     return [

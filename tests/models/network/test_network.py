@@ -289,13 +289,3 @@ def test_gpu_and_cpu_predict_alike(fitted: DGEX) -> None:
     on_gpu._set_genes(fitted.landmark_genes(), fitted.target_genes())
     on_gpu._restore(fitted._arrays(), fitted._state())
     np.testing.assert_allclose(on_gpu.predict(X), on_cpu, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(("shift", "said"), [(0.0, False), (9.0, True)])
-def test_target_genes_that_are_not_standardised_are_warned_of(
-    shift: float, said: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    rng = np.random.default_rng(0)
-    X, Y = rng.standard_normal((40, 5)), rng.standard_normal((40, 4)) + shift
-    DGEX(hidden=(3,), epochs=1, learning_rate=1e-6, device="cpu").fit(X, Y)
-    assert ("target genes are not standardised" in caplog.text) == said

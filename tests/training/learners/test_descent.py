@@ -11,7 +11,8 @@ import torch
 
 from dgex.training.learners.descent import OPTIMISERS, Descent, DescentStep
 from dgex.training.learners.mean import MeanPredictor
-from dgex.training.learners.residual import Adaptive, ResidualNetwork, Shape, Standard
+from dgex.training.learners.residual import Adaptive, ResidualNetwork, Shape
+from dgex.training.learners.standard import Standard
 
 Arrays = dict[str, np.ndarray]
 SHAPES = [

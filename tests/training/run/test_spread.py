@@ -28,8 +28,9 @@ def train_parts(group: Group, data: Path, folder: Path, checkpoint: bool = True)
     return model.fit(X, Y, {"va": (X[:40], Y[:40])}, group=group, **options).predict(X)
 
 
-def train_grid(group: Group, data: Path, folder: Path) -> str:
-    return dgex.train_grid(data, folder / "grid", AXES, **SMALL).members["status"].str.cat(sep=" ")
+def train_grid(group: Group, data: Path, folder: Path, method: str = "dgex") -> str:
+    grid = dgex.train_grid(data, folder / "grid", AXES, method=method, **SMALL)
+    return grid.members["status"].str.cat(sep=" ")
 
 
 def models(folder: Path) -> dict[str, bytes]:
@@ -42,12 +43,39 @@ def test_parts_over_processes_are_those_of_one(dataset_file: Path, tmp_path: Pat
         np.testing.assert_array_equal(found, alone)
 
 
-def test_a_grid_over_processes_is_that_of_one(dataset_file: Path, tmp_path: Path) -> None:
-    assert train_grid(ALONE, dataset_file, tmp_path / "one") == "finished finished finished finished"
-    found = values(3, train_grid, dataset_file, tmp_path / "three")
+@pytest.mark.parametrize("method", ["dgex", "residual"])
+def test_a_grid_over_processes_is_that_of_one(method: str, dataset_file: Path, tmp_path: Path) -> None:
+    assert train_grid(ALONE, dataset_file, tmp_path / "one", method) == "finished finished finished finished"
+    found = values(3, train_grid, dataset_file, tmp_path / "three", method)
     assert found == ["finished finished finished finished"] * 3
     assert models(tmp_path / "three") == models(tmp_path / "one")
     assert len(models(tmp_path / "one")) == 4
+
+
+def train_raw(group: Group, shard: bool | None, folder: Path | None, parts: int = 1) -> np.ndarray | None:
+    """Values as they were measured, which are standardised inside."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(9, 2, size=(90, 5)).astype(np.float32)
+    Y = (X @ rng.normal(size=(5, 7)) + 12).astype(np.float32)
+    model = dgex.DGEX(hidden=(6, 4), shard=shard, target_parts=parts, **SMALL)
+    options = {} if folder is None else {"checkpoint_dir": folder}
+    model.fit(X[:60], Y[:60], {"va": (X[60:], Y[60:])}, group=group, **options)
+    assert model.standardized_
+    return model.predict(X) if group.leads or parts > 1 else None
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_processes_standardise_alike(shard: bool) -> None:
+    alone = train_raw(ALONE, None, None)
+    found, nothing = values(2, train_raw, shard, None)
+    np.testing.assert_allclose(found, alone, rtol=1e-4)
+    assert nothing is None
+
+
+def test_parts_over_processes_standardise_alike(tmp_path: Path) -> None:
+    alone = train_raw(ALONE, None, tmp_path / "one", 3)
+    for found in values(2, train_raw, None, tmp_path / "two", 3):
+        np.testing.assert_array_equal(found, alone)
 
 
 def test_parts_over_processes_need_a_folder(dataset_file: Path, tmp_path: Path) -> None:

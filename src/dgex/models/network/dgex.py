@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.errors import ModelError
 from dgex.models.base import LayerStack
-from dgex.models.network.epochs import Network, run_files
+from dgex.models.network.epochs import Extent, Network, run_files
 from dgex.models.network.parts import arrays_of, best_of, history_of, measured, parts_from
-from dgex.models.network.recipe import recipe_of, say_if_raw
+from dgex.models.network.recipe import recipe_of
+from dgex.models.network.units import statistics_for, statistics_from
 from dgex.training.learners.prediction import Predictor
 from dgex.training.machine.architecture import Architecture
 from dgex.training.machine.device import pick_device
@@ -81,13 +83,16 @@ class DGEX(Network):
     partition : str
         How they are shared out: "random", in equal parts drawn from the seed, or "cluster", in equal parts of
         genes whose training profiles are alike (the paper's outlook).
+    standardize : bool, optional
+        Standardise all genes inside, by the training profiles' means and deviations, and predict in the units of the
+        target genes. None does so where they are not in standard units (`dgex.models.network.units.raw`), and says it.
 
     Attributes
     ----------
     history_ : DataFrame
         One row an epoch: `epoch`, `learning_rate`, `loss` (mean over profiles of the squared error summed
-        over targets, with dropout, during the epoch), `train.error` (overall error on the fixed training
-        samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
+        over targets, in standard units, with dropout, during the epoch), `train.error` (overall error on the fixed
+        training samples after it), `NAME.error` and `NAME.sd` of each evaluation set, `seconds`, and of the learning
         alone `profiles_per_s` and `share_of_ceiling` (shortest possible time, by the rates measured on this device,
         over the time it took; only where steps are long enough to mean anything). With several target parts a
         first column `part`, counted from 1, and one row an epoch and part, whose errors are over the part's genes.
@@ -102,6 +107,8 @@ class DGEX(Network):
         in this list.
     precision_ : str
         The precision that training used.
+    standardized_ : bool
+        Whether the network standardises genes inside.
     interrupted_ : bool
         Whether the run was stopped by Ctrl-C; what is kept are the best epochs until then.
 
@@ -202,6 +209,7 @@ class DGEX(Network):
         placement: str = "auto",
         target_parts: int = 1,
         partition: str = "random",
+        standardize: bool | None = None,
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -221,6 +229,7 @@ class DGEX(Network):
         self.placement = placement
         self.target_parts = target_parts
         self.partition = partition
+        self.standardize = standardize
 
     def layer_stacks(self, best: str | None = None) -> list[LayerStack]:
         name = self._kept(best)
@@ -230,7 +239,7 @@ class DGEX(Network):
             arrays = self._weights_of(part, epoch)
             depths = range(len(arrays) // 2)
             weights, biases = ([arrays[f"layers.{d}.{kind}"] for d in depths] for kind in ("weight", "bias"))
-            stacks.append(LayerStack(weights, biases, part.targets, epoch))
+            stacks.append(LayerStack(weights, biases, part.targets, epoch, self._statistics_of(part)))
         return stacks
 
     # ---- the hooks of Estimator
@@ -245,21 +254,24 @@ class DGEX(Network):
         **options: Any,
     ) -> None:
         began = time.perf_counter()
-        say_if_raw(Y)
         recipe, files = recipe_of(self), run_files(options)
         with join(self.device) if group is None else nullcontext(group) as together:
-            self._keep(train_parts(recipe, X, Y, eval_sets, files, together))
+            device = together.device or recipe.device
+            statistics = together.from_first(lambda: statistics_for(self.standardize, X, Y, device))
+            if statistics is not None:  # those of rank 0 are everybody's, to the last bit
+                recipe = replace(recipe, statistics=statistics, identity=recipe.identity | {"standardize": True})
+            self._keep(train_parts(recipe, X, Y, eval_sets, files, together), statistics)
         self.metrics_["sets"] = {
             name: measured(self.parts_, name) | {"profiles": len(x)} for name, (x, _) in eval_sets.items()
         }
         self.metrics_["seconds"] = round(time.perf_counter() - began, 3)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return arrays_of(self.parts_)
+        return arrays_of(self.parts_) | (self._statistics or {})
 
     def _state(self) -> dict[str, Any]:
         whole: dict[str, Any] = {"best": self.best_, "stopped": self.stopped_, "precision": self.precision_}
-        whole["history"] = self.history_.to_dict("records")
+        whole |= {"history": self.history_.to_dict("records")} | ({"standardized": True} if self.standardized_ else {})
         several = [
             {"genes": len(part.targets), "best": part.best, "stopped": part.stopped, "precision": part.precision}
             for part in self.parts_
@@ -267,27 +279,32 @@ class DGEX(Network):
         return whole | ({"parts": several} if len(several) > 1 else {})
 
     def _restore(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-        self._keep(parts_from(arrays, state, self.n_features_in_, self.n_targets_))
+        statistics = statistics_from(arrays, state, {"x": self.n_features_in_, "y": self.n_targets_})
+        self._keep(parts_from(arrays, state, self.n_features_in_, self.n_targets_), statistics)
 
     def settled(self) -> dict[str, Any]:
         """Also the epoch that was kept, which another fit may end with."""
         epochs = next(iter(self.best_.values()))["epoch"]
         last = max(epochs) if isinstance(epochs, list) else int(epochs)
-        return super().settled() | {"epochs": max(1, last), "patience": None}
+        standardized = {"standardize": True} if self.standardized_ else {}
+        return super().settled() | {"epochs": max(1, last), "patience": None} | standardized
 
     def operations(self, profiles: int, landmarks: int, targets: int) -> float:
-        hidden = [self.hidden] if isinstance(self.hidden, int) else list(self.hidden)
-        sizes = [landmarks, *hidden, targets]
+        sizes = [landmarks, *recipe_of(self).hidden, targets]
         return float(self.epochs * Architecture.chain(sizes).step_operations(profiles))
+
+    def extent(self, profiles: int, landmarks: int, targets: int) -> Extent:
+        sizes = [landmarks, *recipe_of(self).hidden, -(-targets // self.target_parts)]
+        return Extent(Architecture.chain(sizes).parameters, self.target_parts, self.epochs, self.batch_size)
 
     # ---- inside
 
     def check_settings(self) -> None:
         recipe_of(self)
 
-    def _keep(self, parts: list[Part]) -> None:
+    def _keep(self, parts: list[Part], statistics: dict[str, np.ndarray] | None = None) -> None:
         """Take trained networks over, and tell of the whole what they tell of their parts."""
-        self.parts_ = parts
+        self.parts_, self._statistics, self.standardized_ = parts, statistics, statistics is not None
         self._predictors: dict[int, tuple[tuple[int, str, str], Predictor]] = {}
         self.precision_ = ", ".join(dict.fromkeys(part.precision for part in parts))
         self.stopped_ = max((part.stopped for part in parts), key=_STOPPED.index)
@@ -298,6 +315,12 @@ class DGEX(Network):
         if not part.weights[epoch]:
             raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
         return part.weights[epoch]
+
+    def _statistics_of(self, part: Part) -> dict[str, np.ndarray] | None:
+        """Statistics of the landmark genes and of the part's target genes."""
+        if self._statistics is None:
+            return None
+        return {name: v if name[0] == "x" else v[part.targets] for name, v in self._statistics.items()}
 
     def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
         with predicting(pick_device(self.device)):
@@ -316,5 +339,6 @@ class DGEX(Network):
         if cached is None or cached[0] != key:
             weights = self._weights_of(self.parts_[at], epoch)
             self._predictors.pop(at, None)  # one epoch at a time: a large network is gigabytes
-            cached = self._predictors[at] = (key, Predictor(weights, device, self.precision))
+            statistics = self._statistics_of(self.parts_[at])
+            cached = self._predictors[at] = (key, Predictor(weights, device, self.precision, statistics))
         return cached[1]

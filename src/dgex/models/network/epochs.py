@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,17 @@ from dgex.errors import SettingsError
 from dgex.models.base import Estimator, Matrix
 from dgex.training.run.parts import RunFiles
 
-__all__ = ["Network", "run_files"]
+__all__ = ["Extent", "Network", "run_files"]
+
+
+class Extent(NamedTuple):
+    """How much there is to train: `weights` of one network (biases too), `networks` one after the other, and for each
+    of them `epochs` of batches of `batch_size` profiles."""
+
+    weights: int
+    networks: int
+    epochs: int
+    batch_size: int
 
 
 class Network(Estimator):
@@ -25,6 +35,10 @@ class Network(Estimator):
         "tensorboard_dir",
     )
     best_: dict[str, dict[str, Any]]
+
+    def extent(self, profiles: int, landmarks: int, targets: int) -> Extent:
+        """How much there is to train on so many profiles and genes; of unequal networks, the largest."""
+        raise NotImplementedError
 
     def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
         """Infer the targets with the weights that were kept for the evaluation set `best`."""

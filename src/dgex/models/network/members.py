@@ -11,6 +11,7 @@ import numpy as np
 from dgex.errors import ModelError, SettingsError, first
 from dgex.models.network.choices import OPEN, check, choose
 from dgex.models.network.parts import rows_of
+from dgex.models.network.units import STATISTICS
 from dgex.training.batches.streams import PLACEMENTS
 from dgex.training.learners.descent import Descent, make_descent
 from dgex.training.learners.residual import ResidualNetwork, Shape
@@ -23,10 +24,9 @@ from dgex.training.run.settings import TrainingSettings
 if TYPE_CHECKING:
     from dgex.models.network.residual import Residual
 
-__all__ = ["arrays_of", "members_from", "recipes_of", "restored_choice", "schedule_of"]
+__all__ = ["arrays_of", "members_from", "recipes_of", "restored_choice", "schedule_of", "shape_of"]
 
 Arrays = dict[str, np.ndarray]
-_STATISTICS = ("x_mean", "x_scale", "y_mean", "y_scale")
 
 
 def schedule_of(model: Residual, chosen: Mapping[str, Any], seed: int | None = None) -> TrainingSettings:
@@ -64,8 +64,7 @@ def recipes_of(
         Target genes.
     """
     profiles, landmarks = profiles_landmarks
-    built = {name: chosen[name] for name in ("hidden", "units", "norm", "skip", "residual")}
-    shape = Shape(landmarks=landmarks, targets=targets, **built)
+    shape = shape_of(chosen, landmarks, targets)
     taken = ("loss", "optimiser", "averaging", "weight_decay", "dropout", "noise", "landmark_dropout")
     device = pick_device(model.device)
     averaging = chosen["averaging"] != "off"
@@ -96,6 +95,12 @@ def recipes_of(
             )
         )
     return recipes
+
+
+def shape_of(chosen: Mapping[str, Any], landmarks: int, targets: int) -> Shape:
+    """What each network is made of, from what `choose` gives and the numbers of genes."""
+    built = {name: chosen[name] for name in ("hidden", "units", "norm", "skip", "residual")}
+    return Shape(landmarks=landmarks, targets=targets, **built)
 
 
 def restored_choice(model: Residual, stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def members_from(arrays: Arrays, state: Mapping[str, Any], shape: Shape) -> tupl
         Something is missing.
     """
     genes = {"x": shape.landmarks, "y": shape.targets}
-    statistics = {name: _sized(arrays, name, (genes[name[0]],)) for name in _STATISTICS}
+    statistics = {name: _sized(arrays, name, (genes[name[0]],)) for name in STATISTICS}
     if len(shape.hidden) > len(arrays):
         raise ModelError(f"the model holds {len(arrays)} arrays, fewer than its {len(shape.hidden)} layers")
     if max(shape.hidden) > sum(array.size for array in arrays.values()):  # before anything of that size is described

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dgex.errors import SettingsError
-from dgex.progress import warn
 from dgex.training.batches.streams import PLACEMENTS
 from dgex.training.learners.tuning import check_precision
 from dgex.training.machine.device import pick_device
@@ -20,10 +19,11 @@ from dgex.training.run.settings import TrainingSettings
 if TYPE_CHECKING:
     from dgex.models.network.dgex import DGEX
 
-__all__ = ["recipe_of", "say_if_raw"]
+__all__ = ["recipe_of"]
 
-# What may change when a run is resumed (how long and where, not what is learned), and what its folder tells itself.
-_NOT_IDENTITY = {"epochs", "device", "patience", "placement", "shard", "target_parts", "partition"}
+# What may change when a run is resumed (how long and where, not what is learned), what its folder tells itself, and
+# whether to standardise, of which not what was asked for counts but what was done.
+_NOT_IDENTITY = {"standardize", "epochs", "device", "patience", "placement", "shard", "target_parts", "partition"}
 _NOT_OURS = {"learning_rate", "schedule"}  # of the schedule's settings: chosen below; the paper's rate falls by itself
 
 
@@ -47,6 +47,8 @@ def recipe_of(model: DGEX) -> Recipe:
     parts = model.target_parts
     if not isinstance(parts, int | np.integer) or isinstance(parts, bool) or parts < 1:
         raise SettingsError("target_parts", found=parts, accepted="a whole number, 1 or more")
+    if not isinstance(model.standardize, bool | None):
+        raise SettingsError("standardize", found=model.standardize, accepted="True, False or None")
     if model.partition not in PARTITIONS:
         raise SettingsError("partition", found=model.partition, accepted=" or ".join(map(repr, PARTITIONS)))
     rate = model.learning_rate
@@ -80,15 +82,3 @@ def _layers(hidden: Sequence[int] | int) -> list[int]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def say_if_raw(Y: np.ndarray) -> None:
-    """Warn of target genes far from mean 0 and variance 1, to which the rates of the paper belong."""
-    few = Y[:: max(1, len(Y) // 512)]
-    mean, deviation = float(np.abs(few.mean(axis=0)).mean()), float(few.std(axis=0).mean())
-    if mean > 1.5 or deviation > 5:
-        warn(
-            f"dgex: target genes are not standardised (means of {mean:.1f}, deviations of {deviation:.1f}): the "
-            "paper's learning rates are for means of 0 and deviations of 1; standardise them, or take the "
-            "residual network or kernel ridge regression, which do it themselves"
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +12,14 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.metrics import in_blocks, measured
 from dgex.models.network.choices import OPEN, check, choose
-from dgex.models.network.epochs import Network, run_files
-from dgex.models.network.members import arrays_of, members_from, recipes_of, restored_choice, schedule_of
+from dgex.models.network.epochs import Extent, Network, run_files
+from dgex.models.network.members import arrays_of, members_from, recipes_of, restored_choice, schedule_of, shape_of
 from dgex.models.network.parts import history_of
-from dgex.training.batches.statistics import gene_statistics
+from dgex.models.network.units import statistics_of
 from dgex.training.learners.mean import MeanPredictor
-from dgex.training.learners.residual import Shape
+from dgex.training.learners.residual import ResidualNetwork, Shape
 from dgex.training.machine.architecture import Architecture
-from dgex.training.machine.device import on_device, pick_device
+from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 from dgex.training.run.members import train_members
 from dgex.training.run.parts import Part
@@ -203,10 +204,7 @@ class Residual(Network):
         began = time.perf_counter()
         files = run_files(options)
         chosen, device = choose(self, len(X)), pick_device(self.device)
-        statistics = {}
-        with on_device(device):
-            for name, matrix in (("x", X), ("y", Y)):
-                statistics[f"{name}_mean"], statistics[f"{name}_scale"] = gene_statistics(matrix, device)
+        statistics = statistics_of(X, Y, device)
         recipes = recipes_of(self, chosen, statistics, X.shape, Y.shape[1])
         members = train_members(recipes, X, Y, eval_sets, files)
         self._keep(chosen, statistics, members)
@@ -220,6 +218,11 @@ class Residual(Network):
         chosen = choose(self, profiles)
         chain = Shape(landmarks, chosen["hidden"], targets, residual=chosen["residual"]).chain
         return float(self.ensemble * chosen["epochs"] * Architecture.chain(chain).step_operations(profiles))
+
+    def extent(self, profiles: int, landmarks: int, targets: int) -> Extent:
+        chosen = choose(self, profiles)
+        sizes = ResidualNetwork.sizes(shape_of(chosen, landmarks, targets))
+        return Extent(sum(map(prod, sizes.values())), int(self.ensemble), chosen["epochs"], chosen["batch_size"])
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return arrays_of(self.members_) | self._statistics
@@ -243,8 +246,7 @@ class Residual(Network):
     # ---- inside
 
     def _shape(self, chosen: dict[str, Any]) -> Shape:
-        built = {name: chosen[name] for name in ("hidden", "units", "norm", "skip", "residual")}
-        return Shape(landmarks=self.n_features_in_, targets=self.n_targets_, **built)
+        return shape_of(chosen, self.n_features_in_, self.n_targets_)
 
     def _keep(self, chosen: dict[str, Any], statistics: dict[str, np.ndarray], members: list[Part]) -> None:
         """Take trained networks over, and tell of the whole what they tell of themselves."""

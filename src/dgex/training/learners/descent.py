@@ -16,7 +16,8 @@ from torch.nn import functional
 from dgex.progress import note
 from dgex.seeds import torch_stream
 from dgex.training.learners.products import tf32_allowed
-from dgex.training.learners.residual import ResidualNetwork, Shape, Standard
+from dgex.training.learners.residual import ResidualNetwork, Shape
+from dgex.training.learners.standard import Standard
 from dgex.training.processes.group import Group
 
 __all__ = ["AVERAGES", "LOSSES", "OPTIMISERS", "Descent", "DescentStep", "make_descent"]
@@ -106,6 +107,11 @@ class DescentStep:
     def block(self) -> int:
         """Profiles predicted at once when errors are measured."""
         return 8192 if self._cuda else 1024
+
+    @property
+    def center(self) -> Tensor:
+        """What a network that has learned nothing predicts: the means."""
+        return self._standard.y_mean
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         matrices = [p for p in self._parameters.values() if p.ndim > 1]
@@ -322,8 +328,7 @@ def make_descent(
         Of the starting weights.
     how : Descent
     """
-    held = Standard({name: torch.from_numpy(value) for name, value in statistics.items()})
-    return DescentStep(ResidualNetwork(shape, seed).to(device), held.to(device), how, precision)
+    return DescentStep(ResidualNetwork(shape, seed).to(device), Standard.on(device, statistics), how, precision)
 
 
 def _kept(uniform: Tensor, dropout: float) -> Tensor:

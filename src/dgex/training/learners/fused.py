@@ -73,6 +73,7 @@ class FusedStep:
 
     block = 8192  # profiles predicted at once
     live_weights = False
+    center = 0.0
 
     def __init__(
         self,

@@ -36,6 +36,11 @@ class Learner(Protocol):
         """Whether `weights` gives the network's own tensors, which the next step changes."""
         ...
 
+    @property
+    def center(self) -> Tensor | float:
+        """What a network that has learned nothing predicts: 0, the mean of a standardised gene, or the genes' means."""
+        ...
+
     def begin_epoch(self, epoch: int) -> None: ...
 
     def step(self, x: Tensor, y: Tensor, rate: float, rows: int | None = None) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from dgex.training.batches.loader import as_tensor
 from dgex.training.learners.pipeline import stream_through
 from dgex.training.learners.products import tf32_allowed
-from dgex.training.learners.residual import ResidualNetwork, Shape, Standard
+from dgex.training.learners.residual import ResidualNetwork, Shape
+from dgex.training.learners.standard import Standard
 from dgex.training.learners.tuning import bf16_instructions
 from dgex.training.machine.device import on_device
 
@@ -47,7 +48,7 @@ class MeanPredictor:
             ResidualNetwork.holding(shape, {name: as_tensor(value, device) for name, value in weights.items()})
             for weights in members
         ]
-        self._standard = Standard({name: as_tensor(value, device) for name, value in statistics.items()})
+        self._standard = Standard.on(device, statistics)
         self._rounded = precision == "bf16" and (device.type != "cpu" or bf16_instructions())
         self._tf32 = precision == "tf32" and device.type == "cuda"
 

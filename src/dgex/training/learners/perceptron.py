@@ -168,6 +168,7 @@ class MomentumStep:
         return self.network.weight(0).device
 
     live_weights = True
+    center = 0.0
 
     @property
     def block(self) -> int:

@@ -13,6 +13,7 @@ from dgex.training.batches.loader import as_tensor
 from dgex.training.learners.perceptron import Perceptron
 from dgex.training.learners.pipeline import stream_through
 from dgex.training.learners.products import Products, make_products
+from dgex.training.learners.standard import Standard
 from dgex.training.learners.tuning import agrees, bf16_instructions, pick_threads, resolve, using_threads
 from dgex.training.machine.device import on_device
 
@@ -41,6 +42,8 @@ class Predictor:
         "float32", "tf32", "bf16", or "auto": as `dgex.training.learners.tuning.resolve` finds, and bf16 only where it
         agrees with float32 for these very weights. On a processor without bfloat16 "bf16" is "float32", as it would
         only be slow.
+    statistics : mapping of name to ndarray of float32, optional
+        Of genes that the network was given standardised, as `Standard` takes them.
 
     Attributes
     ----------
@@ -48,7 +51,13 @@ class Predictor:
         What was chosen.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray], device: torch.device, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, np.ndarray],
+        device: torch.device,
+        precision: str = "auto",
+        statistics: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         network = Perceptron.holding({name: as_tensor(value, device) for name, value in weights.items()})
         sizes = [network.weight(0).shape[1], *(len(network.bias(d)) for d in range(len(network.layers)))]
         arithmetic = resolve(precision, device, sizes, predicting=True)
@@ -59,8 +68,9 @@ class Predictor:
         self.device, self.precision, self.targets = device, arithmetic, sizes[-1]
         self._block = _BLOCKS[arithmetic]
         self._products = make_products(network, arithmetic) if on_cpu or arithmetic != "bf16" else None
+        self._standard = None if statistics is None else Standard.on(device, statistics)
         with on_device(device):
-            self._forward = _on_cuda(network, self._products) if not on_cpu else None
+            self._forward = _standing(_on_cuda(network, self._products), self._standard) if not on_cpu else None
         self._sizes, self._weights = sizes, sum(value.size for value in weights.values())
 
     @torch.inference_mode()
@@ -87,7 +97,10 @@ class Predictor:
         blocks = [slice(start, start + self._block) for start in range(0, len(X), self._block)]
         with using_threads(self._threads(len(X))):
             for block in blocks:
-                self._predict(as_tensor(X[block], self.device), as_tensor(predicted[block]))
+                x, found = as_tensor(X[block], self.device), as_tensor(predicted[block])
+                self._predict(x if self._standard is None else self._standard.landmarks(x), found)
+                if self._standard is not None:
+                    found.copy_(self._standard.back(found))
         return predicted
 
     def _room(self, profiles: int) -> np.ndarray:
@@ -110,6 +123,11 @@ class Predictor:
             out.copy_(self._products.predict(x.expand(2, -1))[:1])
         else:
             self._products.predict(x, out)
+
+
+def _standing(forward: Callable[[Tensor], Tensor], standard: Standard | None) -> Callable[[Tensor], Tensor]:
+    """`forward` of genes in their own units."""
+    return forward if standard is None else lambda x: standard.back(forward(standard.landmarks(x)))
 
 
 def _on_cuda(network: Perceptron, products: Products | None) -> Callable[[Tensor], Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dgex.seeds import torch_stream
 from dgex.training.learners.perceptron import OUTPUT_RANGE
 
-__all__ = ["UNITS", "Adaptive", "ResidualNetwork", "Shape", "Standard"]
+__all__ = ["UNITS", "Adaptive", "ResidualNetwork", "Shape"]
 
 UNITS = ("silu", "tanh", "adaptive")
 _SLOPE = 4.0  # a*sigmoid(x) - a/2 has slope 1 at zero with this a
@@ -73,38 +73,6 @@ class Adaptive(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The units' values for their sums [profiles, units]."""
         return self.a * torch.sigmoid(self.b * x + self.c) + self.d
-
-
-class Standard(nn.Module):
-    """Means and deviations of the genes, by which a network works in standard units whatever it is given.
-
-    Parameters
-    ----------
-    statistics : mapping of name to Tensor
-        `x_mean`, `x_scale` [landmarks], `y_mean`, `y_scale` [targets]; used in place.
-    """
-
-    x_mean: Tensor
-    x_scale: Tensor
-    y_mean: Tensor
-    y_scale: Tensor
-
-    def __init__(self, statistics: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        for name in ("x_mean", "x_scale", "y_mean", "y_scale"):
-            self.register_buffer(name, statistics[name], persistent=False)
-
-    def landmarks(self, x: Tensor) -> Tensor:
-        """Landmark genes in standard units."""
-        return (x - self.x_mean) / self.x_scale
-
-    def targets(self, y: Tensor) -> Tensor:
-        """Target genes in standard units."""
-        return (y - self.y_mean) / self.y_scale
-
-    def back(self, z: Tensor) -> Tensor:
-        """Target genes in their own units, from standard ones."""
-        return z * self.y_scale + self.y_mean
 
 
 class _Block(nn.Module):

@@ -116,8 +116,8 @@ def train(
     Raises
     ------
     DivergedError
-        The loss became NaN or infinite before any epoch was better than predicting 0, the mean of a
-        standardised gene; otherwise that is a warning and the best so far is returned.
+        The loss became NaN or infinite before any epoch was better than predicting each gene's mean (0 where genes
+        are standardised already); otherwise that is a warning and the best so far is returned.
     KeyboardInterrupt
         Ctrl-C before the first epoch was done.
     ModelError
@@ -166,10 +166,9 @@ def train(
                 raise
             stopped = "interrupted"
         except _Diverged as error:
-            if not _worth_keeping(run, sets, group):
-                reason = (
-                    "no epoch before it did better than predicting 0" if sets else "no evaluation set chose an epoch"
-                )
+            if not _worth_keeping(learner, run, sets, group):
+                none = "no epoch before it did better than predicting the mean"
+                reason = none if sets else "no evaluation set chose an epoch"
                 raise DivergedError(f"{error}; {reason}; try a smaller learning_rate") from None
             stopped = "diverged"
             warn(f"{error}; training stops, the best epochs so far are kept")
@@ -301,12 +300,12 @@ def _out_of_patience(run: Run, sets: Iterable[str], settings: TrainingSettings) 
     return run.epoch - run.best[next(iter(sets))].epoch >= settings.patience
 
 
-def _worth_keeping(run: Run, sets: PlacedSets, group: Group) -> bool:
+def _worth_keeping(learner: Learner, run: Run, sets: PlacedSets, group: Group) -> bool:
     """Whether a run that diverged had learned anything: a rate far too high passes through absurd epochs first."""
     if not run.best:
         return False
     name, (_, y) = next(iter(sets.items()))
-    blocks = (y[start : start + 1024] for start in range(0, len(y), 1024))
+    blocks = (y[start : start + 1024] - learner.center for start in range(0, len(y), 1024))
     totals = group.gather((sum(float(block.abs().sum(dtype=torch.float64)) for block in blocks), len(y) * y.shape[1]))
     total, count = (sum(part) for part in zip(*totals))
     return bool(run.best[name].error < total / count)

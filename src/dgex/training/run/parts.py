@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dgex.progress import note
 from dgex.records import read_json
 from dgex.training.learners.learner import Learner, make_learner
 from dgex.training.learners.sharded import divided
+from dgex.training.learners.standard import Standard, StandardStep
 from dgex.training.learners.tuning import Arithmetic, using_threads
 from dgex.training.machine.ceiling import floor_seconds, measured_ceiling, worth_measuring
 from dgex.training.machine.device import on_device
@@ -58,6 +59,9 @@ class Recipe:
         What training takes of a device.
     measured : bool
         Whether the shortest possible time of a step is known for this kind of learner.
+    statistics : mapping of name to ndarray, optional
+        Of all genes, as `Standard` takes them: the learner is then given genes that these standardise. None where they
+        are standardised already, or the learner sees to it.
     """
 
     hidden: list[int]
@@ -73,6 +77,7 @@ class Recipe:
     build: Callable[..., Learner] = make_learner
     footprint: Callable[..., Footprint] = Footprint
     measured: bool = True
+    statistics: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -256,9 +261,19 @@ def train_one(
     options |= {"checkpoints": checkpoints, "resume": files.resume, "placement": placement, "group": group}
     with on_device(device), needs.watched(device), using_threads(chosen.threads):
         learner = recipe.build(sizes, device=device, precision=chosen.precision, group=group, **recipe.learner)
+        if recipe.statistics is not None:
+            learner = StandardStep(learner, _standard(recipe.statistics, targets, group, learner.device))
         floor = _floor(needs, chosen.precision, learner.device) if recipe.measured else None
         result = train(learner, X, Y, sets, settings, floor=floor, **options)
     return Part.of(result, targets, chosen.precision)
+
+
+def _standard(
+    statistics: Mapping[str, np.ndarray], targets: np.ndarray, group: Group, device: torch.device
+) -> Standard:
+    """Statistics of the landmark genes, and of those among `targets` that this process learns."""
+    own = {name: group.targets(value[None, targets])[0] for name, value in statistics.items() if name[0] == "y"}
+    return Standard.on(device, {**statistics, **own})
 
 
 def _arithmetic(recipe: Recipe, device: torch.device, sizes: list[int], resumed: Checkpoints | None) -> Arithmetic:
