@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ DRAWS = 400
 LOTS = 100
 # Correlations with the truth of every other gene are taken over as many profiles, spread evenly.
 RECALL_PROFILES = 1000
-CHUNK = 512
+CHUNK = 256
 CONSTANT = 1e-6
 
 #: What is known of every target gene.
@@ -76,20 +78,24 @@ def gene_accuracy(
     starts = np.flatnonzero(np.r_[True, np.diff(lots[order]) > 0])
     count = len(starts)
     draws = generator.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
-    for at in _chunks(genes):
+    groups_in_order = None if named is None else named[order]
+
+    def work(at: slice) -> dict[str, np.ndarray]:
         t, p = (np.asarray(m[:, at], np.float64)[order] for m in (true, predicted))
         shift = t.mean(axis=0)
-        sums = np.add.reduceat(_terms(t - shift, p - shift), starts, axis=0)
-        for name, values in _of_sums(sums.sum(axis=0)).items():
-            table.loc[table.index[at], name] = values
-        drawn = _of_sums(np.einsum("dl,lgk->dgk", draws, sums, optimize=True))
+        sums = _sums(t - shift, p - shift, starts)
+        known = _of_sums(sums.sum(axis=1))
+        drawn = _of_sums(np.matmul(draws, sums))
         for name in ("error", "r"):
-            low, high = _percentiles(drawn[name])
-            table.loc[table.index[at], f"{name}_low"] = low
-            table.loc[table.index[at], f"{name}_high"] = high
-        if named is not None:
-            within = _within(t, p, named[order])
-            table.loc[table.index[at], ["r_within", "sign_within"]] = within
+            known[f"{name}_low"], known[f"{name}_high"] = _percentiles(drawn[name])
+        if groups_in_order is not None:
+            known["r_within"], known["sign_within"] = _within(t, p, groups_in_order)
+        return known
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        parts = list(pool.map(work, _chunks(genes)))
+    for name in parts[0]:
+        table[name] = np.concatenate([part[name] for part in parts])
     _recall(true, predicted, table)
     return table.astype(np.float32)
 
@@ -99,15 +105,16 @@ def _chunks(genes: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK, genes))
 
 
-def _terms(t: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """What is summed of each profile and gene: 1, |e|, e², t, t², p, p², tp."""
+def _sums(t: np.ndarray, p: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sums over each lot of 1, |e|, e², t, t², p, p² and tp, of shape (8, lots, genes); lots begin at `starts`."""
     e = p - t
-    return np.stack([np.ones_like(t), np.abs(e), e * e, t, t * t, p, p * p, t * p], axis=-1)
+    terms = (np.ones_like(t), np.abs(e), e * e, t, t * t, p, p * p, t * p)
+    return np.stack([np.add.reduceat(term, starts, axis=0) for term in terms])
 
 
 def _of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures of sums, of shape (..., genes, 8)."""
-    n, absolute, squared, t, tt, p, pp, tp = np.moveaxis(sums, -1, 0)
+    """Measures of sums, of shape (8, ..., genes)."""
+    n, absolute, squared, t, tt, p, pp, tp = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         spread_t, spread_p = tt / n - (t / n) ** 2, pp / n - (p / n) ** 2
         spread_t = np.where(spread_t > CONSTANT**2, spread_t, np.nan)
@@ -132,7 +139,7 @@ def _percentiles(drawn: np.ndarray) -> np.ndarray:
 
 
 def _within(t: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Correlation and agreement in sign of differences from the mean of each group, [genes, 2]; `groups` is sorted."""
+    """Correlation and agreement in sign of differences from the mean of each group, [2, genes]; `groups` is sorted."""
     _, starts, sizes = np.unique(groups, return_index=True, return_counts=True)
     t, p = (m - np.repeat(np.add.reduceat(m, starts, axis=0) / sizes[:, None], sizes, axis=0) for m in (t, p))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -140,7 +147,7 @@ def _within(t: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
         r = np.where(norms > CONSTANT, (t * p).sum(0) / norms, np.nan)
     differ = np.abs(t) > CONSTANT
     agree = np.where(differ, np.sign(t) == np.sign(p), False).sum(0) / np.where(differ.any(0), differ.sum(0), np.nan)
-    return np.stack([r, agree], axis=1)
+    return np.stack([r, agree])
 
 
 def _recall(true: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> None:

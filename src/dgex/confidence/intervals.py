@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,6 +24,7 @@ PARTS = 5
 STEPS, PULL = 5, 60.0
 # How a gene's error grows with difficulty: its exponent, in steps, drawn half-way to 1.
 EXPONENTS = np.linspace(0.0, 2.0, 21)
+CHUNK = 256  # genes at a time: their profiles fit a processor's cache
 LEAST = 0.02  # of a gene's deviation: errors below are alike when their logarithm is taken
 
 
@@ -48,8 +51,8 @@ class Intervals:
     That of gene g in profile i at level 1 - a is :math:`q_g\, s_i^{b_g}\, h_g(\hat y_{ig})`: s is the difficulty of the
     profile, told by its distance from the training profiles; b how strongly the gene follows it; h a step function of
     the inferred value (many genes vary more where they are expressed more); and q the quantile of the held-out errors
-    so divided, of rank :math:`\lceil (n+1)(1-a) \rceil` (split conformal prediction, scores normalised). The shape
-    (s, b, h) of each part of the held-out profiles comes from the other parts, so that q is of errors it has not seen.
+    so divided, of rank :math:`\lceil (n+1)(1-a) \rceil` (split conformal prediction, scores normalised). The
+    steps h for each part of the held-out profiles come from the other parts: q is of errors they have not seen.
 
     Attributes
     ----------
@@ -112,68 +115,68 @@ class Intervals:
         DataError
             Fewer than 20 profiles.
         """
-        n = len(true)
+        n, genes = len(true), true.shape[1]
         if n < FEWEST:
             raise DataError(f"intervals need held-out profiles: found {n}, at least {FEWEST}")
         parts = _parts(n, groups)
-        error = np.abs(predicted - true)
-        floor = (LEAST * true.std(axis=0)).astype(np.float32)
-        scores = np.empty_like(error)
-        for part in range(parts.max() + 1):
-            held = parts == part
-            shape = cls._shape(predicted[~held], error[~held], distance[~held], floor)
-            scores[held] = error[held] / shape._spread(predicted[held], distance[held])
-        whole = cls._shape(predicted, error, distance, floor)
-        ranks = [min(n - 1, int(np.ceil((n + 1) * level)) - 1) for level in LEVELS]
-        scores.partition(sorted(set(ranks)), axis=0)
-        whole.quantiles = np.ascontiguousarray(scores[ranks])
-        return whole
+        order = np.argsort(parts, kind="stable")
+        known = cls._empty(_difficulty(np.abs(predicted - true).mean(axis=1, dtype=np.float64), distance), genes)
+        starts = np.searchsorted(parts[order], np.arange(parts.max() + 1))
+        powers = known._of_profile(distance[order])
+
+        def work(at: slice) -> None:
+            known._calibrate(at, predicted[order, at], true[order, at], powers, starts)
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            list(pool.map(work, (slice(i, min(i + CHUNK, genes)) for i in range(0, genes, CHUNK))))
+        return known
 
     @classmethod
-    def _shape(cls, predicted: np.ndarray, error: np.ndarray, distance: np.ndarray, floor: np.ndarray) -> Self:
-        """Everything but the quantiles."""
-        genes = error.shape[1]
-        of_profile = np.maximum(error.mean(axis=1, dtype=np.float64), 1e-9)
-        far = np.log(np.maximum(distance, 1e-9))
-        slope = 0.0
-        if far.std() > 1e-6:
-            slope = float(np.clip(np.polyfit(far, np.log(of_profile), 1)[0], 0, 3))
-        difficulty = np.array([-slope * far.mean(), slope])
-        s = difficulty[0] + slope * far  # logarithm of the difficulty, 0 on average
-        exponents = np.full(genes, 10)
+    def _empty(cls, difficulty: np.ndarray, genes: int) -> Self:
+        one = np.ones(genes, np.float32)
+        heights, quantiles = (np.ones((count, genes), np.float32) for count in (STEPS, len(LEVELS)))
+        return cls(difficulty, np.full(genes, 10, np.uint8), np.zeros_like(one), one, heights, quantiles)
+
+    def _calibrate(
+        self, at: slice, predicted: np.ndarray, true: np.ndarray, powers: np.ndarray, starts: np.ndarray
+    ) -> None:
+        """Fit exponent, steps, heights and quantiles of some genes; profiles come part by part, parts at `starts`."""
+        error = np.abs(predicted - true)
+        s = np.log(powers[:, 10].astype(np.float64))  # of exponent 1
         if float(s @ s) > 1e-9:
-            logs = np.log(error + floor + 1e-12)
-            own = (s @ logs.astype(np.float64) - s.sum() * logs.mean(axis=0)) / float(s @ s)
-            exponents = np.clip(np.rint((0.5 * own + 0.5) / EXPONENTS[1]), 0, len(EXPONENTS) - 1)
-        codes = exponents.astype(np.uint8)
+            logs = np.log(error + (LEAST * true.std(axis=0)).astype(np.float32) + np.float32(1e-12))
+            own = (s.astype(np.float32) @ logs - s.sum() * logs.mean(axis=0)) / float(s @ s)
+            self.exponents[at] = np.clip(np.rint((0.5 * own + 0.5) / EXPONENTS[1]), 0, len(EXPONENTS) - 1)
         low, high = np.quantile(predicted, (0.1, 0.9), axis=0)
         step = np.maximum((high - low) / (STEPS - 2), 1e-12)
-        shape = cls(
-            difficulty,
-            codes,
-            (low - step).astype(np.float32),
-            step.astype(np.float32),
-            np.ones((STEPS, genes), np.float32),
-            np.ones((len(LEVELS), genes), np.float32),
-        )
-        scaled = error / shape._of_profile(distance)[:, codes]
-        places = shape._places(predicted)
-        mean = np.maximum(scaled.mean(axis=0, dtype=np.float64), 1e-12)
-        for at in range(STEPS):
-            there = places == at
-            total = np.where(there, scaled, 0).sum(axis=0, dtype=np.float64)
-            shape.heights[at] = (total + PULL * mean) / (there.sum(axis=0) + PULL) / mean
-        return shape
+        self.lowest[at], self.step[at] = low - step, step
+        scores = error / powers[:, self.exponents[at]]
+        places = self._places(predicted, at)
+        sums, counts = (np.empty((STEPS, len(starts), error.shape[1])) for _ in range(2))
+        for number in range(STEPS):
+            there = places == number
+            sums[number] = np.add.reduceat(np.where(there, scores, np.float32(0)), starts, axis=0)
+            counts[number] = np.add.reduceat(there.astype(np.float32), starts, axis=0)
+        self.heights[:, at] = _heights(sums.sum(axis=1), counts.sum(axis=1))
+        genes = np.arange(error.shape[1])
+        for part, start in enumerate(starts):  # divided by heights that these profiles had no share in
+            rows = slice(start, starts[part + 1] if part + 1 < len(starts) else None)
+            others = [np.delete(m, part, axis=1).sum(axis=1) for m in (sums, counts)]
+            scores[rows] /= _heights(*others)[places[rows], genes]
+        n = len(scores)
+        ranks = [min(n - 1, int(np.ceil((n + 1) * level)) - 1) for level in LEVELS]
+        ordered = np.partition(np.ascontiguousarray(scores.T), sorted(set(ranks)), axis=1)
+        self.quantiles[:, at] = ordered[:, ranks].T
 
     def _of_profile(self, distance: np.ndarray) -> np.ndarray:
         """Difficulty of each profile to the power of each exponent, float32 [profiles, exponents]."""
         logs = self.difficulty[0] + self.difficulty[1] * np.log(np.maximum(distance, 1e-9))
         return np.exp(np.outer(logs, EXPONENTS)).astype(np.float32)
 
-    def _places(self, predicted: np.ndarray) -> np.ndarray:
-        """On which step of h each value lies."""
-        places = predicted - self.lowest
-        places /= self.step
+    def _places(self, predicted: np.ndarray, at: slice = slice(None)) -> np.ndarray:
+        """On which step of h each value lies, of some genes."""
+        places = predicted - self.lowest[at]
+        places /= self.step[at]
         np.clip(places, 0, STEPS - 1, out=places)
         return np.asarray(places.astype(np.uint8))
 
@@ -215,6 +218,21 @@ class Intervals:
         """What is stored."""
         names = ("difficulty", "exponents", "lowest", "step", "heights", "quantiles")
         return {f"interval_{name}": getattr(self, name) for name in names}
+
+
+def _difficulty(errors: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Intercept and slope by which the logarithm of a profile's error follows its distance; 0 on average."""
+    far = np.log(np.maximum(distance, 1e-9))
+    slope = 0.0
+    if far.std() > 1e-6:
+        slope = float(np.clip(np.polyfit(far, np.log(np.maximum(errors, 1e-9)), 1)[0], 0, 3))
+    return np.array([-slope * far.mean(), slope])
+
+
+def _heights(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean score on each step over the gene's mean score, drawn to it; [steps, genes] from sums and counts."""
+    mean = np.maximum(sums.sum(axis=0) / np.maximum(counts.sum(axis=0), 1), 1e-12)
+    return np.asarray((sums + PULL * mean) / (counts + PULL) / mean, dtype=np.float32)
 
 
 def _parts(n: int, groups: Sequence[str] | np.ndarray | None) -> np.ndarray:
