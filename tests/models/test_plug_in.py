@@ -107,7 +107,7 @@ def test_without_the_package_its_model_says_who_brings_it(
 ) -> None:
     folder, _ = used
     for words, code in ((["info"], 1), (["train", folder / "data.h5ad", "--method", "kernel-ridge"], 2)):
-        monkeypatch.setattr(sys, "argv", ["dgex", *map(str, words), str(folder / "kernel")])
+        monkeypatch.setattr(sys, "argv", ["dgex", "--quiet", *map(str, words), str(folder / "kernel")])
         with pytest.raises(SystemExit) as stop:
             run()
         assert stop.value.code == code
