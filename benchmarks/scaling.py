@@ -22,7 +22,8 @@ import torch
 
 from dgex.training.learners.learner import make_learner
 from dgex.training.machine.device import pick_device
-from dgex.training.processes.group import Group, join
+from dgex.training.processes.group import Group
+from dgex.training.processes.join import join
 
 
 def options() -> argparse.Namespace:

@@ -62,6 +62,7 @@ def summary(
 
     from dgex import io
     from dgex.dataset.describe import described
+    from dgex.dataset.studies import split_by, split_words
     from dgex.renamed import read_aliases
 
     older = read_aliases(aliases)
@@ -72,7 +73,8 @@ def summary(
     with io.open(path, **reading, allow_missing=True, allow_repeats=True) as source:
         description = described(source, path)
         found = {name: _found(frame, source, older) for name, frame in wanted.items()}
-    return {"what it is": in_words(description), **description, **found}
+        how = {} if split_by(source.uns) is None else {"how it was split": split_words(source.uns, source.obs)}
+    return {"what it is": in_words(description), **how, **description, **found}
 
 
 _SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from anndata import AnnData
 
 import dgex
+from dgex import io
+from dgex.cli.app import run
 from dgex.errors import DgexError, ModelError, SettingsError
 from dgex.models.catalogue import GROUP, METHODS, method, methods
 
@@ -49,39 +52,69 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "site"
 
 
-def command(site: Path | None, *words: object) -> subprocess.CompletedProcess[str]:
-    """The command line, with or without the package."""
-    paths = [str(site)] if site is not None else []
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(
-        [sys.executable, "-m", "dgex", *map(str, words)], capture_output=True, text=True, env=environment
-    )
+#: Runs command lines one after the other, and prints what became of each.
+RUNNER = """
+import contextlib, io, json, sys
+from dgex.cli.app import run
+ends = []
+for words in json.loads(sys.argv[1]):
+    sys.argv[1:], code, out, err = words, 0, io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            run()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    ends.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(ends))
+"""
 
 
-def test_the_package_of_the_page_from_training_to_a_table(installed: Path, dataset_file: Path) -> None:
-    folder = dataset_file.parent
-    trained = command(
-        installed, "train", dataset_file, folder / "kernel", "--method", "kernel-ridge", "--set", "alpha=.5"
+@pytest.fixture(scope="module")
+def used(installed: Path, dataset: AnnData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """A folder of models and how commands ended: all of them in one process that has the package."""
+    folder = tmp_path_factory.mktemp("used")
+    data, train = folder / "data.h5ad", ("train", folder / "data.h5ad")
+    io.write(dataset, data)
+    commands = [
+        [*train, folder / "kernel", "--method", "kernel-ridge", "--set", "alpha=.5"],
+        [*train, folder / "ols", "--method", "ols"],
+        ["evaluate", data, folder / "kernel", folder / "ols"],
+        [*train, folder / "m", "--method", "kernel-ridge", "--set", "alfa=1"],
+    ]
+    paths = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, json.dumps([list(map(str, words)) for words in commands])],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+        check=False,
     )
-    assert trained.returncode == 0, trained.stderr
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_the_package_of_the_page_from_training_to_a_table(used: tuple[Path, list[Any]]) -> None:
+    folder, (trained, other, table, unknown) = used
+    assert trained[0] == other[0] == table[0] == 0, used
     assert "kernel-ridge (of dgex-kernel 0.1)" in (folder / "kernel" / "README.md").read_text("utf-8")
-    dgex.train(dataset_file, "ols", folder / "ols")
-    table = command(installed, "evaluate", dataset_file, folder / "kernel", folder / "ols")
-    assert table.returncode == 0, table.stderr
-    assert re.search(r"^\s*kernel\b", table.stdout, flags=re.MULTILINE)
-    unknown = command(installed, "train", dataset_file, folder / "m", "--method", "kernel-ridge", "--set", "alfa=1")
-    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 2)  # a note, and the line
-    assert "kernel-ridge does not take alfa; accepted: alpha, width" in unknown.stderr
+    assert re.search(r"^\s*kernel\b", table[1], flags=re.MULTILINE)
+    assert (unknown[0], unknown[2].count("\n")) == (1, 2)  # a note, and the line
+    assert "kernel-ridge does not take alfa; accepted: alpha, width" in unknown[2]
 
 
-def test_without_the_package_its_model_says_who_brings_it(installed: Path, dataset_file: Path) -> None:
-    model = dataset_file.parent / "kernel"
-    assert command(installed, "train", dataset_file, model, "--method", "kernel-ridge").returncode == 0
-    alone = command(None, "info", model)
-    assert alone.returncode == 1
-    assert "the package dgex-kernel 0.1 brings it, and is not installed here" in alone.stderr
-    assert alone.stderr.count("\n") == 1
-    assert command(None, "train", dataset_file, model, "--method", "kernel-ridge").returncode == 2
+def test_without_the_package_its_model_says_who_brings_it(
+    used: tuple[Path, list[Any]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = used
+    for words, code in ((["info"], 1), (["train", folder / "data.h5ad", "--method", "kernel-ridge"], 2)):
+        monkeypatch.setattr(sys, "argv", ["dgex", "--quiet", *map(str, words), str(folder / "kernel")])
+        with pytest.raises(SystemExit) as stop:
+            run()
+        assert stop.value.code == code
+        said = capsys.readouterr().err
+        if code == 1:
+            assert "the package dgex-kernel 0.1 brings it, and is not installed here" in said
+            assert said.count("\n") == 1
 
 
 class Liar(dgex.Estimator):

@@ -56,24 +56,39 @@ def split_by(uns: Mapping[str, Any]) -> str | None:
 
 
 def split_words(uns: Mapping[str, Any], obs: pd.DataFrame) -> str:
-    """How a dataset was split, in words: `by study: train 30, validation 4, test 4 groups`.
+    """How a dataset was split, in words: `by study: train 30, validation 4, test 4 groups`; and its near-duplicates.
 
     Examples
     --------
     >>> obs = pd.DataFrame({"split": ["train", "train", "test"], "study": ["a", "b", "c"]})
     >>> split_words({"dgex": {"split": {"group": "study"}}}, obs)
     'by study: train 2, test 1 groups'
-    >>> split_words({"dgex": {"split": {"group": ""}}}, obs)
-    'at random'
+    >>> found = {"distance": 1.0, "pairs": 7, "on_both_sides": 0}
+    >>> split_words({"dgex": {"split": {"group": ""}, "near_duplicates": found}}, obs)
+    'at random; 7 pairs of profiles closer than 1, each on one side'
     """
     column = split_by(uns)
     if column is None:
         return "not recorded"
     if not column:
-        return "at random"
-    if column not in obs:
-        return f"by {column}"
-    split, members = texts(obs["split"]), texts(obs[column])
-    counts = {name: members[split == name].nunique() for name in split.unique()}
-    order = {name: counts[name] for name in ("train", "validation", "test") if name in counts} | counts
-    return f"by {column}: " + ", ".join(f"{name} {count:,}" for name, count in order.items()) + " groups"
+        how = "at random"
+    elif column not in obs:
+        how = f"by {column}"
+    else:
+        split, members = texts(obs["split"]), texts(obs[column])
+        counts = {name: members[split == name].nunique() for name in split.unique()}
+        order = {name: counts[name] for name in ("train", "validation", "test") if name in counts} | counts
+        how = f"by {column}: " + ", ".join(f"{name} {count:,}" for name, count in order.items()) + " groups"
+    return "; ".join(filter(None, (how, _pairs_words(uns["dgex"].get("near_duplicates")))))
+
+
+def _pairs_words(found: Any) -> str:
+    """What was found of profiles that are nearly the same; nothing where they were not looked for."""
+    try:
+        distance, pairs, apart = float(found["distance"]), int(found["pairs"]), int(found["on_both_sides"])
+    except (TypeError, KeyError, ValueError):
+        return ""
+    if not pairs:
+        return f"no two profiles closer than {distance:g}"
+    many = f"{pairs:,} pair{'s' if pairs != 1 else ''} of profiles closer than {distance:g}"
+    return f"{many}, " + (f"{apart:,} of them on both sides" if apart else "each on one side")

@@ -29,7 +29,8 @@ from dgex.progress import Together, bar, note
 from dgex.records import read_json
 from dgex.training.batches.shared import one_copy
 from dgex.training.machine.device import own_stream, pick_device
-from dgex.training.processes.group import ALONE, Group, join
+from dgex.training.processes.group import ALONE, Group
+from dgex.training.processes.join import join
 from dgex.training.run.interrupt import StopRequest
 from dgex.training.run.tensorboard import check_tensorboard
 from dgex.work import Work, differences

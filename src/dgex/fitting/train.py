@@ -196,7 +196,7 @@ def _together(model: Estimator, group: Group | None) -> AbstractContextManager[G
     """The processes that train together; None for a method that does not spread."""
     if not model.spreads or group is not None:
         return nullcontext(group if model.spreads else None)
-    from dgex.training.processes.group import join
+    from dgex.training.processes.join import join
 
     return join(getattr(model, "device", "auto"))
 

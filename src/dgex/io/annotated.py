@@ -1,33 +1,28 @@
-"""AnnData on disk, `.h5ad` and `.zarr`: read lazily, dense or sparse, and streamed out in its own encoding."""
+"""AnnData on disk, `.h5ad` and `.zarr`: read lazily, dense or sparse; `annotated_writer` writes it."""
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import anndata
 import anndata.io
 import h5py
-import numcodecs
 import numpy as np
 import pandas as pd
 import zarr
 from anndata import AnnData
 
-from dgex import progress
 from dgex.arrays.index import Index
-from dgex.errors import DataError, FileError, SettingsError, first
+from dgex.errors import DataError, FileError, first
+from dgex.io.annotated_writer import H5adWriter, ZarrWriter
 from dgex.io.base import ExpressionFile, Selection
-from dgex.io.checks import reading, writing
-from dgex.io.gctx import layout, open_hdf, storage
-from dgex.io.metadata import is_text
-from dgex.io.records import EXTRAS, decode_uns, encode_uns, extras
+from dgex.io.checks import reading
+from dgex.io.gctx import layout, open_hdf
+from dgex.io.records import EXTRAS, decode_uns, extras
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
-from dgex.io.writer import Writer
 from dgex.io.zarr_guard import check_zarr
 
 __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
@@ -157,155 +152,6 @@ class ZarrFile(_AnnDataFile):
         return zarr.open_group(str(path), mode="r")
 
 
-class _AnnDataWriter(Writer):
-    """What both kinds of store share: everything but `X` is anndata's own work."""
-
-    keeps_uns: ClassVar[bool] = True
-    keeps_obs: ClassVar[bool] = True
-
-    def __init__(self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, **common: Any) -> None:
-        super().__init__(path, obs, var, **common)
-        self._extras: dict[str, dict[str, Any]] = {}
-        self._root: Any = None
-        self._matrix: Any = None
-
-    def extras(self, adata: AnnData) -> None:
-        self._extras = {name: extras(adata, name) for name in EXTRAS}
-        if adata.raw is not None:
-            progress.note(f"raw is left out of {self.path}")
-
-    def _write_all_but_x(self) -> None:
-        root = self._root
-        root.attrs["encoding-type"], root.attrs["encoding-version"] = "anndata", "0.1.0"
-        varm = {key: _storable(v) if isinstance(v, pd.DataFrame) else v for key, v in self.varm.items()}
-        for name, value in (
-            ("obs", _storable(self.obs)),
-            ("var", _storable(self.var)),
-            ("uns", encode_uns(self.uns)),
-            ("varm", varm),
-            *((name, self._extras.get(name, {})) for name in EXTRAS),
-        ):
-            try:
-                anndata.io.write_elem(root, name, value)
-            except (OSError, RuntimeError):
-                raise
-            except Exception as error:
-                said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise DataError(f"cannot write {name} to {self.path}: {said}") from error
-
-    def _mark_x(self) -> None:
-        self._matrix.attrs["encoding-type"], self._matrix.attrs["encoding-version"] = "array", "0.2.0"
-
-    def replace_uns(self, uns: Mapping[str, Any]) -> None:
-        self.uns = dict(uns)
-        with writing(self.path):
-            del self._root["uns"]
-            anndata.io.write_elem(self._root, "uns", encode_uns(self.uns))
-
-    def replace_obs(self, obs: pd.DataFrame) -> None:
-        self.obs = obs
-        with writing(self.path):
-            del self._root["obs"]
-            anndata.io.write_elem(self._root, "obs", _storable(self.obs))
-
-    def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:
-        with writing(self.path):
-            if name not in self._root["layers"]:
-                chunks = tuple(
-                    min(size, most) for size, most in zip(self.shape, (256, 1024))
-                )  # not written, not stored
-                stored = self._make(f"layers/{name}", chunks, float("nan"))
-                stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
-            self._root["layers"][name][rows, genes] = values
-
-    @abstractmethod
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
-        """Make a matrix of the file's shape."""
-
-    def _write(self, start: int, block: np.ndarray) -> None:
-        self._matrix[start : start + len(block)] = block
-
-
-class H5adWriter(_AnnDataWriter):
-    """Writes `.h5ad`: X dense, contiguous unless `compression="gzip"` or `chunks=(samples, genes)`."""
-
-    options = ("compression", "chunks")
-
-    def __init__(
-        self,
-        path: Path,
-        obs: pd.DataFrame,
-        var: pd.DataFrame,
-        *,
-        compression: str | None = None,
-        chunks: tuple[int, int] | None = None,
-        **common: Any,
-    ) -> None:
-        if compression not in (None, "gzip"):
-            raise SettingsError(f"h5ad compression {compression!r} is unknown", accepted="None, 'gzip'")
-        super().__init__(path, obs, var, **common)
-        self._layout = storage(self.shape, compression, chunks)
-        if "chunks" in self._layout:
-            self._step = self._layout["chunks"][0]
-
-    def _start(self, path: Path) -> None:
-        if self._layout.get("compression") is None:
-            self._need(4 * self.shape[0] * self.shape[1])
-        self._root = h5py.File(path, "w", rdcc_nbytes=0)  # as in gctx.py
-        self._write_all_but_x()
-        self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
-        self._mark_x()
-
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
-        return self._root.create_dataset(name, self.shape, np.float32, chunks=chunks, fillvalue=empty)
-
-    def _close(self) -> None:
-        if self._root is not None:
-            self._root.close()
-
-
-class ZarrWriter(_AnnDataWriter):
-    """Writes a `.zarr` folder in zarr's format 2, which both of its major versions read; chunks of about 1 MiB."""
-
-    options = ("chunks",)
-
-    def __init__(
-        self,
-        path: Path,
-        obs: pd.DataFrame,
-        var: pd.DataFrame,
-        *,
-        chunks: tuple[int, int] | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(path, obs, var, **common)
-        self._chunks = storage(self.shape, None, chunks or (256, 1024))["chunks"]
-        self._step = self._chunks[0]
-
-    def _start(self, path: Path) -> None:
-        self._folder = path
-        new = int(zarr.__version__.split(".")[0]) >= 3
-        options: dict[str, Any] = {"zarr_format": 2} if new else {}
-        self._root = zarr.open_group(str(path), mode="w", **options)
-        self._write_all_but_x()
-        self._matrix = self._make("X", self._chunks, 0.0)
-        self._mark_x()
-
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
-        new = int(zarr.__version__.split(".")[0]) >= 3
-        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
-        options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
-        make = self._root.create_array if new else self._root.create_dataset
-        return make(name, shape=self.shape, chunks=chunks, dtype="<f4", fill_value=empty, **options)
-
-    def _finish(self) -> None:
-        zarr.consolidate_metadata(str(self._folder))
-
-    def _close(self) -> None:
-        if self._root is not None and not self._folder.is_dir():
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-
 def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
     if isinstance(handle[name], h5py.Dataset):
         raise FileError(f"{path} was written by an anndata before 0.7; read and write it with a newer one first")
@@ -325,38 +171,3 @@ def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:
         raise FileError(f"{path} is no AnnData file: its {name} is no table")
     table.index = pd.Index([str(value) for value in table.index], dtype=object)
     return table
-
-
-def _storable(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns of strings as anndata itself stores them: as categories where they repeat or have gaps, else plain.
-
-    Strings are kept as Python objects throughout: anndata cannot write the string type of pandas 3.
-    """
-    table = table.copy(deep=False)
-    for column in table.columns:
-        values = table[column]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            values = _categories(values, values.cat.categories, bool(values.cat.ordered)) if is_text(values) else values
-        elif is_text(values) or pd.api.types.is_datetime64_any_dtype(values.dtype):
-            texts = [None if gap else str(value) for value, gap in zip(values.astype(str), values.isna())]
-            different = sorted({text for text in texts if text is not None})
-            plain = pd.Series(texts, index=table.index, dtype=object)
-            values = plain if len(different) == len(texts) else _categories(plain, pd.Index(different, dtype=object))
-        else:
-            continue
-        table[column] = values
-    safe = [str(column).replace("/", "_") for column in table.columns]
-    if safe != list(table.columns):
-        progress.note("a slash in names of metadata columns became an underscore")
-        table.columns = pd.Index(safe, dtype=object)
-    table.index = pd.Index([str(value) for value in table.index], dtype=object, name="_index")
-    return table
-
-
-def _categories(values: pd.Series, categories: pd.Index, ordered: bool = False) -> pd.Series:
-    """Text as categories that are plain objects."""
-    names = pd.Index([str(name) for name in categories], dtype=object)
-    positions = (
-        values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else names.get_indexer(pd.Index(values))
-    )
-    return pd.Series(pd.Categorical.from_codes(positions, categories=names, ordered=ordered), index=values.index)

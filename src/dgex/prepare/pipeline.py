@@ -21,7 +21,8 @@ from dgex.gene_table import GeneTable, read_gene_table
 from dgex.genes import texts
 from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
-from dgex.prepare.assemble import assign_sets, compendium_duplicates, plan_genes, read_matrix, sample_table
+from dgex.prepare.assemble import assign_sets, compendium_duplicates, read_matrix, sample_table
+from dgex.prepare.gene_plan import plan_genes
 from dgex.prepare.panel import read_names
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (

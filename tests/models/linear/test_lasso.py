@@ -155,22 +155,20 @@ def test_takes_the_penalty_of_least_overall_error_on_its_path(tmp_path: Path) ->
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
 
 
-def test_a_path_on_some_targets_ends_in_a_choice_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_on_some_targets_chooses_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = problem(400, 40, 12, noise=3.0)
     train, validation = (X[:100], Y[:100]), (X[100:], Y[100:])
     monkeypatch.setattr("dgex.models.linear.lasso.SOME_TARGETS", 5)
     model = Lasso().fit(*train, eval_sets={"held-out": validation})
-    whole = [entry for entry in model.path_ if entry["targets"] == 12]
-    screened = [entry for entry in model.path_ if entry["targets"] == 5]
-    assert len(whole) >= 3 < len(screened)
-    assert model.alpha_ == min(whole, key=lambda entry: entry["error"])["alpha"]
-    alphas = [entry["alpha"] for entry in screened]
-    at = alphas.index(model.alpha_)
-    assert set(alphas[at - 1 : at + 2]) <= {entry["alpha"] for entry in whole}, "both neighbours were solved"
-    for entry in whole:
-        alone = Lasso(alpha=entry["alpha"]).fit(*train)
-        assert entry["error"] == pytest.approx(-alone.score(*validation), rel=5e-3)
-        assert entry["nonzero"] == pytest.approx(np.count_nonzero(alone.coef_) / 12, rel=0.1)
+    *screened, whole = model.path_
+    assert {entry["targets"] for entry in screened} == {5}
+    assert model.alpha_ == min(screened, key=lambda entry: entry["error"])["alpha"]
+    assert (whole["alpha"], whole["targets"], whole["profiles"]) == (model.alpha_, 12, 300)
+    assert whole["error"] == pytest.approx(-model.score(*validation), rel=1e-5)
+    assert whole["nonzero"] == np.count_nonzero(model.coef_) / 12
+    # as good for all as any other penalty of the path
+    others = [-Lasso(alpha=entry["alpha"]).fit(*train).score(*validation) for entry in screened]
+    assert whole["error"] <= 1.01 * min(others)
     few = Lasso(alpha=screened[3]["alpha"]).fit(*train).predict(validation[0])[:, [0, 3, 6, 8, 11]]
     expected = np.abs(few - validation[1][:, [0, 3, 6, 8, 11]]).mean()
     assert screened[3]["error"] == pytest.approx(expected, rel=5e-3)

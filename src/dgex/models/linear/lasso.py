@@ -12,14 +12,15 @@ from dgex.models.base import Arrays, report_choice
 from dgex.models.linear.lasso_solver import LassoSolver
 from dgex.models.linear.moments import Moments
 from dgex.models.linear.regression import Penalized
-from dgex.models.selection import climb, held_out, mean_error, penalty_path, spread
+from dgex.models.selection import held_out, mean_error, penalty_path, spread
 from dgex.progress import warn
 
 __all__ = ["Lasso"]
 
-# Targets, evenly spaced, on which the path is walked; all are then solved near its best penalty only.
+# Targets, evenly spaced, on which the path is walked; all are then solved at its best penalty only. Penalties that
+# these cannot tell apart differ as little on all.
 SOME_TARGETS = 768
-# Gap along the path; the chosen penalty is then solved to the gap asked for.
+# Gap along the path; at the chosen penalty it is the one asked for.
 PATH_TOLERANCE = 1e-3
 
 
@@ -40,7 +41,7 @@ class Lasso(Penalized):
         error on the first evaluation set. The path falls in 15 steps over three decades from the penalty at
         which every coefficient is zero, ends where the error rises by more than 1% above the best, and goes on
         for up to one more decade where its end wins. It is walked on at most 768 targets and 512 profiles, evenly
-        spaced; all targets are then solved at the best penalty and its neighbours.
+        spaced; all targets are then solved at its best penalty.
     tol : float
         Largest duality gap of a target, relative to its objective at zero coefficients (half its variance).
         scikit-learn divides by twice that: its `tol` is half of this one.
@@ -55,7 +56,8 @@ class Lasso(Penalized):
         The largest gap reached over targets.
     path_ : list of dict
         `alpha`, `error`, `profiles` (number of validation profiles), `targets` (number of target genes) and
-        `nonzero` (mean number of coefficients of a target) of everything tried; empty where alpha was given.
+        `nonzero` (mean number of coefficients of a target) of everything tried, and where the path
+        was walked on some of them, of the chosen one on all; empty where alpha was given.
     """
 
     kind: ClassVar[str] = "lasso"
@@ -74,24 +76,24 @@ class Lasso(Penalized):
         solver = LassoSolver(moments.gram() / moments.n)
         squares = moments.y_squares() / moments.n
         self.path_: list[dict[str, Any]] = []
-        start = None
-        if self.alpha is not None:
-            self.alpha_ = float(self.alpha)
-        else:
-            self.alpha_, start = self._choose(solver, moments, *held_out(eval_sets, self.kind, "alpha"))
-        self.coef_, gaps = solver.solve(
-            lambda part: moments.cross(part) / moments.n, squares, self.alpha_, self.tol, start
-        )
+        held = held_out(eval_sets, self.kind, "alpha") if self.alpha is None else None
+        self.alpha_ = float(self.alpha) if held is None else self._choose(solver, moments, *held)  # type: ignore[arg-type]
+        self.coef_, gaps = solver.solve(lambda part: moments.cross(part) / moments.n, squares, self.alpha_, self.tol)
         self.gap_ = float(gaps.max())
         late = int((gaps > self.tol).sum())
         if late:
             warn(f"lasso: {late:,} of {len(gaps):,} targets stopped at a duality gap of up to {self.gap_:.1e}")
         self._set_intercept(moments)
+        if held is not None:
+            X, Y = held
+            error = mean_error(X, Y, self._predict)
+            of = {"profiles": len(X), "targets": len(squares)}
+            if not of.items() <= self.path_[0].items():
+                self.path_.append({"alpha": self.alpha_, "error": error} | of | {"nonzero": _nonzero(self.coef_)})
+            report_choice(self.kind, "alpha", f"{self.alpha_:.4g}", error)
 
-    def _choose(
-        self, solver: LassoSolver, moments: Moments, X: np.ndarray, Y: np.ndarray
-    ) -> tuple[float, np.ndarray | None]:
-        """Walk down the path on some targets, solve all near its best; return that penalty and its coefficients."""
+    def _choose(self, solver: LassoSolver, moments: Moments, X: np.ndarray, Y: np.ndarray) -> float:
+        """Walk down the path on some targets, and return its best penalty."""
         n, squares = moments.n, moments.y_squares() / moments.n
         some, few = spread(len(squares), SOME_TARGETS), spread(len(X))
         parts, top = [], 0.0
@@ -100,36 +102,24 @@ class Lasso(Penalized):
             top = max(top, float(np.abs(cross).max()))
             parts.append(cross[:, some[(some >= part.start) & (some < part.stop)] - part.start])
         crosses, mean, few_Y = np.hstack(parts), moments.y_mean[some], Y[few][:, some]
-        screen_X = (X[few] - moments.x_mean).astype(np.float32)
-        nonzero: list[float] = []
+        few_X = (X[few] - moments.x_mean).astype(np.float32)
         coef: np.ndarray | None = None
-        known: dict[float, np.ndarray] = {}
+        nonzero: list[float] = []
 
-        def screened(alpha: float) -> float:
+        def error(alpha: float) -> float:
             nonlocal coef
             coef, _ = solver.solve(lambda part: crosses[:, part], squares[some], alpha, PATH_TOLERANCE, coef)
-            nonzero.append(float(np.count_nonzero(coef) / len(coef)))
-            return mean_error(screen_X, few_Y, lambda x: (x @ coef.T + mean).astype(np.float32))
-
-        def exact(alpha: float) -> float:
-            near = min(known, key=lambda other: abs(np.log(other / alpha)), default=None)
-            start = None if near is None else known[near]
-            known[alpha], _ = solver.solve(lambda part: moments.cross(part) / n, squares, alpha, PATH_TOLERANCE, start)
-            self.coef_ = known[alpha]
-            self._set_intercept(moments)
-            nonzero.append(float(np.count_nonzero(self.coef_) / len(self.coef_)))
-            return mean_error(X, Y, self._predict)
+            nonzero.append(_nonzero(coef))
+            return mean_error(few_X, few_Y, lambda x: (x @ coef.T + mean).astype(np.float32))
 
         # any penalty will do where all targets are constant
-        alphas, errors = penalty_path(top or 1.0, screened, self.kind)
-        seen_all = len(some) == len(squares) and len(few) == len(X)
-        best, error, path = climb(alphas, errors, None if seen_all else exact, "alpha", len(few), len(X))
-        counts = [len(some)] * len(errors) + [len(squares)] * (len(path) - len(errors))
+        alphas, errors = penalty_path(top or 1.0, error, self.kind)
+        tried = {"profiles": len(few), "targets": len(some)}
         self.path_ = [
-            entry | {"targets": targets, "nonzero": count} for entry, targets, count in zip(path, counts, nonzero)
+            {"alpha": alpha, "error": found} | tried | {"nonzero": count}
+            for alpha, found, count in zip(alphas, errors, nonzero)
         ]
-        report_choice(self.kind, "alpha", f"{best:.4g}", error)
-        return best, known.get(best)
+        return alphas[int(np.argmin(errors))]
 
     def _state(self) -> dict[str, Any]:
         return {"alpha": self.alpha_, "path": self.path_, "gap": self.gap_}
@@ -137,3 +127,8 @@ class Lasso(Penalized):
     def _restore(self, arrays: Arrays, state: dict[str, Any]) -> None:
         super()._restore(arrays, state)
         self.alpha_, self.path_, self.gap_ = float(state["alpha"]), state["path"], float(state["gap"])
+
+
+def _nonzero(coef: np.ndarray) -> float:
+    """Coefficients of a target that are not zero, on average."""
+    return float(np.count_nonzero(coef) / len(coef))

@@ -21,7 +21,8 @@ from dgex.training.learners.prediction import Predictor
 from dgex.training.machine.architecture import Architecture
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
-from dgex.training.processes.group import Group, join
+from dgex.training.processes.group import Group
+from dgex.training.processes.join import join
 from dgex.training.run.parts import Part, train_parts
 
 __all__ = ["DGEX"]

@@ -14,7 +14,7 @@ from dgex.seeds import torch_stream
 from dgex.training.learners.products import make_products
 from dgex.training.processes.group import ALONE, Group, Handle
 
-__all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers"]
+__all__ = ["OUTPUT_RANGE", "MomentumStep", "Perceptron", "draw_mask", "starting_layers", "undefined_linear"]
 
 OUTPUT_RANGE = 1e-4
 
@@ -36,10 +36,7 @@ class Perceptron(nn.Module):
 
     def __init__(self, sizes: Sequence[int], seed: int | None = 0) -> None:
         super().__init__()
-        # skip_init: nn.Linear would draw starting weights of its own from the global generator.
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, inputs, outputs) for inputs, outputs in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(undefined_linear(inputs, outputs) for inputs, outputs in pairwise(sizes))
         if seed is None:
             return
         for depth, (weight, bias) in enumerate(starting_layers(sizes, seed)):
@@ -78,6 +75,18 @@ class Perceptron(nn.Module):
     def bias(self, depth: int) -> Tensor:
         """Biases [outputs] of the layer `depth`."""
         return self.layers[depth].bias  # type: ignore[return-value]
+
+
+def undefined_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """A layer whose weights are undefined: its own starting ones would come from the global generator.
+
+    `torch.nn.utils.skip_init` does the same, and loads torch's symbolic shapes and sympy for it: half a second.
+    """
+    layer = nn.Linear(inputs, outputs, bias=bias, device="meta")
+    layer.weight = nn.Parameter(torch.empty(outputs, inputs))
+    if bias:
+        layer.bias = nn.Parameter(torch.empty(outputs))
+    return layer
 
 
 def starting_layers(sizes: Sequence[int], seed: int) -> Iterator[tuple[Tensor, Tensor]]:

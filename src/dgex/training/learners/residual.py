@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dgex.seeds import torch_stream
-from dgex.training.learners.perceptron import OUTPUT_RANGE
+from dgex.training.learners.perceptron import OUTPUT_RANGE, undefined_linear
 
 __all__ = ["UNITS", "Adaptive", "ResidualNetwork", "Shape"]
 
@@ -81,18 +81,12 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, shape: Shape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(inputs) if shape.norm else nn.Identity()
-        self.linear = _linear(inputs, outputs)
+        self.linear = undefined_linear(inputs, outputs)
         self.unit = _unit(shape.units, outputs)
 
     def forward(self, h: Tensor) -> Tensor:
         values: Tensor = self.unit(self.linear(self.norm(h)))
         return values
-
-
-def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    """A layer whose weights are undefined: its own starting ones would come from the global generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias, device=torch.empty(0).device)
-    return layer
 
 
 def _unit(kind: str, units: int) -> nn.Module:
@@ -119,13 +113,13 @@ class ResidualNetwork(nn.Module):
     def __init__(self, shape: Shape, seed: int | None = 0) -> None:
         super().__init__()
         self.shape = shape
-        self.stem = _linear(shape.landmarks, shape.hidden[0])
+        self.stem = undefined_linear(shape.landmarks, shape.hidden[0])
         self.stem_unit = nn.Identity() if shape.residual else _unit(shape.units, shape.hidden[0])
         widths = shape.chain[1:-1]
         self.blocks = nn.ModuleList(_Block(a, b, shape) for a, b in pairwise(widths))
         self.norm = nn.LayerNorm(widths[-1]) if shape.norm else nn.Identity()
-        self.output = _linear(widths[-1], shape.targets)
-        self.skip = _linear(shape.landmarks, shape.targets, bias=False) if shape.skip else None
+        self.output = undefined_linear(widths[-1], shape.targets)
+        self.skip = undefined_linear(shape.landmarks, shape.targets, bias=False) if shape.skip else None
         self.output_unit = Adaptive(shape.targets) if shape.units == "adaptive" else None
         if seed is not None:
             self._start(seed)

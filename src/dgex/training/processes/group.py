@@ -1,15 +1,14 @@
 """Several processes that train one network together, over torch.distributed: what they exchange and how they end.
 
-`torchrun` starts the processes and tells each its rank; `join` makes them a `Group`. A single process is a group of
-one whose calls do nothing. The group divides either the profiles of every batch (data-parallel) or the units of every
-layer (sharded, see `dgex.training.learners.sharded`).
+`torchrun` starts the processes and tells each its rank; `dgex.training.processes.join` makes them a `Group`. A single
+process is a group of one whose calls do nothing. The group divides either the profiles of every batch (data-parallel)
+or the units of every layer (sharded, see `dgex.training.learners.sharded`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -19,17 +18,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dgex.errors import DgexError, RankError, SettingsError, first
-from dgex.progress import processes
-from dgex.training.machine.device import pick_device
-from dgex.training.processes.termination import Termination
-from dgex.training.processes.watch import PeerWatch
+from dgex.errors import DgexError, RankError, first
 
-__all__ = ["ALONE", "Group", "Handle", "join", "processes"]
+__all__ = ["ALONE", "Group", "Handle"]
 
-# How long a rank waits for the others. A process that dies is noticed at once, by its closed connections; only a host
-# that vanishes takes this long. Reading the data and writing a checkpoint of gigabytes must fit.
-TIMEOUT = timedelta(minutes=5)
+# How long a rank waits for the others while each works by itself.
 PATIENCE = timedelta(days=30)
 Divides = Literal["profiles", "units"]
 T = TypeVar("T")
@@ -48,7 +41,7 @@ class Handle:
     def wait(self) -> None:
         """Let what follows see the sum: on the CPU it is there, on a GPU the current stream waits for it."""
         if self._work is not None:
-            self._group._guarded(self._work.wait)
+            self._group.guarded(self._work.wait)
 
 
 @dataclass
@@ -136,7 +129,7 @@ class Group:
         self.fate.moment = moment
         if self.size == 1:
             return self
-        channel = self._guarded(dist.new_group, backend="gloo", timeout=PATIENCE)
+        channel = self.guarded(dist.new_group, backend="gloo", timeout=PATIENCE)
         group = Group(self.rank, self.size, self.device, self.divides, channel, self.fate)
         group.gather(None)  # connects them: from now on the end of one is seen
         return group
@@ -173,12 +166,12 @@ class Group:
         """Begin `sum_`; the tensor may be used after `wait` of what is returned."""
         if self.size == 1:
             return Handle(self, None)
-        return Handle(self, self._guarded(dist.all_reduce, tensor, group=self.channel, async_op=True))
+        return Handle(self, self.guarded(dist.all_reduce, tensor, group=self.channel, async_op=True))
 
     def broadcast_(self, tensor: Tensor, rank: int = 0) -> Tensor:
         """Fill `tensor` with what it is on `rank`."""
         if self.size > 1 and tensor.numel():
-            self._guarded(dist.broadcast, tensor, src=rank, group=self.channel)
+            self.guarded(dist.broadcast, tensor, src=rank, group=self.channel)
         return tensor
 
     def gather_units(self, own: Tensor, units: int) -> Tensor:
@@ -189,7 +182,7 @@ class Group:
         padded = own.new_zeros(width, rows)
         padded[: own.shape[1]] = own.t()
         joined = own.new_empty(self.size * width, rows)  # parts are short at the end only: no gap between them
-        self._guarded(_gather_into, joined, padded, group=self.channel)
+        self.guarded(_gather_into, joined, padded, group=self.channel)
         return joined[:units].t()
 
     def sum_units(self, whole: Tensor) -> Tensor:
@@ -203,7 +196,7 @@ class Group:
         padded = whole.new_zeros(self.size * width, len(whole))
         padded[: whole.shape[1]] = whole.t()
         own = whole.new_empty(width, len(whole))
-        self._guarded(_scatter_sum, own, padded, group=self.channel)
+        self.guarded(_scatter_sum, own, padded, group=self.channel)
         return own[: part.stop - part.start].t()
 
     # ---- objects and decisions
@@ -213,7 +206,7 @@ class Group:
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        self._guarded(dist.all_gather_object, values, value, group=self.channel)
+        self.guarded(dist.all_gather_object, values, value, group=self.channel)
         return values
 
     def from_first(self, make: Callable[[], T]) -> T:
@@ -226,7 +219,7 @@ class Group:
                 outcome = [make(), None]
             except DgexError as error:
                 outcome = [None, error]
-        self._guarded(dist.broadcast_object_list, outcome, src=0, group=self.channel)
+        self.guarded(dist.broadcast_object_list, outcome, src=0, group=self.channel)
         value: T = outcome[0]
         refused = outcome[1]
         if refused is not None:
@@ -292,7 +285,8 @@ class Group:
         if self.fate.missing:
             raise self.lost("its connection was closed")
 
-    def _guarded(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def guarded(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Make a collective call of torch.distributed; what it raises is the error of a lost rank."""
         self.check()
         try:
             return call(*args, **options)
@@ -301,68 +295,3 @@ class Group:
 
 
 ALONE = Group()
-
-
-@contextmanager
-def join(device: str) -> Iterator[Group]:
-    """Make one group of the processes that torchrun started; without torchrun, `ALONE`.
-
-    Parameters
-    ----------
-    device : str
-        As `pick_device` takes it. Each process of a host takes the CUDA device of its local rank.
-
-    Raises
-    ------
-    SettingsError
-        More processes on this host than it has CUDA devices.
-    RankError
-        The processes do not find each other; while the block runs, also on SIGTERM.
-    """
-    if dist.is_available() and dist.is_initialized():  # by the caller, who also ends it
-        own = _own_device(device)
-        channel = dist.new_group(backend=_backends(own), timeout=TIMEOUT)
-        yield Group(dist.get_rank(), dist.get_world_size(), own, channel=channel)
-        return
-    if processes() == 1:
-        yield ALONE
-        return
-    own = _own_device(device)
-    group = Group(int(os.environ["RANK"]), processes(), own)
-    with Termination(group):
-        group._guarded(dist.init_process_group, _backends(own), timeout=TIMEOUT)
-        try:
-            with PeerWatch(group, _abort) if group.backend == "nccl" else nullcontext():
-                yield group
-        except (RuntimeError, ValueError) as error:
-            if group.fate.missing:  # what a product that was aborted left behind
-                raise group.lost(error) from error
-            raise
-        finally:
-            with suppress(Exception):  # of a broken group; threads of a group not destroyed would abort the process
-                # A GPU that waits for a lost rank keeps a group from being destroyed, whoever noticed the loss.
-                _abort() if group.fate.missing and group.backend == "nccl" else dist.destroy_process_group()
-
-
-def _abort() -> None:
-    """End the products that wait for a process that is gone: kernels of NCCL look whether they are to."""
-    dist.distributed_c10d._abort_process_group()
-
-
-def _backends(device: torch.device) -> str:
-    """Objects and decisions always go over gloo: asking for them makes no GPU wait."""
-    return "cpu:gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-
-
-def _own_device(name: str) -> torch.device:
-    device = pick_device(name)
-    if device.type != "cuda":
-        return device
-    local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-    if local >= there:
-        raise SettingsError(
-            f"process {local} of this host finds {there} CUDA devices",
-            accepted=f"torchrun --nproc-per-node {there} or less, or --device cpu",
-        )
-    torch.cuda.set_device(local)
-    return torch.device("cuda", local)

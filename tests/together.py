@@ -13,7 +13,7 @@ from typing import Any
 import torch.distributed as dist
 
 from dgex.errors import DgexError
-from dgex.training.processes.group import join
+from dgex.training.processes.join import join
 
 # The server imports once what each process would import: they then start in milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")

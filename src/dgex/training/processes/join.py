@@ -1,0 +1,89 @@
+"""How the processes that `torchrun` started find each other, and how their group ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from dgex.errors import SettingsError
+from dgex.progress import processes
+from dgex.training.machine.device import pick_device
+from dgex.training.processes.group import ALONE, Group
+from dgex.training.processes.termination import Termination
+from dgex.training.processes.watch import PeerWatch
+
+__all__ = ["join"]
+
+# How long a rank waits for the others. A process that dies is noticed at once, by its closed connections; only a host
+# that vanishes takes this long. Reading the data and writing a checkpoint of gigabytes must fit.
+TIMEOUT = timedelta(minutes=5)
+
+
+@contextmanager
+def join(device: str) -> Iterator[Group]:
+    """Make one group of the processes that torchrun started; without torchrun, `ALONE`.
+
+    Parameters
+    ----------
+    device : str
+        As `pick_device` takes it. Each process of a host takes the CUDA device of its local rank.
+
+    Raises
+    ------
+    SettingsError
+        More processes on this host than it has CUDA devices.
+    RankError
+        The processes do not find each other; while the block runs, also on SIGTERM.
+    """
+    if dist.is_available() and dist.is_initialized():  # by the caller, who also ends it
+        own = _own_device(device)
+        channel = dist.new_group(backend=_backends(own), timeout=TIMEOUT)
+        yield Group(dist.get_rank(), dist.get_world_size(), own, channel=channel)
+        return
+    if processes() == 1:
+        yield ALONE
+        return
+    own = _own_device(device)
+    group = Group(int(os.environ["RANK"]), processes(), own)
+    with Termination(group):
+        group.guarded(dist.init_process_group, _backends(own), timeout=TIMEOUT)
+        try:
+            with PeerWatch(group, _abort) if group.backend == "nccl" else nullcontext():
+                yield group
+        except (RuntimeError, ValueError) as error:
+            if group.fate.missing:  # what a product that was aborted left behind
+                raise group.lost(error) from error
+            raise
+        finally:
+            with suppress(Exception):  # of a broken group; threads of a group not destroyed would abort the process
+                # A GPU that waits for a lost rank keeps a group from being destroyed, whoever noticed the loss.
+                _abort() if group.fate.missing and group.backend == "nccl" else dist.destroy_process_group()
+
+
+def _abort() -> None:
+    """End the products that wait for a process that is gone: kernels of NCCL look whether they are to."""
+    dist.distributed_c10d._abort_process_group()
+
+
+def _backends(device: torch.device) -> str:
+    """Objects and decisions always go over gloo: asking for them makes no GPU wait."""
+    return "cpu:gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
+
+
+def _own_device(name: str) -> torch.device:
+    device = pick_device(name)
+    if device.type != "cuda":
+        return device
+    local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if local >= there:
+        raise SettingsError(
+            f"process {local} of this host finds {there} CUDA devices",
+            accepted=f"torchrun --nproc-per-node {there} or less, or --device cpu",
+        )
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
