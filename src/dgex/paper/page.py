@@ -9,7 +9,7 @@ from dgex.interpretation.interpretation import Interpretation
 from dgex.metrics import relative_improvement
 from dgex.paper.figures import LETTERS, figure_5, platform_figures
 from dgex.paper.folder import L1000
-from dgex.paper.intervals import gain_words, over_words
+from dgex.paper.intervals import over_words
 from dgex.paper.notes import (
     caveats,
     data_table,
@@ -28,7 +28,7 @@ from dgex.paper.tables import comparison, counterparts, every_dropout, main_tabl
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture
 from dgex.report.page.page import Page
-from dgex.report.tables import percent, share_text
+from dgex.report.tables import between, percent, share_text
 
 __all__ = ["build_page"]
 
@@ -105,7 +105,7 @@ def _headlines(results: Results) -> list[tuple[str, str, str]]:
         base = results.methods(platform)[LR].overall(platform.test)[0]
         remark = f"{row.test[0]:.4f} against {base:.4f}; better on {share_text(row.better)} of the genes"
         if row.interval is not None:
-            remark += f"; gain {gain_words(row.improvement, row.interval)}"
+            remark += f"; 95 % interval {between(row.interval.improvement_low, row.interval.improvement_high)}"
         tie = row.interval is not None and row.interval.tie
         numbers.append((f"{platform.name}: D-GEX over LR", "tie" if tie else percent(row.improvement, ".2%"), remark))
         numbers += _over_other(results, platform, row) + _lowest(results, platform)
@@ -125,7 +125,7 @@ def _over_other(results: Results, platform: Platform, network: Row) -> list[tupl
         f"{network.test[0]:.4f} against {other.test[0]:.4f}, the best of the paper's other methods on {platform.va}"
     )
     if interval is not None:
-        remark += f"; gain {gain_words(gain, interval)}"
+        remark += f"; 95 % interval {between(interval.improvement_low, interval.improvement_high)}"
     tie = interval is not None and interval.tie
     return [(f"{platform.name}: D-GEX over {other.label}", "tie" if tie else percent(gain, ".2%"), remark)]
 
