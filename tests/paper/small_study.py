@@ -14,5 +14,6 @@ SMALL: dict[str, Any] = {
     "dropout": (0.0, 0.25),
     "epochs": 2,
     "attributed": 4,
+    "methods": ("ols", "lasso", "ridge", "knn-ge", "knn", "kernel", "auto"),
 }
 NETWORKS = 4

@@ -15,7 +15,9 @@ import dgex
 from dgex.dataset.platforms import Platform
 from dgex.errors import DataError, FileError, GeneError, ModelError, SettingsError
 from dgex.paper.data import FACTS, make_data, open_described
+from dgex.paper.notes import served_words
 from dgex.paper.plan import resolve
+from dgex.paper.study import Study
 
 
 def world(path: Path, **settings: Any) -> Path:
@@ -147,6 +149,23 @@ def test_a_source_is_checked_before_anything_is_made(
     with pytest.raises(error, match=words):
         dgex.reproduce("study", **changes)
     assert not Path("study").exists()
+
+
+@pytest.mark.parametrize(("standardize", "served"), [(None, "served nothing else"), ("paper", "entered how values")])
+def test_held_out_groups_are_normalised_as_a_users_profiles_unless_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, standardize: str | None, served: str
+) -> None:
+    raw = world(tmp_path / "a.h5ad", samples=240, studies=40)
+    plan = resolve("demo", {"data": str(raw), "group": "study", "standardize": standardize})
+    found = make_data(tmp_path / "study", plan)
+    values = ad.read_h5ad(found.path)
+    alone = abs(values[values.obs["split"] == "train"].X.mean(axis=0)).max() < 1e-4  # of the training profiles alone
+    assert alone == (standardize is None)
+    assert ("is then not what a user gets" in caplog.text) == (standardize == "paper")
+    assert served in served_words(Study(tmp_path / "study", plan), found.platforms[0])
+    assert found.drawn["test"]["over"] == "study"
+    test = values[values.obs["split"] == "test"].obs["study"]
+    assert len(set(zip(found.drawn["test"]["members"], test))) == test.nunique() == found.drawn["test"]["units"]
 
 
 def test_a_second_platform_needs_its_groups(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dgex.errors import SettingsError
-from dgex.paper.plan import SCALES, resolve
+from dgex.paper.plan import METHODS, SCALES, resolve
 
 
 def test_the_paper_has_27_networks_and_its_sizes() -> None:
@@ -33,6 +33,17 @@ def test_given_data_take_the_rates_of_the_paper() -> None:
     assert (plan.samples, plan.learning_rate, plan.batch_size, plan.epochs) == (0, None, 200, 3)
     whole = resolve("paper", {"data": "gse92743"})
     assert (whole.samples, whole.hidden, whole.epochs) == (0, (3000, 6000, 9000), 200)
+
+
+def test_held_out_groups_enter_no_statistics_unless_asked() -> None:
+    assert resolve("demo", {"data": "a.h5ad"}).standardize == "paper"
+    assert resolve("demo", {"data": "a.h5ad", "group": "study"}).standardize == "inductive"
+    assert resolve("demo", {"data": "a.h5ad", "group": "study", "standardize": "paper"}).standardize == "paper"
+
+
+def test_the_papers_methods_are_there_at_every_scale_and_newer_ones_where_they_cost_little() -> None:
+    assert SCALES["paper"].methods == METHODS
+    assert SCALES["demo"].methods == (*METHODS, "kernel", "auto")
 
 
 @pytest.mark.parametrize(

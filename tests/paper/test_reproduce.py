@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dgex.errors import DataError, FileError, ModelError, OutputExistsError, Set
 from dgex.locks import alone
 from dgex.models.base import Estimator
 from dgex.models.catalogue import METHODS, Method
+from dgex.models.folder import save
 from dgex.ownership import PARTIAL
 from dgex.paper import fit, stages
 from dgex.paper.folder import MEASURED
@@ -35,7 +37,8 @@ def errors_of(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Everything that was measured, by model and set."""
     names = [path.name.removesuffix(".errors").replace("--", "/") for path in sorted((folder / MEASURED).iterdir())]
     read = {name: read_measured(folder / MEASURED, name) for name in names}
-    return {name: {k: v.tolist() for k, v in m.errors.items()} for name, m in read.items() if m is not None}
+    both = {name: m.errors | {f"{k} by profile": v for k, v in m.profiles.items()} for name, m in read.items() if m}
+    return {name: {key: values.tolist() for key, values in errors.items()} for name, errors in both.items()}
 
 
 def measure(folder: Path) -> None:
@@ -48,7 +51,9 @@ def test_everything_is_there(study: Path) -> None:
     assert len([name for name in measured if re.match(r"\d", name)]) == NETWORKS
     assert {"ols", "Arrays/ridge", "RNA-Seq/knn"} <= set(measured)
     assert any(name.startswith("halves/") for name in measured)
-    assert set(measured["ols"]) == {"validation", "test", "RNA-va", "RNA-te"}
+    sets = ("validation", "test", "RNA-va", "RNA-te")
+    assert set(measured["ols"]) == {*sets, *(f"{name} by profile" for name in sets)}
+    assert {"Arrays/kernel", "RNA-Seq/auto"} <= set(measured)
     assert set(json.loads((study / "times.json").read_text())) == set(stages.STAGES) - {"page"}
     with dgex.open(study / "l1000" / "inferred.gctx") as inferred, dgex.open(study / "arrays.h5ad") as arrays:
         assert inferred.shape == arrays.shape
@@ -74,6 +79,9 @@ def test_the_page_holds_every_table_and_figure_and_asks_for_nothing(study: Path)
     ):
         assert number in page, number
     assert "instead of 3,000, 6,000, 9,000" in page  # what is cut is said
+    assert "served nothing else" not in page  # by the paper's rule every set is standardised by its own statistics
+    assert "which trained and chose nothing, but entered how values are normalised" in page
+    assert "95 %, by bootstrap over" in page
     fetched = re.findall(r"(?:src|href)=\"(?!#|data:)([^\"]*)\"", page)
     assert fetched == []
     headings = re.findall(r"<h([1-6])", page)
@@ -159,6 +167,83 @@ def test_overwrite_refuses_a_link_in_the_study_which_the_user_made(study: Path, 
     (folder / MEASURED).unlink()
     dgex.reproduce(folder, stages=["data", "baselines"], overwrite=True, **small)
     assert errors_of(folder)["ols"] != errors_of(study)["ols"]
+
+
+def test_a_study_measured_before_intervals_is_measured_again_and_trains_nothing(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    described = json.loads((folder / "data.json").read_text())
+    del described["drawn"]
+    (folder / "data.json").write_text(json.dumps(described))
+    for name in errors_of(folder):
+        measured = read_measured(folder / MEASURED, name)
+        assert measured is not None
+        replace(measured, profiles={}).save(folder / MEASURED)
+    carried = tmp_path / "carried"
+    shutil.copytree(folder / MEASURED, carried / MEASURED)
+    for name in ("data.json", "study.json", "times.json"):
+        shutil.copy(folder / name, carried / name)
+    results = dgex.reproduce(carried, stages=["page"], **SMALL)  # without models: no intervals, and said
+    assert "No intervals: these were measured before" in (carried / "report.html").read_text("utf-8")
+    assert results.table(results.data.platforms[0])["improvement_low"].isna().all()
+    monkeypatch.setattr(fit, "train_grid", lambda *a, **k: pytest.fail("trained again"))
+    dgex.reproduce(folder, **SMALL)
+    assert errors_of(folder) == errors_of(study)
+    one, other = ((at / "tables" / "methods-RNA-te.csv").read_text("utf-8") for at in (folder, study))
+    improved = [[row.split(",")[:7] for row in text.splitlines()] for text in (one, other)]
+    assert improved[0] == improved[1]
+
+
+def test_methods_may_be_added_and_what_is_there_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "stages": ["data", "baselines"]}
+    dgex.reproduce(folder, **small | {"methods": ("ols", "knn")})
+    before = {path.name: path.stat().st_mtime_ns for path in (folder / MEASURED).iterdir()}
+    dgex.reproduce(folder, **small | {"methods": ("ols", "ridge", "knn")})
+    after = {path.name: path.stat().st_mtime_ns for path in (folder / MEASURED).iterdir()}
+    assert set(after) - set(before) == {"Arrays--ridge.errors", "RNA-Seq--ridge.errors"}
+    assert after.items() >= before.items()
+    with pytest.raises(ModelError, match=r"other settings \(methods: there"):
+        dgex.reproduce(folder, **small | {"methods": ("ols", "knn")})
+
+
+def test_a_residual_network_cut_short_goes_on_and_serves_all_platforms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = SMALL | {"methods": ("ols", "residual"), "stages": ["data", "baselines"]}
+    train, cuts = fit.train, [False, True, False]
+
+    def cut(data: Any, method: str, output: Any, **settings: Any) -> Any:
+        model = train(data, method, output, **settings | ({"epochs": 2} if method == "residual" else {}))
+        if method == "residual" and cuts.pop(0):
+            model.stopped_ = "interrupted"  # as Ctrl-C leaves it
+            save(model, output, overwrite=True)
+        return model
+
+    monkeypatch.setattr(fit, "train", cut)
+    whole = dgex.reproduce(tmp_path / "whole", **small)
+    with pytest.raises(KeyboardInterrupt):
+        dgex.reproduce(tmp_path / "cut", **small)
+    assert "residual" not in errors_of(tmp_path / "cut")
+    dgex.reproduce(tmp_path / "cut", **small)
+    assert errors_of(tmp_path / "cut") == errors_of(tmp_path / "whole")
+    for platform in whole.data.platforms:
+        row = whole.table(platform).set_index("method").loc["residual network"]
+        assert np.isfinite(row[["validation", "error"]].to_numpy(float)).all()
+        assert row["chosen"].startswith("epoch ")
+
+
+def test_intervals_are_those_of_an_evaluation(study: Path) -> None:
+    """The same models on the same profiles: `evaluate` draws as the study does."""
+    results = dgex.reproduce(study, stages=["page"], **SMALL)
+    arrays = results.data.platforms[0]
+    rows = results.table(arrays).set_index("method")
+    models = {"LR": study / "models" / "ols", "LR-L2": study / "models" / "Arrays" / "ridge"}
+    found = dgex.evaluate(models, study / "data.h5ad", baseline="LR", spearman=False).overall.set_index("model")
+    for name in ("improvement", "improvement_low", "improvement_high"):
+        assert rows.loc["LR-L2", name] == pytest.approx(found.loc["LR-L2", name], abs=2e-6)
+        assert rows.loc["training mean", name] == pytest.approx(found.loc["training mean", name], abs=2e-6)
 
 
 def test_what_a_stage_ran_on_stays_where_it_had_nothing_to_do(study: Path, tmp_path: Path) -> None:
@@ -253,6 +338,8 @@ def test_tables_beside_the_page_are_what_was_measured(study: Path) -> None:
     methods = pd.read_csv(study / "tables" / "methods-RNA-te.csv", index_col="method")
     assert len(genes) == SMALL["targets"]
     pd.testing.assert_series_equal(genes.mean(), methods["error"], check_names=False, rtol=1e-4)
+    assert methods.loc[["auto", "kernel ridge"], "improvement_low"].notna().all()
+    assert (methods["tie"] == ((methods["improvement_low"] <= 0) & (methods["improvement_high"] >= 0))).all()
     assert {"training mean", "LR", "LR-L1", "LR-L2", "KNN-GE", "sample-KNN"} < set(methods.index)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from dgex.errors import ModelError
 from dgex.paper.data import Described
 from dgex.paper.fit import halves_name
 from dgex.paper.folder import MEASURED
-from dgex.paper.measured import Measured
+from dgex.paper.intervals import gain_words, interval_words, resampled
+from dgex.paper.measured import Measured, read_measured
 from dgex.paper.notes import order_words
 from dgex.paper.plan import resolve
 from dgex.paper.published import table
@@ -67,6 +69,63 @@ def test_improvement_and_share_of_genes_are_over_lr(results: Results) -> None:
     assert network.improvement == pytest.approx(0.1, abs=1e-6)
     assert network.better == 0.5
     assert np.isnan(rows["LR"].improvement)
+
+
+def drawn(results: Results, members: list[int] | None = None) -> Results:
+    """The same results, with errors of four profiles of GEO-te by LR and the selected network."""
+    folder = results.folder / MEASURED
+    for name, by_profile in (("ols", [0.4, 0.5, 0.6, 0.5]), ("3000x1-dropout0.1", [0.36, 0.45, 0.54, 0.45])):
+        known = read_measured(folder, name)
+        assert known is not None
+        replace(known, profiles={"test": np.array(by_profile, np.float32)}).save(folder)
+    units = 4 if members is None else len(set(members))
+    over = {"over": "profiles" if members is None else "study", "units": units, "members": members}
+    facts = results.data.facts | {"profiles": {"test": 4}}
+    data = Described(results.data.path, results.data.platforms, facts, results.data.genes, {"test": over})
+    return Results(results.folder, results.plan, data)
+
+
+def test_a_gain_that_is_the_same_in_every_profile_has_an_interval_of_its_own_width(results: Results) -> None:
+    row = next(row for row in drawn(results).rows(GEO) if row.label == "D-GEX-10%-3000×1")
+    assert row.interval is not None
+    ends = row.interval.improvement_low, row.interval.improvement_high, row.improvement
+    assert ends == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
+    assert not row.interval.tie
+
+
+def test_groups_are_drawn_whole(results: Results) -> None:
+    """With all profiles in one group there is nothing to draw; in two groups as many samples are of one alone."""
+    one = next(row for row in drawn(results, [0, 0, 0, 0]).rows(GEO) if row.label == "D-GEX-10%-3000×1")
+    assert one.interval is not None
+    assert np.isnan(one.interval.improvement_low)
+    two = drawn(results, [0, 0, 1, 1])
+    mine = replace(two.row("x", two.methods(GEO)["LR"], GEO).measured, name="x")
+    mine = replace(mine, profiles={"test": np.array([0.2, 0.3, 0.9, 0.8], np.float32)})
+    mine.save(results.folder / MEASURED)
+    found = resampled([mine, two.methods(GEO)["LR"]], GEO, two.data)
+    assert found is not None
+    interval = found.against("x", "ols")
+    assert (interval.improvement_low, interval.improvement_high) == pytest.approx((-0.6 / 1.1, 0.4 / 0.9), abs=1e-6)
+    assert interval.tie
+    assert interval_words(interval) == "tie (−54.5 to 44.4%)"
+    assert gain_words(-0.1, interval) == "tie (−54.5 to 44.4%)"
+
+
+def test_the_page_says_ties_and_the_order_marks_them(results: Results) -> None:
+    with_intervals = drawn(results)
+    frame, _ = method_table(with_intervals, GEO)
+    assert frame.set_index("method").loc["D-GEX-10%-3000×1", "interval"] == "10.0 to 10.0%"
+    assert "D-GEX-10%-3000×1 0.4500 < LR 0.5000" in order_words(with_intervals, GEO)
+    assert "D-GEX-10%-3000×1 0.4500 ≲ LR 0.5000" in order_words(results, GEO)
+    row = comparison(with_intervals).set_index("quantity").loc["GEO-te: relative improvement over LR"]
+    assert row["measured"] == "10.00% (10.0 to 10.0%)"
+
+
+def test_errors_of_another_number_of_profiles_are_refused(results: Results) -> None:
+    shorter = drawn(results)
+    shorter.data.facts["profiles"]["test"] = 3
+    with pytest.raises(ModelError, match="test has 3 profiles, it has 4; remove it to measure anew"):
+        shorter.rows(GEO)
 
 
 def test_a_model_of_some_genes_is_compared_on_these(results: Results) -> None:

@@ -62,8 +62,9 @@ def reproduce(
         str | None, typer.Option(help="Column of obs; its groups stay on one side of a split.", rich_help_panel=DATA)
     ] = None,
     standardize: Annotated[
-        Literal["paper", "inductive"], typer.Option(help="As dgex prepare.", rich_help_panel=DATA)
-    ] = "paper",
+        Literal["paper", "inductive"] | None,
+        typer.Option(help="As dgex prepare; inductive with --group, else paper.", rich_help_panel=DATA),
+    ] = None,
     ties: Annotated[
         Literal["published", "average"], typer.Option(help="As dgex prepare.", rich_help_panel=DATA)
     ] = "published",
@@ -94,7 +95,11 @@ def reproduce(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", rich_help_panel=GRID)] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Linear and neighbour methods: ols,lasso,ridge,knn-ge,knn.")
+        str | None,
+        typer.Option(
+            help="Beside the networks: ols,lasso,ridge,knn-ge,knn; and kernel,auto,residual, newer than the paper (the "
+            "first two are there at the scale demo unless told)."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of data, splits and weights.")] = None,
     stages: Annotated[

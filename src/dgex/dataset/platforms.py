@@ -10,7 +10,7 @@ from dgex.errors import SettingsError, first
 
 __all__ = ["Platform", "check_platforms"]
 
-_TAKEN = "halves", "ols", "mean", "cmap"  # folders and records of that name hold something else
+_TAKEN = "halves", "ols", "residual", "mean", "cmap"  # folders and records of that name hold something else
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]*")  # it becomes the name of folders
 
 

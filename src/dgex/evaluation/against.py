@@ -46,9 +46,14 @@ def baseline_of(
     return either[best].name, words
 
 
-def groups_of(source: ExpressionFile, index: np.ndarray, name: str) -> tuple[np.ndarray | None, dict[str, Any]]:
-    """What is drawn anew on a set, whole groups where the dataset was split by them; and the same in words."""
-    column = split_by(source.uns)
+def groups_of(
+    source: ExpressionFile, index: np.ndarray, name: str, column: str | None = None
+) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """What is drawn anew on a set, whole groups where the dataset was split by them; and the same in words.
+
+    `column` tells the groups of a set that was parted otherwise than the dataset says.
+    """
+    column = column or split_by(source.uns)
     profiles: dict[str, Any] = {"over": "profiles", "units": len(index)}
     if not column or column not in source.obs:
         return None, profiles

@@ -100,6 +100,11 @@ class Resampled:
         drawn = np.concatenate(found) if found else np.empty((0, len(names)))
         self._drawn = dict(zip(names, drawn.T))
 
+    @property
+    def names(self) -> list[str]:
+        """The models that are compared."""
+        return list(self._whole)
+
     def against(self, name: str, baseline: str) -> Interval:
         """One model against another: without an interval where only one profile or group is there to draw."""
         difference = float(self._whole[name] - self._whole[baseline])

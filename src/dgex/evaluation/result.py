@@ -18,7 +18,7 @@ from dgex.report.figures.evaluation import save_all
 from dgex.report.tables import cell
 from dgex.work import Work
 
-__all__ = ["TRIVIAL", "Evaluation", "place"]
+__all__ = ["TRIVIAL", "Evaluation", "drawn_words", "place"]
 
 TRIVIAL = "training mean"
 
@@ -53,7 +53,7 @@ class Evaluation:
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
         listed = self.settings
-        intervals = {name: _drawn(of) for name, of in listed["intervals"]["of"].items()}
+        intervals = {name: drawn_words(of) for name, of in listed["intervals"]["of"].items()}
         details = {
             "Data": f"{listed['data']['name']}, fingerprint {listed['data']['fingerprint'][:16]}",
             "Target genes compared": f"{listed['genes']:,}",
@@ -127,7 +127,8 @@ def place(folder: PathLike) -> Work:
     return Work(folder, "evaluation.json", "an evaluation")
 
 
-def _drawn(of: Mapping[str, Any]) -> str:
+def drawn_words(of: Mapping[str, Any]) -> str:
+    """What the bootstrap drew anew on a set: `over 12 groups of study`."""
     if of["over"] == "profiles":
         return f"over {of['units']:,} profiles"
     few = " (too few for 95 %: a rough range)" if of["units"] < FEW else ""

@@ -12,7 +12,7 @@ from dgex.errors import DataError, FileError, GeneError, SettingsError, first
 from dgex.genes import align
 from dgex.models.folder import load
 from dgex.paper.data import Described, describe, platforms_of, raw_folder
-from dgex.paper.plan import SOURCES, Plan
+from dgex.paper.plan import SOURCES, Plan, usual_standardize
 
 __all__ = ["check_panel", "check_same", "check_source"]
 
@@ -48,8 +48,8 @@ def check_source(plan: Plan) -> None:
             kind = "a dataset" if "split" in source.obs else "a raw matrix"
             _check_roles(source, plan)
     named = {name: name in given for name in ("raw", "rnaseq")}
-    named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "standardize": plan.standardize != "paper"}
-    named["ties"] = plan.ties != "published"
+    named |= {"group": bool(plan.group), "platforms": bool(plan.platforms), "ties": plan.ties != "published"}
+    named["standardize"] = plan.standardize != usual_standardize(plan.group)
     refused = [name for name, told in named.items() if told and name not in TAKES[kind]]
     if refused:
         takes = ", ".join(TAKES[kind]) or "none of these"

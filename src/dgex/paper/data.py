@@ -19,6 +19,7 @@ from dgex.dataset.split import split_samples
 from dgex.datasets.simulated.simulate import simulate
 from dgex.errors import DataError, FileError, ModelError, SettingsError, first
 from dgex.genes import texts
+from dgex.paper.draws import checked, draws
 from dgex.paper.plan import Plan
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
@@ -30,6 +31,7 @@ __all__ = [
     "DESCRIPTION",
     "Described",
     "describe",
+    "keep_described",
     "make_data",
     "open_described",
     "platforms_of",
@@ -57,10 +59,21 @@ class Described:
         `profiles` (by split), `landmarks`, `targets`, `fingerprint`, `unit`, `title`, `record` (what prepare did).
     genes : list of str
         The target genes, in order.
+    drawn : dict of test set to dict
+        What a bootstrap draws anew there: `over` (profiles, or a column of `obs`), `units` (how many) and `members`
+        (the group of each profile; None where profiles are drawn). Empty in a study from before these were kept.
     """
 
-    def __init__(self, path: Path, platforms: Sequence[Platform], facts: dict[str, Any], genes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        platforms: Sequence[Platform],
+        facts: dict[str, Any],
+        genes: Sequence[str],
+        drawn: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         self.path, self.platforms, self.facts, self.genes = path, list(platforms), facts, list(genes)
+        self.drawn = drawn or {}
 
     @property
     def validation(self) -> list[str]:
@@ -89,7 +102,9 @@ def open_described(folder: Path, plan: Plan) -> Described | None:
         platforms = [Platform(**platform) for platform in stored["platforms"]]
         check_platforms(platforms)  # their names become those of folders
         facts = {name: stored["facts"][name] for name in FACTS}
-        return Described(Path(plan.data) if stored["given"] else folder / DATA, platforms, facts, stored["genes"])
+        drawn = checked(stored.get("drawn", {}), facts["profiles"])
+        where = Path(plan.data) if stored["given"] else folder / DATA
+        return Described(where, platforms, facts, stored["genes"], drawn)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} is damaged ({type(error).__name__}: {error}); remove it to describe the data anew"
@@ -116,16 +131,22 @@ def make_data(folder: Path, plan: Plan) -> Described:
         title = Path(plan.data).name + (f" and {Path(plan.rnaseq).name}" if plan.rnaseq else "")
     facts, genes = describe(output)
     check_platforms(platforms)
-    described = Described(output, platforms, {"title": title, **facts}, genes)
+    described = Described(output, platforms, {"title": title, **facts}, genes, draws(output, platforms, plan))
     note("dataset: " + ", ".join(f"{name} {count:,}" for name, count in facts["profiles"].items()))
+    keep_described(described, folder)
+    return described
+
+
+def keep_described(described: Described, folder: Path) -> None:
+    """Write a dataset's description, by which a page needs no dataset."""
     description = {
-        "given": output != folder / DATA,
-        "platforms": [vars(platform) for platform in platforms],
+        "given": described.path != folder / DATA,
+        "platforms": [vars(platform) for platform in described.platforms],
         "facts": described.facts,
-        "genes": genes,
+        "genes": described.genes,
+        "drawn": described.drawn,
     }
     json_dump(description, folder / DESCRIPTION)
-    return described
 
 
 def _simulated(folder: Path, output: Path, plan: Plan) -> list[Platform]:

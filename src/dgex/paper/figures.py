@@ -32,7 +32,12 @@ def platform_figures(page: Page, results: Results, platform: Platform, at: int, 
         if float(member.axes["dropout"]) == rate:
             sizes.setdefault(int(member.axes["layers"]), {})[int(member.axes["hidden"])] = measured.overall(test)[0]
     ours = results.label(name)
-    shown = {label: measured.errors[test] for label, measured in methods.items() if test in measured.errors}
+    later = set(results.newer(platform))  # no part of the paper's figures
+    shown = {
+        label: measured.errors[test]
+        for label, measured in methods.items()
+        if test in measured.errors and label not in later
+    }
     page.add_heading(f"Figures 1 to 4 on {platform.te}", level=3)
     page.add_figure(
         to_svg(error_by_units(sizes, {LR: methods[LR].overall(test)[0]}, f"Overall error on {platform.te}")),

@@ -1,4 +1,4 @@
-"""What a study measured of one model: the error of every gene on every set, in one file that outlives the model."""
+"""What a study measured of one model: errors by gene and by profile on every set, in a file that outlives the model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from safetensors.numpy import save_file
 from dgex.aliases import Sets
 from dgex.atomic import atomic_file, plain, readable, writing
 from dgex.errors import ModelError
+from dgex.evaluation.bootstrap import profile_errors
 from dgex.metrics import GeneErrors
 
-__all__ = ["Measured", "Sets", "gene_errors", "read_measured"]
+__all__ = ["Measured", "Sets", "errors_of", "read_measured"]
 
 SUFFIX = ".errors"
+_PROFILES = "profiles of "  # before the name of a set: its errors by profile
 _BLOCK = 1024
 
 
@@ -39,6 +41,9 @@ class Measured:
     errors : dict of set to ndarray of float32, shape (targets,)
         Mean absolute error of every target gene of the dataset on that set, by the weights selected for its
         platform; NaN where the model does not infer the gene.
+    profiles : dict of set to ndarray of float32, shape (profiles,)
+        Mean absolute error of every profile of that set over the genes that the model infers, by which intervals are
+        drawn; not there where it was measured before these were kept.
     history : DataFrame or None
         A network's learning curve.
     """
@@ -46,6 +51,7 @@ class Measured:
     name: str
     facts: dict[str, Any]
     errors: dict[str, np.ndarray]
+    profiles: dict[str, np.ndarray] = field(default_factory=dict)
     history: pd.DataFrame | None = field(default=None)
 
     def overall(self, name: str) -> tuple[float, float]:
@@ -64,7 +70,8 @@ class Measured:
         path = _path(folder, self.name)
         with atomic_file(path, overwrite=True) as temporary:
             with writing(path):
-                arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in self.errors.items()}
+                both = self.errors | {_PROFILES + name: values for name, values in self.profiles.items()}
+                arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in both.items()}
                 save_file(arrays, temporary, metadata={"record": json.dumps(record, default=plain)})
             readable(temporary)
 
@@ -94,18 +101,26 @@ def read_measured(folder: Path, name: str, genes: int | None = None) -> Measured
     try:
         with safe_open(os.fspath(path), framework="numpy") as held:
             record = json.loads(held.metadata()["record"])
-            errors = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (no mapping)
+            arrays = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118 (no mapping)
+        profiles = {
+            key.removeprefix(_PROFILES): arrays.pop(key)
+            for key in list(arrays)
+            if key.startswith(_PROFILES) and key.removeprefix(_PROFILES) in arrays
+        }
+        errors = arrays
         if record["name"] != name or any(genes not in (None, len(values)) for values in errors.values()):
             lengths = ", ".join(f"{key} {len(values):,}" for key, values in errors.items())
             raise ValueError(f"it is about {record['name']}, genes of its sets: {lengths}")
         history = pd.DataFrame(record["history"]) if "history" in record else None
-        return Measured(record["name"], record["facts"], errors, history)
+        return Measured(record["name"], record["facts"], errors, profiles, history)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({type(error).__name__}: {error}); remove it to measure anew") from None
 
 
-def gene_errors(predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int] | None = None) -> np.ndarray:
-    """Mean absolute error of every column of `Y`, in blocks.
+def errors_of(
+    predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean absolute error of every column of `Y`, and of every row over the columns that are inferred, in blocks.
 
     Parameters
     ----------
@@ -117,11 +132,14 @@ def gene_errors(predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int]
         Columns of `Y` that `predict` gives, in its order; all without it. The others are NaN.
     """
     take = np.arange(Y.shape[1]) if genes is None else np.asarray(genes)
+    of_profiles = np.empty(len(Y), np.float32)
 
     def summed(start: int, predicted: np.ndarray) -> GeneErrors:
         errors = GeneErrors(len(take), correlation=False)
         truth = Y[start : start + len(predicted)]
-        errors.update(truth if genes is None else truth[:, take], predicted)
+        truth = truth if genes is None else truth[:, take]
+        errors.update(truth, predicted)
+        of_profiles[start : start + len(predicted)] = profile_errors(truth, predicted)
         return errors
 
     total = GeneErrors(len(take), correlation=False)
@@ -133,6 +151,6 @@ def gene_errors(predict: Any, X: np.ndarray, Y: np.ndarray, genes: Sequence[int]
                 total.merge(waiting.pop(0).result())
         for future in waiting:
             total.merge(future.result())
-    result = np.full(Y.shape[1], np.nan, np.float32)
-    result[take] = total.mae
-    return result
+    by_gene = np.full(Y.shape[1], np.nan, np.float32)
+    by_gene[take] = total.mae
+    return by_gene, of_profiles

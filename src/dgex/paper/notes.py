@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from dgex.dataset.platforms import Platform
+from dgex.dataset.split import SPLITS
 from dgex.paper.folder import TIMES
 from dgex.paper.plan import SCALES
-from dgex.paper.results import CMAP, TRIVIAL, Results
+from dgex.paper.results import CMAP, LR, TRIVIAL, Results
 from dgex.paper.study import Study, read_record
 
-__all__ = ["caveats", "data_table", "hardware_table", "order_words", "settings_table", "standardized_words"]
+__all__ = [
+    "caveats",
+    "data_table",
+    "hardware_table",
+    "order_words",
+    "served_words",
+    "set_names",
+    "settings_table",
+    "standardized_words",
+]
 
 # What a plan may have less of than the paper, in words.
 _AXES = {
@@ -50,11 +61,10 @@ _GENERATOR = {
 
 def caveats(study: Study) -> list[str]:
     """Other data than the paper's, what was cut, what is missing."""
-    notes = [*_of_the_data(study), *_cut(study)]
+    notes = [*_of_the_data(study), *_cut(study), *_weak_baseline(study.results), *_without_interval(study.results)]
     missing = study.results.missing
     if missing:
-        more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
-        notes.append(f"Not measured yet: {', '.join(missing[:_LISTED])}{more}.")
+        notes.append(f"Not measured yet: {_few(missing)}.")
     if CMAP in {label for platform in study.data.platforms for label in study.results.methods(platform)}:
         notes.append(
             f"{CMAP} are the weights that LINCS infers with, applied to log2 values; landmark genes that these data "
@@ -62,6 +72,43 @@ def caveats(study: Study) -> list[str]:
             "trained here gain from standardising each set by its own statistics; these weights do not."
         )
     return notes
+
+
+def _weak_baseline(results: Results) -> list[str]:
+    """Where linear regression is worse than no model at all, a gain over it says little."""
+    notes = []
+    for platform in results.data.platforms:
+        methods = results.methods(platform)
+        if LR not in methods or TRIVIAL not in methods:
+            continue
+        ours, trivial = (methods[label].overall(platform.validation)[0] for label in (LR, TRIVIAL))
+        if ours > trivial:
+            notes.append(
+                f"On {platform.va} {LR} is worse than the {TRIVIAL} ({ours:.4f} against {trivial:.4f}): on "
+                f"{platform.name} a gain over {LR} says little. Compare with the penalised methods."
+            )
+    return notes
+
+
+def _without_interval(results: Results) -> list[str]:
+    """Models of which errors by profile are not known."""
+    without = {
+        row.measured.name
+        for platform in results.data.platforms
+        for row in results.rows(platform)
+        if row.interval is None and row.label != LR
+    }
+    if not without:
+        return []
+    return [
+        f"Without interval, since errors by profile were not kept when they were measured: {_few(sorted(without))}. "
+        "The same command measures anew what is still there."
+    ]
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def _of_the_data(study: Study) -> list[str]:
@@ -101,10 +148,36 @@ def _cut(study: Study) -> list[str]:
 
 
 def order_words(results: Results, platform: Platform) -> str:
-    """The methods of a platform from the least test error to the largest."""
-    rows = sorted((row for row in results.rows(platform) if row.test[0] == row.test[0]), key=lambda row: row.test[0])
-    order = " < ".join(f"{row.label} {row.test[0]:.4f}" for row in rows if row.label != TRIVIAL)
-    return f"{platform.te}, overall error: {order}." if order else ""
+    """The methods of a platform from the least test error to the largest, neighbours that tie marked as such."""
+    rows = [row for row in results.rows(platform) if row.test[0] == row.test[0] and row.label != TRIVIAL]
+    rows = sorted(rows, key=lambda row: row.test[0])
+    if not rows:
+        return ""
+    order = f"{rows[0].label} {rows[0].test[0]:.4f}"
+    for less, more in pairwise(rows):
+        interval = results.interval(less.measured, more.measured, platform)
+        order += f" {'≲' if interval is None else '≈' if interval.tie else '<'} {more.label} {more.test[0]:.4f}"
+    said = {"≈": "≈ a tie, the interval of the difference holds 0", "≲": "≲ not known whether it is a tie"}
+    legend = "; ".join(words for mark, words in said.items() if f" {mark} " in order)
+    return f"{platform.te}, overall error: {order}{f' ({legend})' if legend else ''}."
+
+
+def served_words(study: Study, platform: Platform) -> str:
+    """What the test set of a platform served besides testing."""
+    options = study.data.facts["record"].get("options", {})
+    if not options:
+        return "which trained and chose nothing; how its values were normalised is not recorded"
+    uses = []
+    if options.get("quantile") == "paper" and platform.test in SPLITS:
+        uses.append("the reference of the quantile normalisation is of all profiles of the compendium, these too")
+    if options.get("standardize") == "paper":
+        uses.append("every set is standardised by its own mean and standard deviation, target genes too")
+    if not uses:
+        return "which served nothing else"
+    column = options.get("group")
+    groups = f". That is not what a user gets on a {column} never seen" if column else ""
+    said = "which trained and chose nothing, but entered how values are normalised, as published"
+    return f"{said}: {'; '.join(uses)}{groups}"
 
 
 def standardized_words(study: Study) -> str:

@@ -6,35 +6,40 @@ import pandas as pd
 
 from dgex.dataset.platforms import Platform
 from dgex.interpretation.interpretation import Interpretation
+from dgex.metrics import relative_improvement
 from dgex.paper.figures import LETTERS, figure_5, platform_figures
 from dgex.paper.folder import L1000
+from dgex.paper.intervals import over_words
 from dgex.paper.notes import (
     caveats,
     data_table,
     hardware_table,
     order_words,
+    served_words,
     set_names,
     settings_table,
     standardized_words,
 )
+from dgex.paper.plan import METHODS, labels
 from dgex.paper.published import table
-from dgex.paper.results import LR, Results, dropout_words
+from dgex.paper.results import LR, Results, Row, dropout_words
 from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture
 from dgex.report.page.page import Page
-from dgex.report.tables import share_text
+from dgex.report.tables import between, percent, share_text
 
 __all__ = ["build_page"]
 
-METHODS = {
+LABELS = {
     "method": "Method",
     "validation": "Validation error",
     "error": "Test error",
     "sd": "± SD",
     "published": "Published",
     "improvement": "Gain over LR",
+    "interval": "95 % interval",
     "better": "Genes better",
     "genes": "Genes",
     "chosen": "Chosen",
@@ -96,14 +101,44 @@ def _headlines(results: Results) -> list[tuple[str, str, str]]:
         name = results.selected(platform)
         if name is None or LR not in results.methods(platform):
             continue
-        row, least = results.row(results.label(name), results.networks[name][1], platform), results.lowest(platform)
+        row = results.row(results.label(name), results.networks[name][1], platform)
         base = results.methods(platform)[LR].overall(platform.test)[0]
-        gain = f"{row.improvement:.2%}".replace("-", "−")
         remark = f"{row.test[0]:.4f} against {base:.4f}; better on {share_text(row.better)} of the genes"
-        numbers.append((f"{platform.name}: D-GEX over LR", gain, remark))
-        if least is not None:
-            numbers.append((f"{platform.name}: lowest test error", f"{least.test[0]:.4f}", least.label))
+        if row.interval is not None:
+            remark += f"; 95 % interval {between(row.interval.improvement_low, row.interval.improvement_high)}"
+        tie = row.interval is not None and row.interval.tie
+        numbers.append((f"{platform.name}: D-GEX over LR", "tie" if tie else percent(row.improvement, ".2%"), remark))
+        numbers += _over_other(results, platform, row) + _lowest(results, platform)
     return numbers
+
+
+def _over_other(results: Results, platform: Platform, network: Row) -> list[tuple[str, str, str]]:
+    """The network against the best of the paper's other methods on validation, where that is not LR."""
+    known = labels()
+    rows = {row.label: row for row in results.rows(platform) if row.label in {known[kind] for kind in METHODS}}
+    other = min(rows.values(), key=lambda row: row.validation[0], default=None)
+    if other is None or other.label == LR:
+        return []
+    interval = results.interval(network.measured, other.measured, platform)
+    gain = float(relative_improvement(network.test[0], other.test[0]))
+    remark = (
+        f"{network.test[0]:.4f} against {other.test[0]:.4f}, the best of the paper's other methods on {platform.va}"
+    )
+    if interval is not None:
+        remark += f"; 95 % interval {between(interval.improvement_low, interval.improvement_high)}"
+    tie = interval is not None and interval.tie
+    return [(f"{platform.name}: D-GEX over {other.label}", "tie" if tie else percent(gain, ".2%"), remark)]
+
+
+def _lowest(results: Results, platform: Platform) -> list[tuple[str, str, str]]:
+    """The least test error, and who ties with it."""
+    least = results.lowest(platform)
+    if least is None:
+        return []
+    intervals = {row.label: results.interval(row.measured, least.measured, platform) for row in results.rows(platform)}
+    ties = [label for label, interval in intervals.items() if interval is not None and interval.tie]
+    words = least.label + (f"; a tie with {', '.join(ties)}" if ties else "")
+    return [(f"{platform.name}: lowest test error", f"{least.test[0]:.4f}", words)]
 
 
 def _platform(page: Page, results: Results, platform: Platform, at: int, study: Study) -> None:
@@ -113,7 +148,7 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
     select, test = (facts["profiles"].get(split, 0) for split in (platform.validation, platform.test))
     page.add_text(
         f"All was chosen on {platform.va} ({select:,} profiles) and is judged by {platform.te} ({test:,} profiles), "
-        "which served nothing else."
+        f"{served_words(study, platform)}."
     )
     if name is not None:
         rate = size_of(name, results)[2]
@@ -127,7 +162,8 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
             corner="D-GEX",
             over="Hidden units in a layer",
             caption=f"Overall error on {platform.te}, mean over {facts['targets']:,} target genes, each network at "
-            f"its best epoch on {platform.va}, {standardized_words(study)}.{beside}{_counterpart(results, platform)}",
+            f"its best epoch on {platform.va}, {standardized_words(study)}.{_tied(results, platform)}{beside}"
+            f"{_counterpart(results, platform)}",
             best=f"lowest of all networks on {platform.te}",
             selected=f"selected on {platform.va}",
         )
@@ -137,17 +173,48 @@ def _platform(page: Page, results: Results, platform: Platform, at: int, study: 
         page.add_text("Nothing was measured yet.")
         return
     best = f" Published D-GEX: the best network of {published.place}." if published else ""
+    over = over_words(results.data.drawn.get(platform.test), "interval" in frame)
     page.add_table(
         frame,
         "Overall error: mean over target genes of the gene's mean absolute error, "
         f"{standardized_words(study)}, with its standard deviation over genes; whatever a method leaves "
         f"open was chosen on {platform.va}. Gain (of the error) and genes better: over LR, on the genes that both "
-        f"methods infer.{best} Shaded: lowest of the methods listed; ◆: the selected network. Seconds: wall clock of "
-        "training.",
-        labels=METHODS,
+        f"methods infer. {over}{_newer(results, platform)}{best} Shaded: lowest of the methods listed; ◆: the "
+        "selected network. Seconds: wall clock of training.",
+        labels=LABELS,
         formats=FORMATS,
         best={"error": "min", "validation": "min"},
         selected=selected,
+    )
+
+
+def _tied(results: Results, platform: Platform) -> str:
+    """The networks of the grid whose error is no different from the lowest as far as the interval tells."""
+    best = results.best(platform)
+    if best is None or len(results.networks) < 2:
+        return ""
+    lowest = results.networks[best][1]
+    found = {name: results.interval(measured, lowest, platform) for name, (_, measured) in results.networks.items()}
+    ties = [results.label(name) for name, interval in found.items() if interval is not None and interval.tie]
+    known = sum(interval is not None for interval in found.values())
+    if not known:
+        return ""
+    named = f": {', '.join(ties)}" if 0 < len(ties) <= 6 else ""
+    return f" Of the other networks at any dropout rate {len(ties)} of {known} tie with the lowest{named}."
+
+
+def _newer(results: Results, platform: Platform) -> str:
+    """What a reader must know of the methods that came after the paper."""
+    names = results.newer(platform)
+    if not names:
+        return ""
+    came = f" {', '.join(names)} came after the paper and {'stand' if len(names) > 1 else 'stands'} in no figure of it."
+    refitted = "auto" in names and results.methods(platform)["auto"].facts.get("refitted")
+    if not refitted:
+        return came
+    return (
+        f"{came} auto was fitted again on {platform.va} and the training profiles together once all was chosen, which "
+        "is why it has no validation error."
     )
 
 

@@ -11,19 +11,41 @@ from dgex.errors import SettingsError
 from dgex.fitting.grid_plan import Member, plan
 from dgex.models import catalogue
 
-__all__ = ["METHODS", "NETWORK", "PATHS", "SCALES", "SOURCES", "Plan", "labels", "resolve"]
+__all__ = [
+    "BUDGET",
+    "METHODS",
+    "NETWORK",
+    "NEWER",
+    "PATHS",
+    "SCALES",
+    "SOURCES",
+    "Plan",
+    "labels",
+    "resolve",
+    "usual_standardize",
+]
 
 SOURCES = "simulated", "gse92743", "paper"  # what is no path
 PATHS = "data", "raw", "rnaseq", "cmap", "l1000"  # settings that may name files
 
 NETWORK = "dgex"  # what the grid trains
 METHODS = "ols", "lasso", "ridge", "knn-ge", "knn"  # in the order of the paper's tables; sample-KNN it mentions only
+NEWER = "kernel", "auto", "residual"  # what came after the paper: rows beside its own, in none of its figures
+BUDGET = {"demo": "1m", "paper": "10m"}  # of auto, on each platform
 
 
 def labels() -> dict[str, str]:
     """Every method that can stand beside the networks, also of other packages, with what tables call it."""
     known = catalogue.methods()
-    return {kind: known[kind].label for kind in [*METHODS, *known] if kind != NETWORK}
+    return {kind: known[kind].label for kind in [*METHODS, *NEWER, *known] if kind != NETWORK}
+
+
+def usual_standardize(group: str) -> str:
+    """How profiles are standardised where it is not said: as published, but not where whole groups test.
+
+    By the paper's rule the profiles of groups that test enter the mean and standard deviation of every gene.
+    """
+    return "inductive" if group else "paper"
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Plan:
     group : str
         Column of `obs` whose groups stay on one side of the split.
     standardize : str
-        `paper` or `inductive`, see `dgex.prepare`.
+        `paper` or `inductive`, see `dgex.prepare`; unless told `inductive` where there is a `group`.
     ties : str
         `published` or `average`, see `dgex.prepare`.
     samples, rnaseq_samples, landmarks, targets, duplicates
@@ -55,7 +77,8 @@ class Plan:
     epochs, batch_size, learning_rate
         Of every network; the learning rate is the paper's rule where it is None.
     methods : tuple of str
-        What else is trained.
+        What else is trained: the paper's methods, and at the scale `demo` kernel ridge regression and
+        the best of several (`auto`, given a minute).
     cmap : str
         CMap's published weights (GCTX) or a model folder made of them; empty where there are none.
     l1000 : str
@@ -87,7 +110,7 @@ class Plan:
     epochs: int = 20
     batch_size: int = 50
     learning_rate: float | None = 2e-3
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = METHODS + NEWER[:2]
     cmap: str = ""
     l1000: str = ""
     halves: bool = True
@@ -138,6 +161,7 @@ SCALES = {
         epochs=200,
         batch_size=200,
         learning_rate=None,
+        methods=METHODS,
     ),
 }
 
@@ -171,7 +195,7 @@ def resolve(scale: str, changes: dict[str, Any]) -> Plan:
     base = SCALES[scale]
     if given.get("data", base.data) != "simulated":
         base = replace(base, **(_REAL if scale == "demo" else {name: _REAL[name] for name in _SIMULATED}))
-    resolved = replace(base, **given)
+    resolved = replace(base, **{"standardize": usual_standardize(given.get("group", "")), **given})
     wrong = [name for name in resolved.methods if name not in labels()]
     if wrong:
         raise SettingsError(f"unknown method {', '.join(wrong)}", accepted=f"{', '.join(labels())}")

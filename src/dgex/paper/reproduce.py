@@ -37,7 +37,7 @@ def reproduce(
     """Run the study of Chen et al. 2016, and leave one page with its tables and figures beside the published numbers.
 
     The same call goes on where an earlier one was cut short: the dataset, every model, every epoch of a network that
-    has a checkpoint, and everything that was measured are kept.
+    has a checkpoint, and everything that was measured are kept. Methods may be added to a study that is there.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def reproduce(
     **changes
         Settings of `dgex.paper.plan.Plan` that differ from those of the scale: `data` (`simulated`, `gse92743`,
         `paper`, a dataset or a raw matrix), `raw` (the folder of the raw files), `rnaseq`, `platforms`, `group`,
-        `epochs`, `hidden`, `layers`, `dropout`, `methods`, `cmap`, `l1000`, `seed`, `device` …
+        `standardize`, `epochs`, `hidden`, `layers`, `dropout`, `methods`, `cmap`, `l1000`, `seed`, `device` …
 
     Returns
     -------
@@ -112,6 +112,11 @@ def _claim(study: Study, overwrite: bool) -> None:
     if marker.exists():
         held, now = _held(marker), study.plan.state()
         differ = _other_inputs(study) if (study.folder / INPUTS).exists() else []
+        more = [name for name in now["methods"] if name not in held.get("methods", [])]
+        if more and set(held.get("methods", [])) <= set(now["methods"]):  # each is trained and measured alone
+            held["methods"] = now["methods"]
+        else:
+            more = []
         differ += differences(held, now, lambda name, one, other: _same(name, one) == _same(name, other))
         if differ and not (study.folder / DESCRIPTION).exists():  # nothing was made yet
             place(study.folder).clear()
@@ -121,7 +126,9 @@ def _claim(study: Study, overwrite: bool) -> None:
                 "same settings, or overwrite=True to begin anew"
             )
         else:
-            note(f"going on with the study in {study.folder}")
+            note(f"going on with the study in {study.folder}" + (f", now with {', '.join(more)} too" if more else ""))
+            if more:
+                place(study.folder).begin(now)
             return
     work = place(study.folder)
     work.own(INPUTS)

@@ -11,19 +11,22 @@ import numpy as np
 import pandas as pd
 
 from dgex.dataset.platforms import Platform
+from dgex.evaluation.bootstrap import Interval, Resampled
 from dgex.fitting.grid_plan import Member
 from dgex.metrics import relative_improvement, share_better
 from dgex.models.catalogue import method
 from dgex.paper.data import Described
 from dgex.paper.fit import MEAN, baseline_names, halves_name
 from dgex.paper.folder import MEASURED
+from dgex.paper.intervals import resampled, stored
 from dgex.paper.measured import Measured, read_measured
-from dgex.paper.plan import Plan, labels
+from dgex.paper.plan import NEWER, Plan, labels
 
 __all__ = ["CMAP", "KNN_GE", "LR", "TRIVIAL", "Results", "Row", "dropout_words"]
 
 TRIVIAL, LR, KNN_GE, CMAP = "training mean", method("ols").label, method("knn-ge").label, "CMap OLS"
-COLUMNS = ["method", "validation", "error", "sd", "improvement", "better", "genes", "chosen", "seconds"]
+GAINS = ["improvement", "improvement_low", "improvement_high", "tie"]
+COLUMNS = ["method", "validation", "error", "sd", *GAINS, "better", "genes", "chosen", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Row:
         Against LR on the same genes of the test set: relative improvement, and share of genes with a smaller error.
     genes : int
         Target genes it infers.
+    interval : Interval or None
+        Of the improvement; None where errors by profile are not known.
     """
 
     label: str
@@ -50,6 +55,7 @@ class Row:
     improvement: float
     better: float
     genes: int
+    interval: Interval | None = None
 
 
 def dropout_words(rate: float) -> str:
@@ -63,6 +69,7 @@ class Results:
     def __init__(self, folder: Path, plan: Plan, data: Described) -> None:
         self.folder, self.plan, self.data = folder, plan, data
         self._held: dict[str, Measured | None] = {}
+        self._drawn: dict[str, Resampled | None] = {}
 
     def _read(self, name: str) -> Measured | None:
         if name not in self._held:
@@ -82,7 +89,8 @@ class Results:
     @cached_property
     def diverged(self) -> list[str]:
         """Networks that have no errors because their loss did not stay finite."""
-        read = ((m.name, self._read(m.name)) for m in self.plan.members())
+        names = [*(member.name for member in self.plan.members()), *baseline_names(self.plan, self.data)]
+        read = ((name, self._read(name)) for name in names)
         return [name for name, measured in read if measured is not None and not measured.errors]
 
     @cached_property
@@ -117,7 +125,29 @@ class Results:
         }
         named = {TRIVIAL: MEAN, **{label: names[label] for label in known.values() if label in names}, CMAP: "cmap"}
         methods = {label: self._read(name) for label, name in named.items()}
-        return {label: measured for label, measured in methods.items() if measured is not None}
+        return {label: measured for label, measured in methods.items() if measured is not None and measured.errors}
+
+    def newer(self, platform: Platform) -> list[str]:
+        """Labels of the methods of a platform that came after the paper."""
+        known = {label: kind for kind, label in labels().items()}
+        return [label for label in self.methods(platform) if known.get(label) in NEWER]
+
+    def interval(self, mine: Measured, theirs: Measured, platform: Platform) -> Interval | None:
+        """How far the gain of one model over another on a test set may be chance; None where that is not known."""
+        drawn = self._resampled(platform)
+        if mine.name == theirs.name:
+            return None
+        if drawn is not None and {mine.name, theirs.name} <= set(drawn.names):
+            return drawn.against(mine.name, theirs.name)
+        return stored(mine, theirs.name, platform.test)
+
+    def _resampled(self, platform: Platform) -> Resampled | None:
+        """All that was measured on a platform, drawn once."""
+        if platform.test not in self._drawn:
+            halves = [halves for name in self.networks if (halves := self.halves(name)) is not None]
+            measured = [*self.methods(platform).values(), *(network for _, network in self.networks.values()), *halves]
+            self._drawn[platform.test] = resampled(measured, platform, self.data)
+        return self._drawn[platform.test]
 
     def halves(self, name: str) -> Measured | None:
         """The network `name` trained as two networks of half the target genes."""
@@ -154,6 +184,7 @@ class Results:
             improvement,
             better,
             genes,
+            None if base is None else self.interval(measured, base, platform),
         )
 
     def rows(self, platform: Platform) -> list[Row]:
@@ -171,8 +202,9 @@ class Results:
         """The rows of a platform as a frame.
 
         Columns: method, validation, error and sd (overall error on the validation and on the test set, standard
-        deviation over genes), improvement and better (over LR), genes, chosen (what validation chose), seconds (of
-        training).
+        deviation over genes), improvement and better (over LR), improvement_low, improvement_high and tie (the 95 %
+        interval of the improvement, NaN where it is not known, and whether it holds 0), genes, chosen (what validation
+        chose), seconds (of training).
         """
         records = [
             (
@@ -180,6 +212,9 @@ class Results:
                 row.validation[0],
                 *row.test,
                 row.improvement,
+                np.nan if row.interval is None else row.interval.improvement_low,
+                np.nan if row.interval is None else row.interval.improvement_high,
+                row.interval is not None and row.interval.tie,
                 row.better,
                 row.genes,
                 _chosen(row.measured.facts, platform),
@@ -197,6 +232,8 @@ class Results:
 
 def _chosen(facts: dict[str, Any], platform: Platform) -> str:
     """What the validation set chose, in words."""
+    if "members" in facts:
+        return ", ".join(f"{kind} {weight:.2f}" for kind, weight in facts["members"].items())
     settings = facts.get("settings", {})
     if isinstance(settings.get("alpha"), int | float):
         return f"alpha {settings['alpha']:.3g}"

@@ -7,6 +7,7 @@ import platform as machine
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 from dgex import io
 from dgex._version import __version__
 from dgex.atomic import atomic_file, json_dump
+from dgex.evaluation.bootstrap import Interval
 from dgex.evaluation.evaluate import evaluate
 from dgex.inference.infer import infer
 from dgex.interpretation.interpret import interpret
@@ -23,9 +25,10 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.models.published import convert_weights
 from dgex.paper.checks import check_panel, check_same
-from dgex.paper.data import ARRAYS, make_data, open_described
+from dgex.paper.data import ARRAYS, keep_described, make_data, open_described
+from dgex.paper.draws import draws
 from dgex.paper.fit import fit_baselines, fit_halves, fit_networks
-from dgex.paper.folder import L1000, MEASURED, NETWORKS, TABLES, TIMES, place
+from dgex.paper.folder import L1000, MEASURED, MODELS, NETWORKS, TABLES, TIMES, place
 from dgex.paper.measured import Measured, read_measured
 from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.progress import note
@@ -42,6 +45,9 @@ def _data(study: Study) -> None:
         note("dataset: done before")
         if described.path.exists():  # small results suffice for the page
             check_same(described)
+            if not described.drawn:  # of a study from before intervals
+                described.drawn = draws(described.path, described.platforms, study.plan)
+                keep_described(described, study.folder)
     if study.plan.l1000 and described.path.exists() and Path(study.plan.l1000).exists():
         check_panel(described, Path(study.plan.l1000))
 
@@ -63,20 +69,32 @@ def _halves(study: Study) -> None:
 def _cmap(study: Study) -> None:
     """What LINCS does today: CMap's published weights, on the genes that they and the dataset share."""
     weights = _weights(study)
-    if weights is None or read_measured(study.folder / MEASURED, "cmap") is not None:
+    known = read_measured(study.folder / MEASURED, "cmap")
+    if weights is None or (known is not None and ("against" in known.facts or not study.data.path.exists())):
         return
     began = time.perf_counter()
     data = study.data
     model: Estimator = (
         load(weights) if weights.is_dir() else convert_weights(weights, genes=_table(study), data=data.path)
     )
-    per_gene = evaluate({"cmap": model}, data.path, split=data.sets, spearman=False).per_gene
+    linear = study.folder / MODELS / "ols"
+    models = {"cmap": model} | ({"ols": load(linear)} if linear.exists() else {})
+    found = evaluate(models, data.path, split=data.sets, baseline=list(models)[-1], spearman=False)
+    per_gene = found.per_gene
     errors = {}
     for name in data.sets:
         rows = per_gene[(per_gene["split"] == name) & (per_gene["model"] == "cmap")]
         errors[name] = rows.set_index("gene")["mae"].reindex(data.genes).to_numpy(np.float32)
     facts = {"method": "cmap", "settings": {}, "seconds": time.perf_counter() - began, "weights": weights.name}
+    facts["against"] = _intervals(found.overall) if linear.exists() else {}
     Measured("cmap", facts, errors).save(study.folder / MEASURED)
+
+
+def _intervals(overall: pd.DataFrame) -> dict[str, Any]:
+    """The intervals of CMap's weights against linear regression, which need both on the genes that the weights have."""
+    names = [field.name for field in fields(Interval)]
+    rows = overall[overall["model"] == "cmap"].set_index("split")
+    return {"ols": {split: row[names].to_dict() for split, row in rows.iterrows()}}
 
 
 def _weights(study: Study) -> Path | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from dgex.dataset.platforms import Platform
 from dgex.metrics import relative_improvement, share_better
+from dgex.paper.intervals import gain_words, interval_words, over_words
 from dgex.paper.measured import Measured
 from dgex.paper.published import Table, number, table
-from dgex.paper.results import KNN_GE, LR, Results, dropout_words
+from dgex.paper.results import KNN_GE, LR, Results, Row, dropout_words
 from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.report.page.matrix import Cell
-from dgex.report.tables import EMPTY, text_table
+from dgex.report.tables import EMPTY, between, percent, text_table
 
 __all__ = [
     "Grid",
@@ -103,7 +102,8 @@ def _cell(
 def method_table(results: Results, platform: Platform) -> tuple[pd.DataFrame, list[int]]:
     """`Results.table` with the published errors beside it, and the position of the selected network.
 
-    Columns that tell nothing are left out: the number of genes where it is the same for all, and what is empty.
+    The interval of a gain is one column of words, `interval`, with the word tie where it holds 0. Columns that tell
+    nothing are left out: the number of genes where it is the same for all, and what is empty.
     """
     published, frame = table(platform.published), results.table(platform)
     name = results.selected(platform)
@@ -112,6 +112,11 @@ def method_table(results: Results, platform: Platform) -> tuple[pd.DataFrame, li
         known = {method: error for method, (error, _) in published.methods.items()}
         known |= dict.fromkeys((label, f"{label}, in halves"), _least(published))
         frame.insert(4, "published", [known.get(method, np.nan) for method in frame["method"]])
+    rows = results.rows(platform)
+    words = [interval_words(row.interval) for row in rows]
+    told = any(row.interval is not None for row in rows)
+    frame.insert(list(frame.columns).index("improvement") + 1, "interval", words if told else np.nan)
+    frame = frame.drop(columns=["improvement_low", "improvement_high", "tie"])
     if frame["genes"].nunique() <= 1:
         frame = frame.drop(columns="genes")
     selected = [at for at, method in enumerate(frame["method"]) if method == label]
@@ -136,9 +141,9 @@ def comparison(results: Results) -> pd.DataFrame:
             records.append((f"{platform.te}: overall error, {label}", _plain(known), _plain(error), place))
         for base in (LR, KNN_GE):
             if base in methods:
-                records += _against(platform, network.errors[platform.test], methods[base].errors[platform.test], base)
+                records += _against(results, platform, network, methods[base], base)
         records += [
-            record for label in PENALIZED if label in methods for record in _penalized(platform, methods, label)
+            record for label in PENALIZED if label in methods for record in _penalized(results, platform, label)
         ]
         records += _interpreted(results, platform, name)
     records += _largest(results)
@@ -146,7 +151,10 @@ def comparison(results: Results) -> pd.DataFrame:
     return frame if (frame["published"] != EMPTY).any() else frame.drop(columns=["published", "place"])
 
 
-def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str) -> list[tuple[str, str, str, str]]:
+def _against(
+    results: Results, platform: Platform, network: Measured, other: Measured, base: str
+) -> list[tuple[str, str, str, str]]:
+    ours, theirs = network.errors[platform.test], other.errors[platform.test]
     gain = float(relative_improvement(ours.mean(dtype=float), theirs.mean(dtype=float)))
     rows = []
     for what, words, value in (
@@ -161,19 +169,22 @@ def _against(platform: Platform, ours: np.ndarray, theirs: np.ndarray, base: str
         elif published is not None and what == "improvement":
             stated = f"{1 - _least(published) / published.methods[base][0]:.2%}"
             place = f"computed from {published.place}"
-        measured = f"{value:.2%}".replace("-", "−")
+        interval = results.interval(network, other, platform) if what == "improvement" else None
+        measured = gain_words(value, interval)
         rows.append((f"{platform.te}: {words} {base}", stated, measured, place))
     return rows
 
 
-def _penalized(platform: Platform, methods: Mapping[str, Measured], label: str) -> list[tuple[str, str, str, str]]:
+def _penalized(results: Results, platform: Platform, label: str) -> list[tuple[str, str, str, str]]:
     """What a penalty gains over plain linear regression, where the paper says so."""
     known = number(f"improvement.{platform.published}.{label}")
     if known is None:
         return []
+    methods = results.methods(platform)
     gain = relative_improvement(methods[label].overall(platform.test)[0], methods[LR].overall(platform.test)[0])
+    interval = results.interval(methods[label], methods[LR], platform)
     words = f"{platform.te}: relative improvement over {LR}, {label}"
-    return [(words, f"{known.value:.2%}", f"{float(gain):.2%}".replace("-", "−"), known.place)]
+    return [(words, f"{known.value:.2%}", gain_words(float(gain), interval), known.place)]
 
 
 def _interpreted(results: Results, platform: Platform, name: str) -> list[tuple[str, str, str, str]]:
@@ -228,9 +239,9 @@ def _plain(value: float | None) -> str:
 
 def text(results: Results) -> str:
     """The methods of every platform as aligned plain text, for a terminal."""
-    parts = []
+    parts, over = [], []
     labels = {"method": "Method", "validation": "Validation", "error": "Test", "sd": "± SD", "published": "Published"}
-    labels |= {"improvement": "Improvement", "better": "Genes better", "genes": "Genes"}
+    labels |= {"improvement": "Improvement", "interval": "95 % interval", "better": "Genes better", "genes": "Genes"}
     for platform in results.data.platforms:
         frame = method_table(results, platform)[0]
         head = f"{platform.name}: selected on {platform.va}, tested on {platform.te}"
@@ -238,11 +249,27 @@ def text(results: Results) -> str:
             parts.append(f"{head}\n\nnothing was measured yet")
             continue
         shown = frame[[name for name in labels if name in frame]].copy()
-        for name, digits in (("improvement", 2), ("better", 1)):
-            if name in shown:
-                words = [EMPTY if np.isnan(v) else f"{v:.{digits}%}".replace("-", "−") for v in shown[name]]
-                shown[name] = [word.rjust(len(labels[name])) for word in words]
+        shown = _in_words(shown, results.rows(platform))
+        for name in [name for name in ("improvement", "interval", "better") if name in shown]:
+            width = max(len(labels[name]), *map(len, shown[name]))
+            shown[name] = [word.rjust(width) for word in shown[name]]
         formats = dict.fromkeys(("validation", "error", "sd", "published"), ".4f")
+        words = over_words(results.data.drawn.get(platform.test), "interval" in frame)
+        over.append(f"{platform.te}: {words}")
         parts.append(f"{head}\n\n{text_table(shown, labels, formats)}")
     legend = "Overall error: mean over genes of the mean absolute error; improvement and genes better: over LR."
-    return "\n\n".join([*parts, legend])
+    return "\n\n".join([*parts, "\n".join([legend, *over])])
+
+
+def _in_words(shown: pd.DataFrame, rows: list[Row]) -> pd.DataFrame:
+    """Gains for a terminal: the word tie in the place of one that is smaller than its interval."""
+    intervals = [row.interval for row in rows]
+    for name, spec in (("improvement", ".2%"), ("better", ".1%")):
+        if name in shown:
+            shown[name] = [percent(value, spec) for value in shown[name]]
+    if "interval" in shown:
+        ties = [interval is not None and interval.tie for interval in intervals]
+        shown["improvement"] = ["tie" if tie else word for tie, word in zip(ties, shown["improvement"])]
+        ends = [(np.nan, np.nan) if i is None else (i.improvement_low, i.improvement_high) for i in intervals]
+        shown["interval"] = [between(*pair) for pair in ends]
+    return shown

@@ -340,6 +340,12 @@ def standardize_sets(work: Preparation, options: Options) -> None:
     else:
         sizes = ", ".join(f"{name} ({len(rows):,})" for name, (_, rows) in parts.items())
         note(f"standardised each set by its own profiles: {sizes}")
+        if options.group:
+            warn(
+                "standardize='paper' lets held-out profiles enter the mean and standard deviation of every gene: what "
+                f"is measured on a {options.group} never seen is then not what a user gets; 'inductive' takes those of "
+                "the training profiles"
+            )
 
 
 def _own(work: Preparation, rows: np.ndarray, name: str) -> tuple[GeneStatistics, np.ndarray]:

@@ -15,7 +15,7 @@ from dgex.aliases import Sets
 from dgex.report.figures.evaluation import density, learning_curves, scatter, to_svg
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
-from dgex.report.tables import EMPTY, share_text, text_table
+from dgex.report.tables import between, percent, share_text, text_table
 
 __all__ = ["Comparison", "file_name"]
 
@@ -116,7 +116,7 @@ class Comparison:
             table.loc[of_baseline, "improvement"] = "baseline"
             table.loc[rows["tie"].to_numpy(bool), "improvement"] = "tie"
             for name in ("improvement", "better"):
-                table[name] = [_percent(value, FORMATS[name]) for value in table[name]]
+                table[name] = [percent(value, FORMATS[name]) for value in table[name]]
             shown = text_table(_right(table, LABELS), LABELS, FORMATS)
             parts.append(f"{self._headline(split)}\n\n{shown}")
         return "\n\n".join([*parts, self._legend()])
@@ -187,7 +187,7 @@ class Comparison:
     def _rows(self, split: str) -> pd.DataFrame:
         """The overall table of a split, its intervals in one column of words."""
         rows = self.overall[self.overall["split"] == split].reset_index(drop=True)
-        words = [_between(low, high) for low, high in zip(rows["improvement_low"], rows["improvement_high"])]
+        words = [between(low, high) for low, high in zip(rows["improvement_low"], rows["improvement_high"])]
         rows.insert(list(rows.columns).index("improvement") + 1, "interval", words)
         return rows.drop(columns=[name for name in rows if str(name).endswith(("_low", "_high"))] + ["difference"])
 
@@ -261,31 +261,18 @@ class Comparison:
             ("Lowest overall error", f"{best['error']:.4f}", f"{best['model']}; ± {best['sd']:.4f} over genes"),
         ]
         if best["model"] != self.baseline:
-            gain, share = _percent(best["improvement"], ".1%"), share_text(best["better"])
+            gain, share = percent(best["improvement"], ".1%"), share_text(best["better"])
             words = f"relative, of the error; 95 % interval {best['interval']}"
             numbers.append((f"Improvement over {self.baseline}", "tie" if best["tie"] else gain, words))
             numbers.append((f"Genes better than {self.baseline}", share, str(best["model"])))
         # Linear regression can be worse than no model at all: an improvement over it alone would flatter.
         if self.trivial in set(rows["model"]) and self.trivial != self.baseline:
             trivial = rows.loc[rows["model"] == self.trivial, "error"].iat[0]
-            gain = _percent(1 - best["error"] / trivial, ".1%")
+            gain = percent(1 - best["error"] / trivial, ".1%")
             numbers.append((f"Improvement over the {self.trivial}", gain, "relative, of the error"))
         if np.isfinite(best["pearson_median"]):
             numbers.append(("Median Pearson correlation", f"{best['pearson_median']:.3f}", str(best["model"])))
         return numbers
-
-
-def _percent(value: Any, spec: str) -> str:
-    if isinstance(value, str):
-        return value
-    return EMPTY if not np.isfinite(value) else format(value, spec).replace("-", "−")
-
-
-def _between(low: float, high: float) -> str:
-    """An interval of shares in words: `1.2 to 3.4%`."""
-    if not np.isfinite([low, high]).all():
-        return EMPTY
-    return f"{100 * low:.1f} to {high:.1%}".replace("-", "−")
 
 
 def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["EMPTY", "cell", "is_number", "share_text", "text_table"]
+__all__ = ["EMPTY", "between", "cell", "is_number", "percent", "share_text", "text_table"]
 
 EMPTY = "–"
 
@@ -31,6 +31,20 @@ def cell(value: Any, spec: str = "") -> str:
     if isinstance(value, float | np.floating):
         return format(float(value), spec or ".4g").replace("-", "−")
     return str(value)
+
+
+def percent(value: Any, spec: str) -> str:
+    """A gain as a percentage; words as they are."""
+    if isinstance(value, str):
+        return value
+    return EMPTY if not np.isfinite(value) else format(value, spec).replace("-", "−")
+
+
+def between(low: float, high: float) -> str:
+    """An interval of shares in words: `1.2 to 3.4%`."""
+    if not np.isfinite([low, high]).all():
+        return EMPTY
+    return f"{100 * low:.1f} to {high:.1%}".replace("-", "−")
 
 
 def share_text(share: float) -> str:
