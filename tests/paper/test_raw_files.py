@@ -40,6 +40,9 @@ def test_gse92743_has_three_platforms_a_row_of_cmap_and_infers_l1000(tmp_path: P
         rows = {row.label: row for row in results.rows(platform)}
         assert {"LR", "LR-L1", "LR-L2", "KNN-GE", "sample-KNN", "CMap OLS"} < set(rows)
         assert rows["CMap OLS"].genes == len(gse.TARGETS)
+        gain = rows["CMap OLS"].interval  # found when it was measured, on the genes that the weights have
+        assert gain is not None
+        assert gain.improvement_low <= rows["CMap OLS"].improvement <= gain.improvement_high
     # what the weights say, by hand: the mean of two landmark genes in log2 units, over each gene's divisor
     data = io.read(tmp_path / "study" / "data.h5ad")
     rows_ = (data.obs["split"] == "L1000-te").to_numpy()
