@@ -657,3 +657,16 @@ def test_a_file_of_shuffled_names_is_told(model: Any, compendium: ad.AnnData, mo
     result = dgex.infer(part, model)
     assert result.obs["unlike"].mean() > 0.9
     assert "unlike the training profiles" in said[0]
+
+
+def test_a_file_that_is_far_out_as_a_whole_is_told(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(likeness, "warn", said.append)
+    known = likeness.Likeness(None, None)
+    rng = np.random.default_rng(0)
+    known.add(rng.normal(size=(40, 20)).astype(np.float32), rng.uniform(0.02, 0.12, size=40))
+    known.told([f"P{i}" for i in range(40)])
+    assert "as a whole the file lies far out: half of its 40 profiles are farther" in said[0]
+    near = likeness.Likeness(None, None)
+    near.add(rng.normal(size=(40, 20)).astype(np.float32), rng.uniform(0.02, 1, size=40))
+    assert near.told([f"P{i}" for i in range(40)]) is None

@@ -132,7 +132,7 @@ class Confidence:
         return {
             "judged": self.judged,
             "trust": {word: int((words == word).sum()) for word in TRUST},
-            "median": {name: float(self.accuracy[name].median()) for name in ("error", "r", "recall")},
+            "median": {name: _median(self.accuracy[name]) for name in ("error", "r", "recall")},
             "rules": self.rules,
             "columns": list(COLUMNS),
             "ridge": self.landmarks.ridge,
@@ -162,6 +162,11 @@ class Confidence:
             dict(state["judged"]),
             {word: {k: float(v) for k, v in rule.items()} for word, rule in state["rules"].items()},
         )
+
+
+def _median(values: pd.Series) -> float:
+    known = values.dropna()
+    return float(known.median()) if len(known) else float("nan")
 
 
 def trusted(predict: Callable[[np.ndarray], np.ndarray], training: np.ndarray, held: HeldOut) -> Confidence | None:

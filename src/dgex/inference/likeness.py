@@ -10,6 +10,7 @@ from dgex.progress import note, warn
 __all__ = ["Likeness"]
 
 MANY = 0.5  # share of unlike profiles from which the whole file is meant
+OUT, FEW = 0.85, 10  # of so many profiles the median lies beyond so many of those held out: the file is far as a whole
 SHIFTED = 1.0  # training standard deviations between means
 AGREES = 0.3  # correlation of the file's mean profile with the training mean, below which names are doubted
 NARROW, WIDE = 0.4, 2.5  # spread of landmark genes, as a ratio to the training profiles'
@@ -51,10 +52,18 @@ class Likeness:
         count = int(far.sum())
         if not len(far):
             return None
-        if not count:
+        middle = 1 - float(np.median(self.farther))
+        whole = count >= MANY * len(far)
+        if not whole and middle > OUT and len(far) >= FEW:
+            text = (
+                f"as a whole the file lies far out: half of its {len(far):,} profiles are farther from the training "
+                f"profiles than {middle:.0%} of those held out; {self._looks(own)}; errors are likely to be larger than "
+                "expected"
+            )
+        elif not count:
             note("all profiles lie as near the training profiles as 99 % of those held out")
             return None
-        if count < MANY * len(far):
+        elif not whole:
             some = ", ".join(names[at] for at in np.flatnonzero(far)[:3])
             text = (
                 f"{count:,} of {len(far):,} profiles are unlike the training profiles (farther than 99 % of those held "
@@ -97,4 +106,7 @@ class Likeness:
             )
         if self._count > 4 and ratio < NARROW:
             return f"landmark genes vary {ratio:.2f} times as much as in training, as of compressed or averaged values"
-        return "its landmark genes do not go together as in training: another tissue, platform or normalisation"
+        return (
+            "its landmark genes do not go together as in training: another tissue, platform or normalisation; `dgex adapt` "
+            "learns it from a few whole profiles"
+        )
