@@ -57,8 +57,8 @@ class Likeness:
         if not whole and middle > OUT and len(far) >= FEW:
             text = (
                 f"as a whole the file lies far out: half of its {len(far):,} profiles are farther from the training "
-                f"profiles than {middle:.0%} of those held out; {self._looks(own)}; errors are likely to be larger than "
-                "expected"
+                f"profiles than {middle:.0%} of those held out; {self._looks(own)}; errors are likely to be larger "
+                "than expected"
             )
         elif not count:
             note("all profiles lie as near the training profiles as 99 % of those held out")
@@ -107,6 +107,6 @@ class Likeness:
         if self._count > 4 and ratio < NARROW:
             return f"landmark genes vary {ratio:.2f} times as much as in training, as of compressed or averaged values"
         return (
-            "its landmark genes do not go together as in training: another tissue, platform or normalisation; `dgex adapt` "
-            "learns it from a few whole profiles"
+            "its landmark genes do not go together as in training: another tissue, platform or normalisation; "
+            "`dgex adapt` learns it from a few whole profiles"
         )
