@@ -24,6 +24,7 @@ PARTS = 5
 STEPS, PULL = 5, 60.0
 # How a gene's error grows with difficulty: its exponent, in steps, drawn half-way to 1.
 EXPONENTS = np.linspace(0.0, 2.0, 21)
+ROWS = 16  # profiles at a time
 CHUNK = 256  # genes at a time: their profiles fit a processor's cache
 LEAST = 0.02  # of a gene's deviation: errors below are alike when their logarithm is taken
 
@@ -180,19 +181,14 @@ class Intervals:
         np.clip(places, 0, STEPS - 1, out=places)
         return np.asarray(places.astype(np.uint8))
 
-    def _spread(self, predicted: np.ndarray, distance: np.ndarray, factor: np.ndarray | None = None) -> np.ndarray:
-        heights = self.heights if factor is None else self.heights * factor
-        genes = np.arange(heights.shape[1])
-        of_profile = self._of_profile(distance)
-        spread = np.empty(predicted.shape, np.float32)
-        for start in range(0, len(predicted), 64):  # small enough for a processor's cache
-            rows = slice(start, start + 64)
-            places = self._places(predicted[rows])
-            spread[rows] = heights[places, genes]
-            spread[rows] *= of_profile[rows].take(self.exponents, axis=1)
-        return spread
-
-    def halfwidth(self, predicted: np.ndarray, distance: np.ndarray, level: float) -> np.ndarray:
+    def halfwidth(
+        self,
+        predicted: np.ndarray,
+        distance: np.ndarray,
+        level: float,
+        factor: np.ndarray | float = 1.0,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Half-widths of the intervals with coverage `level`.
 
         Parameters
@@ -201,18 +197,35 @@ class Intervals:
         distance : ndarray, shape (profiles,)
         level : float
             From 0.5 to 0.99.
+        factor : ndarray of shape (genes,) or float
+            Times this: to another unit.
+        out : ndarray, shape of `predicted`, optional
+            Where they go.
 
         Returns
         -------
         ndarray of float32, shape of `predicted`
+            `out`, where it was told.
         """
         check_level(level)
         above = min(int(np.searchsorted(LEVELS, level - 1e-12)), len(LEVELS) - 1)
         below = max(above - 1, 0)
         width = LEVELS[above] - LEVELS[below]
         share = 1.0 if width == 0 else (level - LEVELS[below]) / width
-        factor = (1 - share) * self.quantiles[below] + share * self.quantiles[above]
-        return self._spread(predicted, distance, factor.astype(np.float32))
+        quantile = (1 - share) * self.quantiles[below] + share * self.quantiles[above]
+        heights = (self.heights * quantile * factor).astype(np.float32).ravel()
+        genes, powers = np.arange(predicted.shape[1]), self._of_profile(distance)
+        half = np.empty(predicted.shape, np.float32) if out is None else out
+
+        def work(start: int) -> None:
+            rows = slice(start, start + ROWS)
+            at = self._places(predicted[rows]) * np.int64(len(genes))
+            at += genes
+            half[rows] = heights.take(at) * powers[rows].take(self.exponents, axis=1)
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            list(pool.map(work, range(0, len(predicted), ROWS)))
+        return half
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What is stored."""

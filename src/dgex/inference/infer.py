@@ -119,8 +119,8 @@ def infer(
         Older names of genes, for those that do not match otherwise; see `read_aliases`.
     interval : float, optional
         Coverage of prediction intervals, such as 0.9: their half-widths are in `layers["halfwidth"]` (0 where a value
-        was measured), in a file `NAME.halfwidth` beside the output where its format has no layers, and in columns
-        `GENE (low)` and `GENE (high)` of a table of up to 100 genes.
+        was measured; as float16 in files of logarithms, to a thousandth), in a file `NAME.halfwidth` beside the output
+        where its format has no layers, and in columns `GENE (low)` and `GENE (high)` of a table of up to 100 genes.
     genes : sequence of str or path, optional
         Only these genes of the result, by any name that the model knows of them; a path is a file of one name a line.
     min_trust : {"high", "medium", "low", "unknown"}, optional

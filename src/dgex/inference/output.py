@@ -44,6 +44,7 @@ def write(
     writer = find(output).writer
     keeps = writer.keeps_uns
     uns: dict[str, Any] | None = record(work, data.name) if keeps else None
+    small = np.float16 if work.unit in ("log2 expression", "standardized") else np.float32
     columns = work.interval is not None and not writer.keeps_obs and len(work.var) <= BESIDE and _is_table(output)
     with ExitStack() as stack:
         beside: Writer | None = None
@@ -56,7 +57,7 @@ def write(
         for at, part in blocks:
             sink.append(_bounded(part) if columns else part.values)
             if part.half is not None and keeps:
-                sink.layer("halfwidth", at, slice(0, len(work.var)), part.half)
+                sink.layer("halfwidth", at, slice(0, len(work.var)), part.half.astype(small))
             elif part.half is not None and beside is not None:
                 beside.append(part.half)
         tell(work, data)

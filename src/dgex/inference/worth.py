@@ -99,16 +99,17 @@ def halfwidths(
     """
     assert plan.interval is not None
     known = need_confidence(plan, "interval")
-    half = known.intervals.halfwidth(y, distance, plan.interval)
-    half *= np.asarray(unit_factor(plan, "target"), np.float32)
-    landmarks = np.zeros(imputed.shape, np.float32)
+    whole = np.zeros((len(y), imputed.shape[1] + y.shape[1] + len(plan.carried)), np.float32)
+    landmarks, half = whole[:, : imputed.shape[1]], whole[:, imputed.shape[1] : imputed.shape[1] + y.shape[1]]
+    known.intervals.halfwidth(y, distance, plan.interval, unit_factor(plan, "target"), half)
     if imputed.any():
         half *= np.asarray(known.missing.factor(imputed.mean(axis=1)), np.float32)[:, None]
         normal = norm.ppf((1 + plan.interval) / 2) * np.sqrt(np.pi / 2)
         widths = normal * known.landmark_accuracy[:, 0] * unit_factor(plan, "landmark")
         landmarks[imputed] = np.broadcast_to(widths, imputed.shape)[imputed]
-    half[:, plan.targets] = np.where(measured, np.float32(0), half[:, plan.targets])
-    return np.concatenate([landmarks, half, np.zeros((len(y), len(plan.carried)), np.float32)], axis=1)
+    if len(plan.targets):
+        half[:, plan.targets] = np.where(measured, np.float32(0), half[:, plan.targets])
+    return whole
 
 
 def chosen_genes(plan: Plan, genes: list[str] | None, min_trust: str | None) -> np.ndarray | None:

@@ -84,12 +84,12 @@ class _AnnDataWriter(Writer):
                 chunks = tuple(
                     min(size, most) for size, most in zip(self.shape, (256, 1024))
                 )  # not written, not stored
-                stored = self._make(f"layers/{name}", chunks, float("nan"))
+                stored = self._make(f"layers/{name}", chunks, float("nan"), values.dtype)
                 stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
             self._root["layers"][name][rows, genes] = values
 
     @abstractmethod
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
         """Make a matrix of the file's shape."""
 
     def _write(self, start: int, block: np.ndarray) -> None:
@@ -126,8 +126,8 @@ class H5adWriter(_AnnDataWriter):
         self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
         self._mark_x()
 
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
-        return self._root.create_dataset(name, self.shape, np.float32, chunks=chunks, fillvalue=empty)
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
+        return self._root.create_dataset(name, self.shape, dtype, chunks=chunks, fillvalue=empty)
 
     def _close(self) -> None:
         if self._root is not None:
@@ -161,12 +161,12 @@ class ZarrWriter(_AnnDataWriter):
         self._matrix = self._make("X", self._chunks, 0.0)
         self._mark_x()
 
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float) -> Any:
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
         new = int(zarr.__version__.split(".")[0]) >= 3
         packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
         options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
         make = self._root.create_array if new else self._root.create_dataset
-        return make(name, shape=self.shape, chunks=chunks, dtype="<f4", fill_value=empty, **options)
+        return make(name, shape=self.shape, chunks=chunks, dtype=np.dtype(dtype).str, fill_value=empty, **options)
 
     def _finish(self) -> None:
         zarr.consolidate_metadata(str(self._folder))
