@@ -81,16 +81,15 @@ class _AnnDataWriter(Writer):
     def layer(self, name: str, rows: slice, genes: slice, values: np.ndarray) -> None:
         with writing(self.path):
             if name not in self._root["layers"]:
-                chunks = tuple(
-                    min(size, most) for size, most in zip(self.shape, (256, 1024))
-                )  # not written, not stored
-                stored = self._make(f"layers/{name}", chunks, float("nan"), values.dtype)
+                whole = (genes.start, genes.stop) == (0, self.shape[1])  # of parts, what is not written is not stored
+                chunks = tuple(min(size, most) for size, most in zip(self.shape, (256, 1024)))
+                stored = self._make(f"layers/{name}", chunks, float("nan"), values.dtype, whole)
                 stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
             self._root["layers"][name][rows, genes] = values
 
     @abstractmethod
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
-        """Make a matrix of the file's shape."""
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any, whole: bool) -> Any:
+        """Make a matrix of the file's shape; of one that is filled as a `whole`, chunks may be left out."""
 
     def _write(self, start: int, block: np.ndarray) -> None:
         self._matrix[start : start + len(block)] = block
@@ -126,8 +125,11 @@ class H5adWriter(_AnnDataWriter):
         self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
         self._mark_x()
 
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
-        return self._root.create_dataset(name, self.shape, dtype, chunks=chunks, fillvalue=empty)
+    def _make(
+        self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32, whole: bool = True
+    ) -> Any:
+        layout = {} if whole and not self._layout else {"chunks": chunks, "fillvalue": empty}
+        return self._root.create_dataset(name, self.shape, dtype, **layout)
 
     def _close(self) -> None:
         if self._root is not None:
@@ -161,7 +163,9 @@ class ZarrWriter(_AnnDataWriter):
         self._matrix = self._make("X", self._chunks, 0.0)
         self._mark_x()
 
-    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32) -> Any:
+    def _make(
+        self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32, whole: bool = True
+    ) -> Any:
         new = int(zarr.__version__.split(".")[0]) >= 3
         packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
         options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
