@@ -14,7 +14,8 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from dgex.errors import DataError
-from dgex.metrics import GeneErrors, relative_improvement, share_better, spearman
+from dgex.metrics import GeneErrors, relative_improvement, share_better
+from dgex.ranks import spearman
 
 
 @pytest.fixture(scope="module")

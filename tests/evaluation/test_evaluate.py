@@ -13,7 +13,6 @@ from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, DgexError, GeneError, SettingsError
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import TRIVIAL
-from dgex.metrics import GeneRanks, spearman
 
 
 def part(data: ad.AnnData, split: str) -> ad.AnnData:
@@ -175,26 +174,6 @@ def test_errors_say_what_is_accepted(models, data):
     broken.X[100, 9] = np.nan
     with pytest.raises(DataError, match="finite"):
         evaluate(models, broken)
-
-
-@pytest.mark.parametrize("held", [0, 1 << 28])
-def test_ranks_are_the_same_in_memory_and_in_a_file(monkeypatch, held):
-    monkeypatch.setattr("dgex.metrics._HELD", held)
-    rng = np.random.default_rng(0)
-    true, pred = rng.normal(size=(2, 57, 23)).round(1).astype(np.float32)
-    ranks = [GeneRanks(57, 23), GeneRanks(57, 23)]
-    assert isinstance(ranks[0]._values, np.memmap) == (held == 0)
-    for matrix, rank in zip((true, pred), ranks):
-        for start in range(0, 57, 10):
-            rank.append(matrix[start : start + 10])
-    assert_allclose(ranks[0].rank().spearman(ranks[1].rank()), spearman(true, pred), rtol=1e-12)
-
-
-def test_ranks_need_every_profile():
-    ranks = GeneRanks(3, 2)
-    ranks.append(np.zeros((2, 2)))
-    with pytest.raises(DataError, match="all 3 profiles, found 2"):
-        ranks.rank()
 
 
 def test_arguments_may_be_swapped_or_are_told(models, data, tmp_path):

@@ -13,9 +13,10 @@ from dgex.dataset.roles import set_statistics
 from dgex.evaluation.bootstrap import profile_errors
 from dgex.genes import texts
 from dgex.io.base import ExpressionFile
-from dgex.metrics import GeneErrors, GeneRanks, measured
+from dgex.metrics import GeneErrors, measured
 from dgex.models.base import Estimator
 from dgex.progress import Bar
+from dgex.ranks import GeneRanks
 
 __all__ = ["Measurement", "Predictor", "blocks", "measure", "same_units", "training_mean"]
 
