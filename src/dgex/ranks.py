@@ -18,6 +18,8 @@ __all__ = ["GeneRanks", "spearman"]
 
 # Bytes of whole columns kept in memory; more goes to a temporary file.
 _HELD = 256 << 20
+# Rows and columns of a piece that is turned at once.
+_TURNED = 128
 
 
 def spearman(Y_true: Any, Y_pred: Any) -> np.ndarray:
@@ -37,7 +39,7 @@ def spearman(Y_true: Any, Y_pred: Any) -> np.ndarray:
     true, pred = to_numpy(Y_true), to_numpy(Y_pred)
     errors = GeneErrors(true.shape[1])
     if len(true):
-        errors.update(rankdata(true, axis=0), rankdata(pred, axis=0))
+        errors.update(*(rankdata(values, axis=0) for values in (true, pred)))
     return errors.pearson
 
 
@@ -47,8 +49,8 @@ class GeneRanks:
     Parameters
     ----------
     n_profiles, n_genes
-        Shape of the matrix. One float32 copy is held: in memory up to 256 MiB, above that in a temporary file
-        without a name (in `TMPDIR`), of which only the chunk of genes at work is in memory.
+        Shape of the matrix. One float32 copy is held, gene by gene: in memory up to 256 MiB, above that in a temporary
+        file without a name (in `TMPDIR`), of which only the chunk of genes at work is in memory.
 
     Raises
     ------
@@ -59,18 +61,31 @@ class GeneRanks:
     def __init__(self, n_profiles: int, n_genes: int) -> None:
         self.shape = (n_profiles, n_genes)
         self._filled = 0
-        self._values: np.ndarray
+        self._values: np.ndarray  # genes x profiles: what works on columns finds them in one piece
         if n_profiles * n_genes * 4 <= _HELD:
-            self._values = np.empty(self.shape, np.float32)
+            self._values = np.empty((n_genes, n_profiles), np.float32)
         else:
             with tempfile.TemporaryFile() as file:
                 _reserve(file, n_profiles * n_genes * 4)
-                self._values = np.memmap(file, np.float32, "r+", shape=self.shape)
+                self._values = np.memmap(file, np.float32, "r+", shape=(n_genes, n_profiles))
 
     def append(self, block: Any) -> None:
         """Add the next profiles, an array or CPU tensor of shape (profiles, genes)."""
-        self._values[self._filled : self._filled + len(block)] = to_numpy(block)
-        self._filled += len(block)
+        values = to_numpy(block)
+        there = self._values[:, self._filled : self._filled + len(values)]
+        for gene in range(0, self.shape[1], _TURNED):  # pieces that the cache holds from both sides
+            for row in range(0, len(values), _TURNED):
+                genes, rows = slice(gene, gene + _TURNED), slice(row, row + _TURNED)
+                there[genes, rows] = values[rows, genes].T
+        self._filled += len(values)
+
+    def genes(self, at: slice) -> np.ndarray:
+        """Values, or ranks, of some genes: a view of shape (genes, profiles)."""
+        return self._values[at]
+
+    def profiles(self, at: np.ndarray) -> np.ndarray:
+        """Values, or ranks, of the profiles at some positions, as a copy of shape (profiles, genes)."""
+        return np.ascontiguousarray(self._values[:, at].T)
 
     def rank(self) -> GeneRanks:
         """Replace the values by their average ranks within each gene (once all profiles have come); return self."""
@@ -78,10 +93,9 @@ class GeneRanks:
             raise DataError(f"ranks need all {self.shape[0]:,} profiles, found {self._filled:,}")
 
         def work(genes: slice) -> None:
-            # half-integers are exact in float32 up to 8 million profiles
-            self._values[:, genes] = rankdata(self._values[:, genes], axis=0)
+            self._values[genes] = _average_ranks(self._values[genes])
 
-        self._chunked(work)
+        self.by_genes(work)
         return self
 
     def spearman(self, other: GeneRanks) -> np.ndarray:
@@ -89,20 +103,61 @@ class GeneRanks:
         result = np.empty(self.shape[1])
 
         def work(genes: slice) -> None:
-            errors = GeneErrors(genes.stop - genes.start)
-            errors.update(self._values[:, genes], other._values[:, genes])
-            result[genes] = errors.pearson
+            result[genes] = _correlation(self._values[genes], other._values[genes])
 
-        self._chunked(work)
+        self.by_genes(work)
         return result
 
-    def _chunked(self, work: Callable[[slice], None]) -> None:
+    def by_genes(self, work: Callable[[slice], None]) -> None:
         """Do `work` on chunks of genes, some at the same time: sorting holds no interpreter lock."""
-        width = max(1, (1 << 20) // max(1, self.shape[0]))
+        width = max(1, (1 << 18) // max(1, self.shape[0]))
         chunks = [slice(at, min(at + width, self.shape[1])) for at in range(0, self.shape[1], width)]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for _ in pool.map(work, chunks):
                 pass
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Correlation of ranks, genes x profiles; those of a gene are around (profiles + 1) / 2, whatever is tied."""
+    middle = (one.shape[1] + 1) / 2
+    a, b = one - np.float64(middle), other - np.float64(middle)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.einsum("gn,gn->g", a, b) / np.sqrt(np.einsum("gn,gn->g", a, a) * np.einsum("gn,gn->g", b, b))
+    return np.asarray(np.clip(r, -1.0, 1.0))
+
+
+def _average_ranks(values: np.ndarray) -> np.ndarray:
+    """`scipy.stats.rankdata(values, axis=1)` of float32, bit for bit, in about a sixth of its time.
+
+    A value and its place become one whole number, the value above: whole numbers of 64 bits are sorted several times as
+    fast as places are by their values, and the order of places among equal values does not matter.
+    """
+    genes, n = values.shape
+    if not values.size:
+        return np.empty(values.shape, np.float32)
+    values = values + np.float32(0)  # a copy, in which -0 has the bits of 0
+    unknown = np.isnan(values).any(axis=1)
+    bits = values.view(np.int32)
+    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)  # in the order of the values: negative ones count backwards
+    keys = bits.astype(np.int64)
+    keys <<= 32
+    keys |= np.arange(genes * n).reshape(genes, n)
+    keys.sort(axis=1)
+    places = keys & 0xFFFFFFFF
+    keys >>= 32
+    starts = np.ones((genes, n), bool)
+    np.not_equal(keys[:, 1:], keys[:, :-1], out=starts[:, 1:])
+    # half-integers are exact in float32 up to 8 million profiles
+    ranks = np.tile(np.arange(1, n + 1, dtype=np.float32), (genes, 1))
+    tied = np.flatnonzero(~starts.all(axis=1))
+    if len(tied):
+        first = np.flatnonzero(starts[tied])  # of each run of equal values
+        length = np.diff(first, append=len(tied) * n)
+        ranks[tied] = np.repeat(first % n + (length + 1) / 2, length).reshape(len(tied), n)
+    result = np.empty((genes, n), np.float32)
+    result.ravel()[places.ravel()] = ranks.ravel()
+    result[unknown] = np.nan
+    return result
 
 
 def _reserve(file: Any, size: int) -> None:
