@@ -195,6 +195,17 @@ class GeneErrors:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(1.0 - self._results(1)[0] / spread_true)
 
+    @property
+    def slope(self) -> np.ndarray:
+        """Calibration slope of each gene: of the regression of truth on prediction.
+
+        1 where differences between predictions are of the right size, below 1 where they are too large; NaN where the
+        prediction is constant.
+        """
+        covariance, _, spread_pred = self._moments()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(covariance / spread_pred)
+
     def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums of centred products (tp, tt, pp); NaN spread where a gene is constant."""
         if not self.correlation:
