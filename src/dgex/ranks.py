@@ -87,6 +87,15 @@ class GeneRanks:
         """Values, or ranks, of the profiles at some positions, as a copy of shape (profiles, genes)."""
         return np.ascontiguousarray(self._values[:, at].T)
 
+    def copy(self) -> GeneRanks:
+        """As many values once more, where values are needed beside their ranks."""
+        other = GeneRanks(*self.shape)
+        width = max(1, (1 << 20) // max(1, self.shape[0]))
+        for at in range(0, self.shape[1], width):
+            other._values[at : at + width] = self._values[at : at + width]
+        other._filled = self._filled
+        return other
+
     def rank(self) -> GeneRanks:
         """Replace the values by their average ranks within each gene (once all profiles have come); return self."""
         if self._filled != self.shape[0]:
@@ -95,7 +104,7 @@ class GeneRanks:
         def work(genes: slice) -> None:
             self._values[genes] = _average_ranks(self._values[genes])
 
-        self.by_genes(work)
+        self._by_genes(work)
         return self
 
     def spearman(self, other: GeneRanks) -> np.ndarray:
@@ -105,10 +114,10 @@ class GeneRanks:
         def work(genes: slice) -> None:
             result[genes] = _correlation(self._values[genes], other._values[genes])
 
-        self.by_genes(work)
+        self._by_genes(work)
         return result
 
-    def by_genes(self, work: Callable[[slice], None]) -> None:
+    def _by_genes(self, work: Callable[[slice], None]) -> None:
         """Do `work` on chunks of genes, some at the same time: sorting holds no interpreter lock."""
         width = max(1, (1 << 18) // max(1, self.shape[0]))
         chunks = [slice(at, min(at + width, self.shape[1])) for at in range(0, self.shape[1], width)]

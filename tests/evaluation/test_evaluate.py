@@ -176,6 +176,35 @@ def test_errors_say_what_is_accepted(models, data):
         evaluate(models, broken)
 
 
+def test_rank_recall_and_slope_are_the_textbook_ones(result, models, data):
+    held, targets = part(data, "test"), [g for g in data.var_names if g.startswith("T")]
+    true, pred = held[:, targets].X.astype(np.float64), models["LR"].predict(held).astype(np.float64)
+    each = np.corrcoef(pred.T, true.T)[:11, 11:]  # inferred x measured
+    share = [(np.delete(row, at) < row[at]).mean() for at, row in enumerate(each)]
+    assert_allclose(gene_values(result, "LR", "recall"), share)
+    slope = [stats.linregress(p, t).slope for p, t in zip(pred.T, true.T)]
+    assert_allclose(gene_values(result, "LR", "slope"), slope, rtol=1e-6)
+    row = result.overall.query("model == 'LR' and split == 'test'").iloc[0]
+    assert_allclose([row["recall"], row["slope"]], [np.mean(np.array(share) >= 0.95), np.median(slope)], rtol=1e-6)
+    assert np.isnan(result.overall.query("model == @TRIVIAL")["recall"]).all()
+
+
+def test_fifths_of_the_genes_by_their_mean_in_original_units(result, models, data):
+    table = result.levels.query("model == 'LR' and split == 'test'")
+    mean = data.varm["mean"]["train"][[g for g in data.var_names if g.startswith("T")]].sort_values()
+    assert table["genes"].sum() == 11
+    assert table["genes"].max() - table["genes"].min() <= 1
+    assert_allclose(table[["mean_low", "mean_high"]].to_numpy()[[0, -1], [0, 1]], mean.iloc[[0, -1]])
+    assert (table["mean_high"].to_numpy()[:-1] <= table["mean_low"].to_numpy()[1:]).all()
+    faint = gene_values(result, "LR", "mae")[mean.index[: table["genes"].iloc[0]]]
+    assert_allclose(table["error"].iloc[0], faint.mean())
+    assert_allclose((table["error"] * table["genes"]).sum() / 11, gene_values(result, "LR", "mae").mean())
+    without = part(data, "GTEx")
+    for key in ("mean", "std"):
+        del without.varm[key]
+    assert evaluate(models, without, "GTEx").levels.empty
+
+
 def test_arguments_may_be_swapped_or_are_told(models, data, tmp_path):
     data.write_h5ad(tmp_path / "data.h5ad")
     for one, other in ((data, models), (data, list(models.values())), (tmp_path / "data.h5ad", models["LR"])):
