@@ -14,7 +14,8 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from dgex.errors import DataError
-from dgex.metrics import GeneErrors, relative_improvement, share_better, spearman
+from dgex.metrics import GeneErrors, relative_improvement, share_better
+from dgex.ranks import spearman
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def test_agrees_with_sklearn_and_scipy(pair):
     assert errors.overall == pytest.approx(mean_absolute_error(true, pred))
     assert errors.overall_std == pytest.approx(np.abs(true - pred).mean(0).std())
     assert errors.n == len(true)
+
+
+def test_calibration_slope_is_that_of_the_regression_of_truth_on_prediction(pair):
+    true, pred = (m.astype(np.float64) for m in pair)
+    expected = [stats.linregress(pred[:, j], true[:, j]).slope for j in range(true.shape[1])]
+    assert_allclose(gathered(*pair, size=50).slope, expected, rtol=1e-10)
+    twice = 2 * (true - true.mean(0)) + 5
+    assert_allclose(gathered(true, twice).slope, 0.5, rtol=1e-10)
+    assert np.isnan(gathered(true, np.ones_like(true)).slope).all()
 
 
 def test_spearman_agrees_with_scipy_also_with_ties(pair):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
-from dgex.errors import DataError, FileError
+from dgex.errors import DataError
 
-__all__ = ["GeneErrors", "GeneRanks", "in_blocks", "measured", "relative_improvement", "share_better", "spearman"]
+__all__ = ["GeneErrors", "in_blocks", "measured", "relative_improvement", "share_better", "to_numpy"]
 
 # Elements of one float64 working copy: small enough for the cache of a CPU, enough to keep a GPU busy.
 _CHUNK_CPU = 1 << 16
 _CHUNK_DEVICE = 1 << 24
-# Bytes of whole columns kept in memory; more goes to a temporary file.
-_HELD = 256 << 20
 # Below this spread relative to its mean a gene counts as constant: its correlation would be rounding noise.
 _CONSTANT = 1e-13
 
@@ -164,7 +158,7 @@ class GeneErrors:
     def _results(self, *which: int) -> list[np.ndarray]:
         if self._sums is None:
             return [np.full(self.n_genes, np.nan) for _ in which]
-        return [_numpy(self._sums[i]) for i in which]
+        return [to_numpy(self._sums[i]) for i in which]
 
     @property
     def mae(self) -> np.ndarray:
@@ -201,6 +195,17 @@ class GeneErrors:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(1.0 - self._results(1)[0] / spread_true)
 
+    @property
+    def slope(self) -> np.ndarray:
+        """Calibration slope of each gene: of the regression of truth on prediction.
+
+        1 where differences between predictions are of the right size, below 1 where they are too large; NaN where the
+        prediction is constant.
+        """
+        covariance, _, spread_pred = self._moments()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(covariance / spread_pred)
+
     def _moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums of centred products (tp, tt, pp); NaN spread where a gene is constant."""
         if not self.correlation:
@@ -211,7 +216,7 @@ class GeneErrors:
             spreads = []
             for total, square, shift in ((t, tt, self._shift[0]), (p, pp, self._shift[1])):
                 spread = square - total * total / n
-                floor = n * (_CONSTANT * (_numpy(shift) + total / n)) ** 2
+                floor = n * (_CONSTANT * (to_numpy(shift) + total / n)) ** 2
                 spreads.append(np.where(spread <= floor, np.nan, spread))
             return tp - t * p / n, spreads[0], spreads[1]
 
@@ -235,105 +240,6 @@ def share_better(errors: Any, baseline_errors: Any) -> float:
     return float(np.mean(errors < baseline_errors))
 
 
-def spearman(Y_true: Any, Y_pred: Any) -> np.ndarray:
-    """Spearman correlation of each gene over profiles: the Pearson correlation of average ranks.
-
-    Parameters
-    ----------
-    Y_true, Y_pred
-        Arrays or CPU tensors, profiles x genes. Ranks need whole columns: pass a chunk of genes at a time
-        where memory is short.
-
-    Returns
-    -------
-    ndarray
-        One value a gene; NaN where truth or prediction is constant or holds NaN.
-    """
-    true, pred = _numpy(Y_true), _numpy(Y_pred)
-    errors = GeneErrors(true.shape[1])
-    if len(true):
-        errors.update(rankdata(true, axis=0), rankdata(pred, axis=0))
-    return errors.pearson
-
-
-class GeneRanks:
-    """Whole columns of a matrix that comes in blocks of profiles, for what needs them all: Spearman correlations.
-
-    Parameters
-    ----------
-    n_profiles, n_genes
-        Shape of the matrix. One float32 copy is held: in memory up to 256 MiB, above that in a temporary file
-        without a name (in `TMPDIR`), of which only the chunk of genes at work is in memory.
-
-    Raises
-    ------
-    FileError
-        If the temporary file finds no room.
-    """
-
-    def __init__(self, n_profiles: int, n_genes: int) -> None:
-        self.shape = (n_profiles, n_genes)
-        self._filled = 0
-        self._values: np.ndarray
-        if n_profiles * n_genes * 4 <= _HELD:
-            self._values = np.empty(self.shape, np.float32)
-        else:
-            with tempfile.TemporaryFile() as file:
-                _reserve(file, n_profiles * n_genes * 4)
-                self._values = np.memmap(file, np.float32, "r+", shape=self.shape)
-
-    def append(self, block: Any) -> None:
-        """Add the next profiles, an array or CPU tensor of shape (profiles, genes)."""
-        self._values[self._filled : self._filled + len(block)] = _numpy(block)
-        self._filled += len(block)
-
-    def rank(self) -> GeneRanks:
-        """Replace the values by their average ranks within each gene (once all profiles have come); return self."""
-        if self._filled != self.shape[0]:
-            raise DataError(f"ranks need all {self.shape[0]:,} profiles, found {self._filled:,}")
-
-        def work(genes: slice) -> None:
-            # half-integers are exact in float32 up to 8 million profiles
-            self._values[:, genes] = rankdata(self._values[:, genes], axis=0)
-
-        self._chunked(work)
-        return self
-
-    def spearman(self, other: GeneRanks) -> np.ndarray:
-        """Spearman correlation of each gene with another matrix; both hold ranks. NaN where one is constant."""
-        result = np.empty(self.shape[1])
-
-        def work(genes: slice) -> None:
-            errors = GeneErrors(genes.stop - genes.start)
-            errors.update(self._values[:, genes], other._values[:, genes])
-            result[genes] = errors.pearson
-
-        self._chunked(work)
-        return result
-
-    def _chunked(self, work: Callable[[slice], None]) -> None:
-        """Do `work` on chunks of genes, some at the same time: sorting holds no interpreter lock."""
-        width = max(1, (1 << 20) // max(1, self.shape[0]))
-        chunks = [slice(at, min(at + width, self.shape[1])) for at in range(0, self.shape[1], width)]
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(work, chunks):
-                pass
-
-
-def _reserve(file: Any, size: int) -> None:
-    """Take the room on disk now: a full disk is then an error, not a crash in the middle of the work."""
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-    except OSError as error:
-        raise FileError(
-            f"no room for {size / 2**30:.1f} GiB of temporary values in {tempfile.gettempdir()} ({error.strerror}); "
-            "TMPDIR names another folder"
-        ) from error
-
-
 def _on_cpu(block: Any) -> bool:
     # numpy 2 arrays have a `device` too, which reads "cpu"
     return getattr(getattr(block, "device", None), "type", "cpu") == "cpu"
@@ -354,7 +260,8 @@ def _float64() -> Any:
     return torch.float64
 
 
-def _numpy(values: Any) -> np.ndarray:
+def to_numpy(values: Any) -> np.ndarray:
+    """An array, or a tensor of any device as one."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 

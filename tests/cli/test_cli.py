@@ -170,6 +170,23 @@ def test_json_goes_to_stdout_alone(dataset_file: Path, capsys: pytest.CaptureFix
     assert {row["model"] for row in json.loads(capsys.readouterr().out)["overall"]} >= {"m"}
 
 
+def test_differences_within_groups_are_printed(
+    dataset_file: Path, dataset: ad.AnnData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = dataset_file.parent
+    dgex_model(dataset, folder / "m")
+    plated = dataset.copy()
+    plated.obs["plate"] = [f"p{i % 2}" for i in range(len(plated))]
+    plated.obs["kind"] = ["ctl" if i % 5 < 2 else "trt" for i in range(len(plated))]
+    io.write(plated, folder / "plated.h5ad")
+    words = "evaluate", folder / "m", folder / "plated.h5ad", "--within", "plate", "--control"
+    assert call(*words, 'kind == "ctl"', "--out", folder / "ev") == 0
+    assert "test: differences within plate" in capsys.readouterr().out
+    assert (folder / "ev" / "profiles.csv").exists()
+    assert "holds what it may not" in fails(capsys, *words, "kind.str.len()", "--out", folder / "no")
+    assert not (folder / "no").exists()
+
+
 def test_settings_come_from_file_then_flags(dataset_file: Path) -> None:
     folder = dataset_file.parent
     (folder / "c.toml").write_text("epochs = 2\nhidden = [4]\n[dgex]\nbatch-size = 50\nseed = 7\n")

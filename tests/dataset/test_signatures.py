@@ -10,12 +10,12 @@ import pytest
 
 import dgex
 from dgex.dataset.signatures import known, signatures
-from dgex.evaluation import evaluate as evaluating
+from dgex.evaluation import given
 
 
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
-    monkeypatch.setattr(evaluating, "warn", said.append)
+    monkeypatch.setattr(given, "warn", said.append)
     return said
 
 

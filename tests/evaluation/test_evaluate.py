@@ -13,7 +13,6 @@ from dgex.dataset.normalization import Normalization
 from dgex.errors import DataError, DgexError, GeneError, SettingsError
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import TRIVIAL
-from dgex.metrics import GeneRanks, spearman
 
 
 def part(data: ad.AnnData, split: str) -> ad.AnnData:
@@ -177,24 +176,33 @@ def test_errors_say_what_is_accepted(models, data):
         evaluate(models, broken)
 
 
-@pytest.mark.parametrize("held", [0, 1 << 28])
-def test_ranks_are_the_same_in_memory_and_in_a_file(monkeypatch, held):
-    monkeypatch.setattr("dgex.metrics._HELD", held)
-    rng = np.random.default_rng(0)
-    true, pred = rng.normal(size=(2, 57, 23)).round(1).astype(np.float32)
-    ranks = [GeneRanks(57, 23), GeneRanks(57, 23)]
-    assert isinstance(ranks[0]._values, np.memmap) == (held == 0)
-    for matrix, rank in zip((true, pred), ranks):
-        for start in range(0, 57, 10):
-            rank.append(matrix[start : start + 10])
-    assert_allclose(ranks[0].rank().spearman(ranks[1].rank()), spearman(true, pred), rtol=1e-12)
+def test_rank_recall_and_slope_are_the_textbook_ones(result, models, data):
+    held, targets = part(data, "test"), [g for g in data.var_names if g.startswith("T")]
+    true, pred = held[:, targets].X.astype(np.float64), models["LR"].predict(held).astype(np.float64)
+    each = np.corrcoef(pred.T, true.T)[:11, 11:]  # inferred x measured
+    share = [(np.delete(row, at) < row[at]).mean() for at, row in enumerate(each)]
+    assert_allclose(gene_values(result, "LR", "recall"), share)
+    slope = [stats.linregress(p, t).slope for p, t in zip(pred.T, true.T)]
+    assert_allclose(gene_values(result, "LR", "slope"), slope, rtol=1e-6)
+    row = result.overall.query("model == 'LR' and split == 'test'").iloc[0]
+    assert_allclose([row["recall"], row["slope"]], [np.mean(np.array(share) >= 0.95), np.median(slope)], rtol=1e-6)
+    assert np.isnan(result.overall.query("model == @TRIVIAL")["recall"]).all()
 
 
-def test_ranks_need_every_profile():
-    ranks = GeneRanks(3, 2)
-    ranks.append(np.zeros((2, 2)))
-    with pytest.raises(DataError, match="all 3 profiles, found 2"):
-        ranks.rank()
+def test_fifths_of_the_genes_by_their_mean_in_original_units(result, models, data):
+    table = result.levels.query("model == 'LR' and split == 'test'")
+    mean = data.varm["mean"]["train"][[g for g in data.var_names if g.startswith("T")]].sort_values()
+    assert table["genes"].sum() == 11
+    assert table["genes"].max() - table["genes"].min() <= 1
+    assert_allclose(table[["mean_low", "mean_high"]].to_numpy()[[0, -1], [0, 1]], mean.iloc[[0, -1]])
+    assert (table["mean_high"].to_numpy()[:-1] <= table["mean_low"].to_numpy()[1:]).all()
+    faint = gene_values(result, "LR", "mae")[mean.index[: table["genes"].iloc[0]]]
+    assert_allclose(table["error"].iloc[0], faint.mean())
+    assert_allclose((table["error"] * table["genes"]).sum() / 11, gene_values(result, "LR", "mae").mean())
+    without = part(data, "GTEx")
+    for key in ("mean", "std"):
+        del without.varm[key]
+    assert evaluate(models, without, "GTEx").levels.empty
 
 
 def test_arguments_may_be_swapped_or_are_told(models, data, tmp_path):

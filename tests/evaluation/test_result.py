@@ -24,6 +24,7 @@ def test_save_writes_everything_once(result, tmp_path):
         "report.html",
         "overall.csv",
         "genes.csv",
+        "levels.csv",
         "evaluation.json",
         "figures",
     }
@@ -64,7 +65,7 @@ def test_a_failure_leaves_nothing_behind(result, tmp_path, monkeypatch):
 def test_csv_and_json_hold_the_tables(result, tmp_path):
     result.to_csv(tmp_path)
     genes = pd.read_csv(tmp_path / "genes.csv")
-    assert genes.columns.tolist() == ["gene", "model", "split", "mae", "rmse", "pearson", "spearman"]
+    assert genes.columns.tolist() == ["gene", "model", "split", "mae", "rmse", "pearson", "spearman", "recall", "slope"]
     pd.testing.assert_frame_equal(genes, result.per_gene, rtol=1e-5)
     result.to_json(tmp_path / "e.json")
     read = json.loads((tmp_path / "e.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))

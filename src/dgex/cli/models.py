@@ -72,6 +72,13 @@ def evaluate(
         str | None, typer.Option(help="Model to compare with; ols if present, else the training mean.")
     ] = None,
     block: Annotated[int, typer.Option(help="Profiles inferred at a time.", min=1)] = 4096,
+    within: Annotated[
+        str | None, typer.Option(help="Column of obs, such as plates: differences from the mean of its groups too.")
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Differences from these profiles of the group instead: 'pert_type == \"ctl_vehicle\"'."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -97,7 +104,7 @@ def evaluate(
         if out is not None:
             place(out).refuse_other()
             stack.enter_context(claim(out, "dgex evaluate", overwrite=overwrite, inputs=paths, folder=True))
-        result = run(finished, data, split=words(split), baseline=baseline, block=block)
+        result = run(finished, data, words(split), baseline, block, within=within, control=control)
         if as_json:
             print(json.dumps(result.to_dict(), indent=2, default=str))
         else:

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-__all__ = ["COLUMNS", "gene_accuracy"]
+from dgex.confidence.differences import Differences
+
+__all__ = ["COLUMNS", "RECALL_PROFILES", "gene_accuracy", "rank_recall", "spread"]
 
 DRAWS = 400
 # Profiles are drawn again in as many lots where they have no groups: whole lots cost less, and say the same.
@@ -78,7 +80,7 @@ def gene_accuracy(
     starts = np.flatnonzero(np.r_[True, np.diff(lots[order]) > 0])
     count = len(starts)
     draws = generator.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
-    groups_in_order = None if named is None else named[order]
+    differences = None if named is None else Differences(named[order].astype(str))
 
     def work(at: slice) -> dict[str, np.ndarray]:
         t, p = (np.asarray(m[:, at], np.float64)[order] for m in (true, predicted))
@@ -88,8 +90,8 @@ def gene_accuracy(
         drawn = _of_sums(np.matmul(draws, sums))
         for name in ("error", "r"):
             known[f"{name}_low"], known[f"{name}_high"] = _percentiles(drawn[name])
-        if groups_in_order is not None:
-            known["r_within"], known["sign_within"] = _within(t, p, groups_in_order)
+        if differences is not None:
+            known["r_within"], known["sign_within"] = _within(t, p, differences)
         return known
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -138,35 +140,68 @@ def _percentiles(drawn: np.ndarray) -> np.ndarray:
     return np.where(there > DRAWS // 2, np.stack(found), np.nan)
 
 
-def _within(t: np.ndarray, p: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Correlation and agreement in sign of differences from the mean of each group, [2, genes]; `groups` is sorted."""
-    _, starts, sizes = np.unique(groups, return_index=True, return_counts=True)
-    t, p = (m - np.repeat(np.add.reduceat(m, starts, axis=0) / sizes[:, None], sizes, axis=0) for m in (t, p))
+def _within(t: np.ndarray, p: np.ndarray, differences: Differences) -> np.ndarray:
+    """Correlation and agreement in sign of differences from the mean of each group, [2, genes]."""
+    t, p = (differences.of(m.T) for m in (t, p))
     with np.errstate(invalid="ignore", divide="ignore"):
-        norms = np.sqrt((t * t).sum(0) * (p * p).sum(0))
-        r = np.where(norms > CONSTANT, (t * p).sum(0) / norms, np.nan)
-    differ = np.abs(t) > CONSTANT
-    agree = np.where(differ, np.sign(t) == np.sign(p), False).sum(0) / np.where(differ.any(0), differ.sum(0), np.nan)
+        norms = np.sqrt((t * t).sum(1) * (p * p).sum(1))
+        r = np.where(norms > CONSTANT, (t * p).sum(1) / norms, np.nan)
+    differ = t != 0
+    agree = (differ & (np.sign(t) == np.sign(p))).sum(1) / np.where(differ.any(1), differ.sum(1), np.nan)
     return np.stack([r, agree])
 
 
 def _recall(true: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> None:
-    """Fill in the rank recall: correlations of each inferred gene with the truths of all, in blocks of genes."""
-    rows = np.unique(np.linspace(0, len(true) - 1, min(len(true), RECALL_PROFILES)).astype(int))
-    truth, guessed = _unit(true[rows]), _unit(predicted[rows])
-    known = table["r"].notna().to_numpy()
-    others = max(1, int(known.sum()) - 1)
+    """Fill in the rank recall, and where it would stand with the bounds of the correlations."""
+    at = spread(len(true), RECALL_PROFILES)
     bounds = table[["r_low", "r_high"]].to_numpy() - table[["r"]].to_numpy()
-    result = np.full((len(table), 3), np.nan)
-    for at in _chunks(len(table)):
+    known = table["r"].notna().to_numpy()
+    table[["recall", "recall_low", "recall_high"]] = rank_recall(true[at], predicted[at], known, bounds)
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """Positions of at most so many of `count` profiles, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+def rank_recall(
+    true: np.ndarray, predicted: np.ndarray, known: np.ndarray, moved: np.ndarray | None = None
+) -> np.ndarray:
+    """Share of all other genes' truths with which each inferred gene correlates less than with its own.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of float32, shape (profiles, genes)
+        A thousand profiles tell as much as more.
+    known : ndarray of bool, shape (genes,)
+        Genes that have a correlation; the others are compared with none, and have none themselves.
+    moved : ndarray, shape (genes, k), optional
+        How far to move the correlation of each gene with its own truth, for bounds.
+
+    Returns
+    -------
+    ndarray, shape (genes, 1 + k)
+        The rank recall of Subramanian et al. 2017, then with each move.
+
+    Examples
+    --------
+    >>> true = np.random.default_rng(0).normal(size=(50, 9)).astype(np.float32)
+    >>> float(rank_recall(true, 2 * true, np.ones(9, bool)).min())
+    1.0
+    """
+    truth, guessed = _unit(true), _unit(predicted)
+    genes, others = len(known), max(1, int(known.sum()) - 1)
+    moves = np.zeros((genes, 1)) if moved is None else np.column_stack([np.zeros(genes), moved])
+    result = np.full(moves.shape, np.nan)
+    for at in _chunks(genes):
         correlations = guessed[:, at].T @ truth
         own = correlations[np.arange(at.stop - at.start), np.arange(at.start, at.stop)].copy()
         correlations[:, ~known] = np.inf
         correlations[np.arange(at.stop - at.start), np.arange(at.start, at.stop)] = np.inf
-        for column, moved in enumerate((np.zeros(len(own)), bounds[at, 0], bounds[at, 1])):
-            share = (correlations < (own + moved)[:, None].astype(np.float32)).sum(axis=1) / others
-            result[at, column] = np.where(known[at] & np.isfinite(moved), share, np.nan)
-    table[["recall", "recall_low", "recall_high"]] = result
+        for column, by in enumerate(moves[at].T):
+            share = (correlations < (own + by)[:, None].astype(np.float32)).sum(axis=1) / others
+            result[at, column] = np.where(known[at] & np.isfinite(by), share, np.nan)
+    return result
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:

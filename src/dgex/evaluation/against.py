@@ -1,22 +1,26 @@
-"""With whom models are compared, and what a bootstrap draws anew."""
+"""With whom models are compared, and profiles with which others; what a bootstrap draws anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from dgex.confidence.differences import Differences
 from dgex.dataset.studies import split_by
 from dgex.errors import SettingsError
 from dgex.evaluation.bootstrap import FEW
+from dgex.evaluation.control import controls, within_groups
 from dgex.evaluation.measuring import Predictor, measure
 from dgex.evaluation.result import TRIVIAL
+from dgex.evaluation.within import Draws
 from dgex.genes import texts
 from dgex.io.base import ExpressionFile
-from dgex.progress import bar, warn
+from dgex.progress import bar, note, warn
 
-__all__ = ["baseline_of", "groups_of"]
+__all__ = ["baseline_of", "draws_of", "groups_of", "groups_within"]
 
 
 def baseline_of(
@@ -66,3 +70,46 @@ def groups_of(
     if units < FEW:
         warn(f"{name}: {units} groups of {column} are too few for an interval of 95 %: take it as a rough range")
     return members, {"over": column, "units": units}
+
+
+def groups_within(
+    obs: pd.DataFrame, where: Mapping[str, np.ndarray], column: str | None, control: str | None
+) -> dict[str, Differences]:
+    """Which profiles of each set are compared with which others of their group; says what is left out.
+
+    Raises
+    ------
+    SettingsError
+        No such column, an expression that cannot be, controls without a column, or no group that has differences.
+    """
+    if column is None:
+        if control is not None:
+            raise SettingsError(
+                f"control {control!r} without a column of groups", accepted="within, such as a column of plates"
+            )
+        return {}
+    groups = within_groups(obs, column)
+    controlled = None if control is None else controls(obs, control)
+    lacks = "one profile" if control is None else "no control profile or nothing but these"
+    found, none = {}, []
+    for name, index in where.items():
+        differences = Differences(groups[index], None if controlled is None else controlled[index])
+        profiles, alone = differences.left_profiles, differences.left_groups
+        left = f"{profiles:,} profiles without {column}, or in {alone:,} groups with {lacks}"
+        if not len(differences.at):
+            none.append(f"{name}: no differences within {column} can be measured: {left}")
+            continue
+        found[name] = differences
+        if differences.left_profiles:
+            note(f"{name}: left out of differences: {left}")
+    if not found:
+        what = "two profiles" if control is None else "a control profile and another"
+        raise SettingsError(f"no group of {column} has {what} in {', '.join(where)}")
+    for words in none:
+        warn(words)
+    return found
+
+
+def draws_of(differences: Differences, groups: np.ndarray | None) -> Draws:
+    """What is drawn anew for differences: the groups the dataset was split by, else those of the differences."""
+    return Draws(differences.member if groups is None else groups[differences.at])

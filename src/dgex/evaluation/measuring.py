@@ -8,14 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dgex.confidence.accuracy import RECALL_PROFILES, rank_recall, spread
+from dgex.confidence.differences import Differences
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
 from dgex.evaluation.bootstrap import profile_errors
+from dgex.evaluation.within import Draws, Within, measure_within
 from dgex.genes import texts
 from dgex.io.base import ExpressionFile
-from dgex.metrics import GeneErrors, GeneRanks, measured
+from dgex.metrics import GeneErrors, measured
 from dgex.models.base import Estimator
 from dgex.progress import Bar
+from dgex.ranks import GeneRanks
 
 __all__ = ["Measurement", "Predictor", "blocks", "measure", "same_units", "training_mean"]
 
@@ -81,15 +85,37 @@ def same_units(model: Estimator | None, inputs: np.ndarray, source: ExpressionFi
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one predictor reached on one split: errors, Spearman correlations a gene, seconds of inferring.
+    """What one predictor reached on one split.
 
-    `profiles` is the mean absolute error of each profile.
+    Attributes
+    ----------
+    errors : GeneErrors
+    spearman, recall : ndarray, shape (genes,)
+        NaN where they were not asked for.
+    seconds : float
+        Of inferring.
+    profiles : ndarray, shape (profiles,)
+        Mean absolute error of each profile.
+    within : Within or None
+        Of differences within groups, where they were asked for.
     """
 
     errors: GeneErrors
     spearman: np.ndarray
+    recall: np.ndarray
     seconds: float
     profiles: np.ndarray
+    within: Within | None = None
+
+
+class _Truth:
+    """Measured values whole: as they are for differences, ranked, and some profiles for rank recall."""
+
+    def __init__(self, values: GeneRanks, ranked: bool, kept: bool) -> None:
+        self.at = spread(values.shape[0], RECALL_PROFILES)
+        self.profiles = values.profiles(self.at) if ranked else None
+        self.values = values if kept else None
+        self.ranks = (values.copy() if kept else values).rank() if ranked else None
 
 
 def measure(
@@ -98,42 +124,68 @@ def measure(
     samples: np.ndarray,
     genes: np.ndarray,
     size: int,
-    spearman: bool,
+    ranked: bool,
     progress: Bar,
+    differences: Differences | None = None,
+    draws: Draws | None = None,
 ) -> list[Measurement]:
-    """Run every predictor over the same profiles."""
-    truth: GeneRanks | None = None
-    measurements = []
+    """Run every predictor over the same profiles.
+
+    Parameters
+    ----------
+    predictors, source, samples, genes, size, progress
+        What is run, on the profiles and genes at which positions of the data, how many profiles at a time.
+    ranked : bool
+        Gather Spearman correlations and rank recall too.
+    differences, draws : Differences and Draws, optional
+        Measure differences between profiles at these positions of `samples`.
+    """
+    truth: _Truth | None = None
+    found = []
+    some = ranked and any(predictor.model is not None for predictor in predictors)
     for predictor in predictors:
-        ranked = spearman and predictor.model is not None
-        inferred = GeneRanks(len(samples), len(genes)) if ranked else None
-        true = GeneRanks(len(samples), len(genes)) if ranked and truth is None else None
-        seconds, of_profiles = 0.0, np.empty(len(samples))
-
-        def pairs(
-            predictor: Predictor = predictor,
-            inferred: GeneRanks | None = inferred,
-            true: GeneRanks | None = true,
-            of_profiles: np.ndarray = of_profiles,
-        ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            nonlocal seconds
-            at = 0
-            for X, Y in blocks(source, samples, predictor.inputs, genes, size):
-                began = time.perf_counter()
-                Y_pred = predictor(X, samples[at : at + len(Y)])
-                seconds += time.perf_counter() - began
-                of_profiles[at : at + len(Y)] = profile_errors(Y, Y_pred)
-                at += len(Y)
-                for ranks, values in ((inferred, Y_pred), (true, Y)):
-                    if ranks is not None:
-                        ranks.append(values)
-                progress.advance(len(Y))
-                yield Y, Y_pred
-
-        errors = measured(pairs(), len(genes))
-        truth = true.rank() if true is not None else truth
-        correlation = np.full(len(genes), np.nan)
+        whole = ranked and predictor.model is not None
+        held = whole or differences is not None
+        inferred = GeneRanks(len(samples), len(genes)) if held else None
+        true = GeneRanks(len(samples), len(genes)) if held and truth is None else None
+        clock, of_profiles = [0.0], np.empty(len(samples))
+        pairs = _pairs(predictor, source, samples, genes, size, clock, of_profiles, progress, (true, inferred))
+        errors = measured(pairs, len(genes))
+        if true is not None:
+            truth = _Truth(true, some, differences is not None)
+        within, correlation, recall = None, np.full(len(genes), np.nan), np.full(len(genes), np.nan)
         if inferred is not None and truth is not None:
-            correlation = truth.spearman(inferred.rank())
-        measurements.append(Measurement(errors, correlation, seconds, of_profiles))
-    return measurements
+            if differences is not None and draws is not None and truth.values is not None:
+                within = measure_within(truth.values, inferred, differences, draws)
+            if whole and truth.ranks is not None and truth.profiles is not None:
+                known = np.isfinite(errors.pearson)
+                recall = rank_recall(truth.profiles, inferred.profiles(truth.at), known)[:, 0]
+                correlation = truth.ranks.spearman(inferred.rank())
+        found.append(Measurement(errors, correlation, recall, clock[0], of_profiles, within))
+    return found
+
+
+def _pairs(
+    predictor: Predictor,
+    source: ExpressionFile,
+    samples: np.ndarray,
+    genes: np.ndarray,
+    size: int,
+    clock: list[float],
+    of_profiles: np.ndarray,
+    progress: Bar,
+    holders: tuple[GeneRanks | None, GeneRanks | None],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Measured and inferred blocks; what is told of them on the way goes into `clock`, `of_profiles` and `holders`."""
+    at = 0
+    for X, Y in blocks(source, samples, predictor.inputs, genes, size):
+        began = time.perf_counter()
+        inferred = predictor(X, samples[at : at + len(Y)])
+        clock[0] += time.perf_counter() - began
+        of_profiles[at : at + len(Y)] = profile_errors(Y, inferred)
+        at += len(Y)
+        for holder, values in zip(holders, (Y, inferred)):
+            if holder is not None:
+                holder.append(values)
+        progress.advance(len(Y))
+        yield Y, inferred

@@ -12,6 +12,7 @@ import pandas as pd
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.evaluation.bootstrap import FEW
+from dgex.evaluation.laid_out import level_tables, within_tables
 from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
@@ -35,20 +36,33 @@ class Evaluation:
         the baseline, and where one profile or group is too little), tie (the interval holds 0), difference,
         difference_low, difference_high (overall error less the baseline's, and its 95 % interval), better (share of
         genes better than the baseline; NaN for itself), pearson_mean, pearson_median, spearman_mean, spearman_median
-        (over genes that vary), rmse (mean over genes), genes, profiles, seconds (of inferring).
+        (over genes that vary), recall (share of genes whose rank recall is .95 or more), slope (median over genes),
+        rmse (mean over genes), genes, profiles, seconds (of inferring). Where differences within groups were measured
+        also within_error, within_r and within_sign (means over genes) with their intervals `…_low` and `…_high`,
+        within_improvement (of the error) and within_r_gain against the baseline with theirs, within_profile_r (mean
+        over profiles of the correlation over genes), within_profiles, within_groups.
     per_gene : DataFrame
-        One row a split, model and gene: gene, model, split, mae, rmse, pearson, spearman.
+        One row a split, model and gene: gene, model, split, mae, rmse, pearson, spearman, recall (rank recall), slope
+        (calibration slope: of truth on inferred), and, of differences, within_error, within_r, within_sign.
     settings : dict
         What was compared: baseline and why it is that, what intervals are over, unit of the errors, data, how it was
         split and its fingerprint, models with kind, settings and what was chosen of them, version of dgex.
     histories : dict
         Network to its learning curve, one row an epoch (`history_`).
+    levels : DataFrame
+        Errors by expression, one row a split, model and fifth of the genes: split, model, level (1 is faintest), genes,
+        mean_low, mean_high (range of the genes' means, in original units), error, pearson (means over genes).
+    per_profile : DataFrame or None
+        Where differences within groups were measured, one row a split, model and profile: profile, group, model, split,
+        mae, and of its differences over genes within_error, within_r, within_sign.
     """
 
     overall: pd.DataFrame
     per_gene: pd.DataFrame
     settings: dict[str, Any]
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    levels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    per_profile: pd.DataFrame | None = None
 
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
@@ -65,7 +79,15 @@ class Evaluation:
         }
         trivial = TRIVIAL if (self.overall["model"] == TRIVIAL).any() else ""
         return Comparison(
-            self.overall, self.per_gene, listed["baseline"], trivial, listed["unit"], self.histories, details, intervals
+            self.overall,
+            self.per_gene,
+            listed["baseline"],
+            trivial,
+            listed["unit"],
+            self.histories,
+            details,
+            intervals,
+            [*within_tables(self.overall, listed), *level_tables(self.levels, listed)],
         )
 
     def table(self) -> str:
@@ -75,18 +97,23 @@ class Evaluation:
     __str__ = table
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings and overall table as plain values, fit for JSON (no value is None)."""
-        records = self.overall.astype(object).where(self.overall.notna(), None).to_dict("records")
-        return {"settings": self.settings, "overall": records}
+        """Settings, overall table and errors by expression as plain values, fit for JSON (no value is None)."""
+        return {"settings": self.settings, "overall": _plain(self.overall), "levels": _plain(self.levels)}
 
     def to_json(self, path: PathLike, *, overwrite: bool = False) -> None:
-        """Write settings and overall table; the genes' values are in `to_csv`."""
+        """Write settings, overall table and errors by expression; the genes' values are in `to_csv`."""
         json_dump(self.to_dict(), path, overwrite)
 
     def to_csv(self, folder: PathLike, *, overwrite: bool = False) -> None:
-        """Write `overall.csv` and `genes.csv` into a folder, made if it is not there."""
-        paths = [check_output(Path(folder) / name, overwrite) for name in ("overall.csv", "genes.csv")]
-        for frame, path in zip((self.overall, self.per_gene), paths):
+        """Write `overall.csv`, `genes.csv` and `levels.csv` into a folder, made if it is not there.
+
+        With differences within groups also `profiles.csv`.
+        """
+        frames = {"overall.csv": self.overall, "genes.csv": self.per_gene, "levels.csv": self.levels}
+        if self.per_profile is not None:
+            frames["profiles.csv"] = self.per_profile
+        paths = [check_output(Path(folder) / name, overwrite) for name in frames]
+        for frame, path in zip(frames.values(), paths):
             with atomic_file(path, overwrite) as temporary:
                 frame.to_csv(temporary, index=False, float_format="%.6g")
 
@@ -102,7 +129,7 @@ class Evaluation:
     def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
         """Write all into one folder that appears when it is complete.
 
-        It holds `report.html`, `overall.csv`, `genes.csv`, `evaluation.json` and `figures/`.
+        It holds `report.html`, the tables of `to_csv`, `evaluation.json` and `figures/`.
 
         Raises
         ------
@@ -125,6 +152,13 @@ class Evaluation:
 def place(folder: PathLike) -> Work:
     """A folder of an evaluation as a place that may be written to."""
     return Work(folder, "evaluation.json", "an evaluation")
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(name): value for name, value in record.items()}
+        for record in table.astype(object).where(table.notna(), None).to_dict("records")
+    ]
 
 
 def drawn_words(of: Mapping[str, Any]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,8 @@ LABELS = {
     "pearson_median": "median",
     "spearman_mean": "Spearman",
     "spearman_median": "median",
+    "recall": "Well inferred",
+    "slope": "Slope",
     "rmse": "RMSE",
     "genes": "Genes",
     "profiles": "Profiles",
@@ -45,6 +48,8 @@ FORMATS = {
     "pearson_median": ".4f",
     "spearman_mean": ".4f",
     "spearman_median": ".4f",
+    "recall": ".1%",
+    "slope": ".3f",
     "rmse": ".4f",
     "seconds": ".2f",
 }
@@ -56,8 +61,10 @@ _BEST = {
     "pearson_median": "max",
     "spearman_mean": "max",
     "spearman_median": "max",
+    "recall": "max",
     "rmse": "min",
 }
+_WIDE = 120  # characters of a line of the terminal
 _MEASURES = {"mae": "error", "pearson": "Pearson correlation", "spearman": "Spearman correlation"}
 _RULES = {"mae": "min", "pearson": "max", "spearman": "max"}
 
@@ -65,6 +72,15 @@ _RULES = {"mae": "min", "pearson": "max", "spearman": "max"}
 def file_name(text: str) -> str:
     """Letters, digits, dots and dashes of `text`, fit for a file name on every system."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+
+
+class Further(NamedTuple):
+    """A table beside the main one, with columns in words; whether it is printed too."""
+
+    heading: str
+    table: pd.DataFrame
+    caption: str
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ class Comparison:
     overall
         One row a model and split, with the columns of `dgex.evaluation.result.Evaluation.overall`.
     per_gene
-        One row a gene, model and split: gene, model, split, mae, rmse, pearson, spearman.
+        One row a gene, model and split: gene, model, split, mae, rmse, pearson, spearman and more.
     trivial
         Name of the predictor drawn in grey, "" where there is none.
     baseline
@@ -89,6 +105,8 @@ class Comparison:
         What to list at the end of the page: name to value.
     intervals
         Split to what its intervals are over, in words: `over 12 groups of study`.
+    further
+        Tables beside the main one.
     """
 
     overall: pd.DataFrame
@@ -99,6 +117,7 @@ class Comparison:
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, str] = field(default_factory=dict)
+    further: Sequence[Further] = ()
 
     @property
     def splits(self) -> list[str]:
@@ -119,7 +138,9 @@ class Comparison:
                 table[name] = [percent(value, FORMATS[name]) for value in table[name]]
             shown = text_table(_right(table, LABELS), LABELS, FORMATS)
             parts.append(f"{self._headline(split)}\n\n{shown}")
-        return "\n\n".join([*parts, self._legend()])
+        parts.append(self._legend())
+        parts += [f"{f.heading}\n\n{text_table(f.table)}\n\n{_wrapped(f.caption)}" for f in self.further if f.printed]
+        return "\n\n".join(parts)
 
     def _headline(self, split: str) -> str:
         rows = self._rows(split)
@@ -133,7 +154,8 @@ class Comparison:
         return (
             f"Overall error: mean over genes of the mean absolute error{unit}; SD over genes.\n"
             f"Improvement and genes better: against {self.baseline}. Interval: of the improvement, by bootstrap "
-            f"{self._over()}; tie: it holds 0.\nCorrelations: mean over genes."
+            f"{self._over()}; tie: it holds 0.\nCorrelations: mean over genes. Well inferred: rank recall of .95 or "
+            "more. Slope: of truth on inferred, median."
         )
 
     def figures(self) -> dict[str, Figure]:
@@ -189,7 +211,8 @@ class Comparison:
         rows = self.overall[self.overall["split"] == split].reset_index(drop=True)
         words = [between(low, high) for low, high in zip(rows["improvement_low"], rows["improvement_high"])]
         rows.insert(list(rows.columns).index("improvement") + 1, "interval", words)
-        return rows.drop(columns=[name for name in rows if str(name).endswith(("_low", "_high"))] + ["difference"])
+        apart = [n for n in map(str, rows) if n.endswith(("_low", "_high")) or n.startswith("within_")]
+        return rows.drop(columns=[*apart, "difference"])
 
     def _over(self) -> str:
         return "; ".join(dict.fromkeys(self.intervals.values())) or "over profiles"
@@ -206,6 +229,9 @@ class Comparison:
         page.add_heading("Result")
         for split in self.splits:
             self._add_result(page, split)
+        for further in self.further:
+            page.add_heading(further.heading, level=3)
+            page.add_table(further.table, further.caption.replace("\n", " "))
         page.add_heading("Gene by gene")
         for name, figure in figures.items():
             if not name.startswith("learning-"):
@@ -273,6 +299,10 @@ class Comparison:
         if np.isfinite(best["pearson_median"]):
             numbers.append(("Median Pearson correlation", f"{best['pearson_median']:.3f}", str(best["model"])))
         return numbers
+
+
+def _wrapped(caption: str) -> str:
+    return "\n".join(line for part in caption.split("\n") for line in textwrap.wrap(part, _WIDE))
 
 
 def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
