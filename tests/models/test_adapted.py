@@ -219,6 +219,18 @@ def test_the_curve_tells_what_more_profiles_bring(world: dict[str, np.ndarray], 
     assert curve["then"] <= curve["now"]
 
 
+def test_of_many_profiles_some_choose_and_all_tell(
+    world: dict[str, np.ndarray], old: Estimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "PROFILES", 30)
+    model = adapted(world, old, 90)
+    unit = np.nanmean(np.abs(model.held_out_.predicted - model.held_out_.Y), axis=0) / model.expected_by_gene_
+    apart = np.abs(model.held_out_.predicted - model.held_out_.Y) / unit
+    assert model.expected_["error"] == pytest.approx(apart.mean(), rel=1e-3)
+    assert model.expected_["curve"]["profiles"][-1] == 81
+    assert model.expected_["curve"]["error"][-1] == pytest.approx(model.expected_["error"], abs=1e-4)
+
+
 def test_a_power_law_is_found_again() -> None:
     from dgex.models.adaptation.curve import expected_with
 

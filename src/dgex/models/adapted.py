@@ -151,7 +151,7 @@ class Adapted(Estimator):
         kernels = [gram(X, X, shape, self._units) for shape in SHAPES]
         problem = Problem(kernels, Y[:, there] / unit, prior[:, there] / unit)
         choice = choose(problem, folds)
-        points = learning_curve(problem, choice.shape, folds, generator)
+        points = learning_curve(problem, choice.shape, folds, generator, choice.error)
         self._take(choice, words, told(points, len(X)))
         self._hold_out(X, Y, prior, kernels[choice.shape], folds, unit)
         self._solve(X, Y, prior, kernels[choice.shape])

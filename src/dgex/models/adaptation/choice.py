@@ -33,7 +33,7 @@ SHAPES = tuple(KernelShape(*pair) for pair in ((3.0, 0.3), (1.0, 0.1), (1.0, 0.3
 ALPHAS = (*np.logspace(-3, 1, 13).tolist(), np.inf)
 #: Shares of the old model's predictions that the correction starts from; of another platform they may vary too little.
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
-ALONE = SHARES.index(0.0)
+ALONE, WHOLE = SHARES.index(0.0), SHARES.index(1.0)
 # Target genes and profiles that choose: with these the ranking is steady.
 GENES, PROFILES = 1000, 600
 # The variance of a landmark gene is drawn to the median one with the weight of so many profiles.
@@ -141,12 +141,37 @@ def choose(problem: Problem, folds: Folds) -> Choice:
     within = [tuple(place[side][place[side] >= 0] for side in fold) for fold in folds]
     usable = [(train, held) for train, held in within if len(held) and len(train) > 1]
     found = np.stack([errors(kernel, few, usable) for kernel in few.kernels])
+    alone = np.unravel_index(int(found[:, :, ALONE].argmin()), found.shape[:2])
     shape, penalty, share = (int(at) for at in np.unravel_index(int(found.argmin()), found.shape))
-    return Choice(
+    chosen = Choice(
         shape,
         float(ALPHAS[penalty]),
         SHARES[share],
         float(found.min()),
         float(found[:, :, ALONE].min()),
-        float(found[0, -1, -1]),
+        float(found[0, -1, WHOLE]),
     )
+    if len(rows) == len(problem.wanted):
+        return chosen
+    # told are the errors of all profiles: with those that chose they were too large
+    every = [
+        _error(problem.kernels[at], problem, genes, folds, alpha, part)
+        for at, alpha, part in (
+            (shape, chosen.alpha, chosen.share),
+            (int(alone[0]), float(ALPHAS[int(alone[1])]), 0.0),
+            (0, np.inf, 1.0),
+        )
+    ]
+    return chosen._replace(error=every[0], alone=every[1], old=every[2])
+
+
+def _error(kernel: np.ndarray, problem: Problem, genes: np.ndarray, folds: Folds, alpha: float, share: float) -> float:
+    """The error of one penalty and share on what each fold holds out."""
+    rest, total, count = problem.wanted[:, genes] - share * problem.prior[:, genes], 0.0, 0
+    for train, held in folds:
+        off = rest[held] - rest[train].mean(axis=0)
+        if np.isfinite(alpha):
+            inner = kernel[np.ix_(train, train)] + alpha * np.eye(len(train))
+            off = off - kernel[np.ix_(held, train)] @ np.linalg.solve(inner, rest[train] - rest[train].mean(axis=0))
+        total, count = total + float(np.abs(off).sum()), count + off.size
+    return total / count

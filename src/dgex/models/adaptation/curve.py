@@ -11,17 +11,18 @@ from dgex.models.selection import spread
 
 __all__ = ["expected_with", "further", "in_words", "learning_curve", "told"]
 
-SHARES_OF_PROFILES = (0.25, 0.5, 0.75, 1.0)
+SHARES_OF_PROFILES = (0.25, 0.5, 0.75)
 # Fewer profiles than these give no point of the curve.
 LEAST = 3
 
 
 def learning_curve(
-    problem: Problem, shape: int, folds: Folds, generator: np.random.Generator
+    problem: Problem, shape: int, folds: Folds, generator: np.random.Generator, error: float
 ) -> list[dict[str, float]]:
     """Errors on what the folds hold out when a share of their training profiles is used, drawn anew in each fold.
 
-    Penalty and share of the old model are chosen for every point, as they would be with so few profiles.
+    Penalty and share of the old model are chosen for every point, as they would be with so few profiles. The last point
+    is of all profiles, whose `error` is known already.
 
     Returns
     -------
@@ -32,15 +33,17 @@ def learning_curve(
     few = Problem([], problem.wanted[:, genes], problem.prior[:, genes])
     points: list[dict[str, float]] = []
     for share in SHARES_OF_PROFILES:
-        drawn = [
-            (generator.permutation(train)[: min(max(LEAST, round(share * len(train))), PROFILES)], held)
-            for train, held in folds
-        ]
+        drawn = [(generator.permutation(train)[: max(LEAST, round(share * len(train)))], held) for train, held in folds]
         size = float(np.mean([len(train) for train, _ in drawn]))
-        if min(len(train) for train, _ in drawn) >= LEAST and (not points or size >= points[-1]["profiles"] + 1):
-            error = float(errors(problem.kernels[shape], few, drawn).min())
-            points.append({"profiles": round(size, 1), "error": error})
-    return points
+        if (
+            min(len(train) for train, _ in drawn) >= LEAST
+            and size <= PROFILES
+            and (not points or size > points[-1]["profiles"])
+        ):
+            found = float(errors(problem.kernels[shape], few, drawn).min())
+            points.append({"profiles": round(size, 1), "error": found})
+    size = float(np.mean([len(train) for train, _ in folds]))
+    return [*[point for point in points if point["profiles"] < size], {"profiles": round(size, 1), "error": error}]
 
 
 def expected_with(points: list[dict[str, float]], profiles: float) -> float | None:
