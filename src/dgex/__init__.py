@@ -13,6 +13,7 @@ from dgex._version import __version__
 
 if TYPE_CHECKING:
     from dgex import io as io
+    from dgex.adapting.adapt import adapt
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
     from dgex.datasets.simulated.simulate import simulate
@@ -57,6 +58,7 @@ _HOME = {
     "SampleKNN": "dgex.models.neighbours",
     "SampleLasso": "dgex.models.sample_lasso",
     "SettingsError": "dgex.errors",
+    "adapt": "dgex.adapting.adapt",
     "calibrate": "dgex.fitting.calibrate",
     "convert": "dgex.io",
     "convert_weights": "dgex.models.published",
@@ -97,6 +99,7 @@ __all__ = [
     "SampleLasso",
     "SettingsError",
     "__version__",
+    "adapt",
     "calibrate",
     "convert",
     "convert_weights",

@@ -88,6 +88,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         "convert-weights",
         "evaluate",
         "infer",
+        "adapt",
         "interpret",
         "demo",
         "reproduce",
@@ -471,3 +472,35 @@ def test_format_and_layer_are_told_on_the_command_line(
     target = tmp_path / "out.h5ad"
     assert call("convert", source, str(target), "--format", "h5ad", "--layer", "other") == 0
     np.testing.assert_allclose(ad.read_h5ad(target).X, data.layers["other"], rtol=1e-6)
+
+
+def test_a_model_is_adapted_to_another_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    simulated = ("--landmarks", 12, "--targets", 20, "--seed", 3)
+    for step in (
+        ("simulate", "raw.h5ad", "--samples", 120, *simulated),
+        ("prepare", "raw.h5ad", "data.h5ad"),
+        ("train", "data.h5ad", "old", "--method", "ridge"),
+        ("simulate", "more.h5ad", "--samples", 130, *simulated),
+    ):
+        assert call(*step) == 0, (step, capsys.readouterr().err)
+    other = io.read(tmp_path / "more.h5ad")[100:].copy()
+    other.X = np.asarray(other.X) * 0.6 + 2.0
+    other.obs["place"] = [f"place {at % 5}" for at in range(30)]
+    other.write_h5ad(tmp_path / "other.h5ad")
+    capsys.readouterr()
+    assert call("adapt", "old", "other.h5ad", "new", "--group", "place", "--scale", "log2") == 0
+    said = capsys.readouterr()
+    assert "new profiles alone" in said.out
+    assert "more profiles would bring about" in said.out
+    assert said.out.endswith("new\n")
+    assert call("infer", "other.h5ad", "new", "full.h5ad", "--scale", "log2", "--measured", "infer") == 0
+    assert call("evaluate", "new", "old", "data.h5ad") == 0
+    assert call("info", "new") == 0
+    assert "adapted" in capsys.readouterr().out
+    assert "more profiles would bring about" in (tmp_path / "new" / "README.md").read_text("utf-8")
+    assert "--overwrite" in fails(capsys, "adapt", "old", "other.h5ad", "new")
+    assert "found 'plate', accepted" in fails(capsys, "adapt", "old", "other.h5ad", "newer", "--group", "plate")
+    assert not (tmp_path / "newer").exists()

@@ -1,4 +1,4 @@
-"""Commands about models: convert-weights, calibrate, evaluate, infer, interpret."""
+"""Commands about models: adapt, convert-weights, calibrate, evaluate, infer, interpret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dgex.cli.arguments import names, show, there, words
 from dgex.cli.data import Aliases, Orientation, Overwrite, Scale
 from dgex.progress import note
 
-__all__ = ["calibrate", "convert_weights", "evaluate", "infer", "interpret"]
+__all__ = ["adapt", "calibrate", "convert_weights", "evaluate", "infer", "interpret"]
 
 
 def convert_weights(
@@ -210,6 +210,67 @@ def infer(
         overwrite=overwrite,
     )
     print(output)
+
+
+def adapt(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of the old model, of any method.")],
+    whole: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WHOLE", help="At least 5 whole profiles of the new platform: any format, or a dataset."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="NEWMODEL", help="The model folder to write.")],
+    group: Annotated[
+        str | None, typer.Option(help="Column of the profiles (study, donor, plate): whole groups are held out.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a dataset, the sets to learn from.")] = "train,validation",
+    scale: Scale = "auto",
+    normalize: Annotated[
+        Literal["model", "none", "cpm", "size-factors"],
+        typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
+    ] = "model",
+    collapse: Annotated[
+        Literal["model", "mean", "median", "max-mean"],
+        typer.Option(help="Several rows of a gene: as in training, or told."),
+    ] = "model",
+    orientation: Orientation = "auto",
+    format: Annotated[str | None, typer.Option(help="Format of WHOLE, where its name does not say it.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
+    aliases: Aliases = None,
+    folds: Annotated[int, typer.Option(help="Folds in which profiles are held out.", min=2)] = 10,
+    seed: Annotated[int, typer.Option(help="Decides the folds.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Adapt a model to another platform by a few whole profiles of it.
+
+    The old model is corrected as far as new profiles held out say. Prints what to expect, and of how many more.
+
+    Example: `dgex adapt models/arrays rnaseq.h5ad models/rnaseq --group study`
+    """
+    there(model, whole)
+    note(f"adapting {model} by {whole}")  # before anything that takes seconds to load
+    from dgex.adapting.adapt import adapt as run
+    from dgex.models.adaptation.curve import in_words
+
+    adapted = run(
+        model,
+        whole,
+        output,
+        group=group,
+        split=words(split),
+        scale=scale,
+        normalize=normalize,
+        collapse=collapse,
+        orientation=orientation,
+        format=format,
+        layer=layer,
+        aliases=aliases,
+        folds=folds,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    show("\n".join([*in_words(adapted.expected_), "", str(output)]))
 
 
 def interpret(

@@ -136,7 +136,8 @@ def in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np.
     brought = []
     for predictor in predictors:
         theirs = getattr(predictor.model, "normalization_", None)
-        if theirs is not None and theirs.standardize == "none" and statistics is not None:
+        own = getattr(predictor.model, "restandardizes", False)
+        if theirs is not None and (theirs.standardize == "none" or own) and statistics is not None:
             predictor = InDatasetUnits.of(predictor, source, genes)
             alike = all(getattr(theirs, name) == getattr(ours, name) for name in ("log2", "quantile", "units"))
         else:

@@ -1,4 +1,4 @@
-"""Models that work in original units, judged on a dataset that is standardised."""
+"""Models that work in original units, or standardise by their own statistics, judged on a standardised dataset."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class InDatasetUnits(Predictor):
     Landmark genes are taken back to original units by the mean and divisor that each profile was standardised with
     (those of its set), the model predicts, and its predictions are standardised by the same set's mean and divisor
     of the target genes. So its error of a gene is its error in original units over the same divisor as everyone's.
+    A model that standardises by statistics of its own (of another platform) does so in between.
     """
 
     sets: np.ndarray = None  # type: ignore[assignment]  # of every profile of the dataset, the number of its set
@@ -52,7 +53,12 @@ class InDatasetUnits(Predictor):
         sets = self.sets[samples]
         for number in np.unique(sets):
             rows = np.flatnonzero(sets == number)
-            raw = super().__call__(unstandardize(X[rows], *self.landmarks[number]), samples[rows])
+            x = unstandardize(X[rows], *self.landmarks[number])
+            own = None if self.model is None else self.model.normalization_
+            if own is None or own.standardize == "none":
+                raw = super().__call__(x, samples[rows])
+            else:
+                raw = own.invert_targets(super().__call__(own.standardize_landmarks(x), samples[rows]), self.take)
             mean, std = self.targets[number]
             inferred[rows] = (raw.astype(np.float64) - mean) / std  # as dgex.prepare: differences in float64
         return inferred

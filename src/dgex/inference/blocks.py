@@ -16,7 +16,7 @@ from dgex.inference.worth import halfwidths
 from dgex.io.base import ExpressionFile
 from dgex.progress import note, warn
 
-__all__ = ["Inferred", "inferred", "own_statistics", "raw_blocks"]
+__all__ = ["Inferred", "inferred", "measured_blocks", "own_statistics", "raw_blocks"]
 
 FAR = 2.0  # standard deviations between the panel's and the training means that call for a warning
 
@@ -117,6 +117,12 @@ def own_statistics(plan: Plan, data: ExpressionFile, block: int) -> None:
     split = len(plan.present)
     plan.shift = mean[:split].astype(np.float32), divisor[:split].astype(np.float32)
     plan.target_shift = mean[split:].astype(np.float32), divisor[split:].astype(np.float32)
+
+
+def measured_blocks(plan: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Blocks of landmark and measured target values on the training scale, before standardising."""
+    for at, raw, further in raw_blocks(plan, data, block):
+        yield at, _landmarks(plan, raw, further), _targets(plan, raw, further)
 
 
 def _factors(plan: Plan, further: np.ndarray) -> np.ndarray:

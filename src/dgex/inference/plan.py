@@ -129,7 +129,8 @@ def plan(
 ) -> Plan:
     """Match the genes of the input with those of the model, and decide on which scale the input is.
 
-    The settings are those of `dgex.infer`, which alone knows what they are unless told. Genes that do not match are
+    The settings are those of `dgex.infer`, which alone knows what they are unless told; `measured="learn"` is of whole
+    profiles to learn from. Genes that do not match are
     looked up by `aliases`.
 
     Raises
@@ -270,8 +271,10 @@ def _further(
     """Target genes that were measured and are kept, further genes that are carried; says what becomes of the others."""
     there = np.flatnonzero(others.found)
     if len(there):
-        kept = "the result holds inferred values for them" if measured == "infer" else "they are kept as measured"
-        kept += "" if measured == "infer" else " (measured='infer' replaces them)"
+        kept = {
+            "infer": "the result holds inferred values for them",
+            "learn": "they are learned from",
+        }.get(measured, "they are kept as measured (measured='infer' replaces them)")
         note(f"{len(there):,} target genes were measured in the input: {kept}")
     all_match = replace(landmarks, columns=[*landmarks.columns, *others.columns])
     used = {int(at) for part in all_match.columns for at in part}

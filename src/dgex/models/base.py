@@ -85,6 +85,8 @@ class Estimator(Parameters, Trusting):
         To fit it again, on folds, costs little: it is judged by profiles held out in turn where few are for validation.
     fit_options : tuple of str
         What `fit` takes besides X, Y and `eval_sets`.
+    restandardizes : bool
+        Its statistics are not those of the dataset it may be judged on, so that values are brought to its own units.
     elsewhere : tuple of str
         Settings that say where or how fast it is fitted, not what is learned.
 
@@ -115,6 +117,7 @@ class Estimator(Parameters, Trusting):
     spreads: ClassVar[bool] = False
     refits: ClassVar[bool] = False
     fit_options: ClassVar[tuple[str, ...]] = ()
+    restandardizes: ClassVar[bool] = False
     elsewhere: ClassVar[tuple[str, ...]] = ()
 
     normalization_: Normalization | None = None

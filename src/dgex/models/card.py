@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dgex.models.catalogue import methods
+from dgex.models.catalogue import known
 
 __all__ = ["card", "chosen"]
 
@@ -40,7 +40,7 @@ def card(description: dict[str, Any]) -> str:
     names = description["genes"]["names"]
     landmarks, targets = roles.count("landmark"), roles.count("target")
     normalization = description["normalization"] or {}
-    entry = methods().get(description["kind"])
+    entry = known(description["kind"])
     lines = [
         f"# {entry.title if entry is not None else description['kind']}",
         "",
@@ -128,6 +128,7 @@ def _judged_lines(expected: dict[str, Any] | None) -> list[str]:
         f"- Judged by {expected['judged']}: {errors}",
         f"- Chosen: {expected['rule']}, expected overall error {expected['error']:.4f}",
         *left,
+        *([f"- {expected['further']}"] if expected.get("further") else []),
         "",
     ]
 

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from dgex.models.base import Estimator
 
 __all__ = [
+    "DERIVED",
     "GROUP",
     "METHODS",
     "Method",
     "Setting",
     "check_settings",
     "defaults",
+    "known",
     "method",
     "methods",
     "new",
@@ -227,6 +229,19 @@ METHODS: dict[str, Method] = {
         ),
     )
 }
+
+
+#: Kinds of models that are made of other models, and never trained on a dataset by their name.
+DERIVED: dict[str, Method] = {
+    "adapted": Method(
+        "adapted", "dgex.models.adapted:Adapted", "an older model adapted to another platform", "adapted"
+    ),
+}
+
+
+def known(kind: str) -> Method | None:
+    """The entry of a kind of model, a method that can be trained or what is made of other models; None of no such."""
+    return METHODS.get(kind) or DERIVED.get(kind) or methods().get(kind)
 
 
 def methods() -> dict[str, Method]:

@@ -20,7 +20,7 @@ from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
 from dgex.errors import FileError, ModelError, SettingsError, first
 from dgex.genes import texts
 from dgex.models.card import card
-from dgex.models.catalogue import METHODS, methods
+from dgex.models.catalogue import known, methods
 from dgex.models.schema import check_fields, check_format, shown
 from dgex.records import read_json
 from dgex.work import Work
@@ -98,7 +98,7 @@ def save(
         if attachment is not None:
             arrays |= {key: np.ascontiguousarray(array) for key, array in attachment.arrays().items()}
             attached[name] = attachment.state()
-    entry = METHODS.get(model.kind) or methods().get(model.kind)
+    entry = known(model.kind)
     if entry is not None and entry.package:
         attached["package"] = entry.package
     with atomic_folder(path, overwrite) as folder:
@@ -163,7 +163,8 @@ def load(path: PathLike) -> Estimator:
         raise ModelError("a model to load", found=type(path).__name__, accepted="the path of a model folder")
     folder = Path(path)
     description = describe(folder)
-    entry = methods()[description["kind"]] if description["kind"] not in METHODS else METHODS[description["kind"]]
+    entry = known(description["kind"])
+    assert entry is not None  # `describe` has looked
     try:
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in description["settings"].items()}
         model = entry.load()(**settings)
@@ -216,7 +217,7 @@ def describe(path: PathLike) -> dict[str, Any]:
             f"{__version__} reads up to format {FORMAT}; upgrade dgex"
         )
     kind, package = description.get("kind"), description.get("package")
-    if not isinstance(kind, str) or (kind not in METHODS and kind not in methods()):
+    if not isinstance(kind, str) or known(kind) is None:
         brings = f"; the package {package} brings it, and is not installed here" if package else ""
         raise ModelError(f"{folder} holds a model of unknown kind {shown(kind)}{brings}; known: {', '.join(methods())}")
     if description.get("checksum") != _checksum(description):

@@ -12,7 +12,7 @@ from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
 from dgex.progress import bar, note
 
-__all__ = ["BLOCK", "check_penalty", "climb", "held_out", "mean_error", "penalty_path", "spread"]
+__all__ = ["BLOCK", "check_penalty", "climb", "folds_of", "held_out", "mean_error", "penalty_path", "spread"]
 
 # Profiles predicted at once.
 BLOCK = 1024
@@ -141,3 +141,18 @@ def climb(
         if error(best) >= error(at) * (1 - BETTER):
             return values[best], error(best), path
         at = best
+
+
+def folds_of(n: int, count: int, labels: np.ndarray | None, generator: np.random.Generator) -> list[np.ndarray]:
+    """Rows in parts of about one size; a group is never in two of them."""
+    if labels is None:
+        return [np.sort(part) for part in np.array_split(generator.permutation(n), count)]
+    names, index = np.unique(labels, return_inverse=True)
+    sizes = np.bincount(index)
+    order = generator.permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    part_of, filled = np.empty(len(names), int), np.zeros(min(count, len(names)))
+    for group in order:  # the largest first, each into the emptiest part
+        part_of[group] = int(filled.argmin())
+        filled[part_of[group]] += sizes[group]
+    return [np.flatnonzero(part_of[index] == part) for part in range(len(filled))]

@@ -9,6 +9,7 @@ import numpy as np
 
 from dgex.aliases import Sets
 from dgex.errors import DataError
+from dgex.models.selection import folds_of
 from dgex.progress import note
 
 __all__ = ["ENOUGH", "Evidence", "Pair", "gather"]
@@ -104,7 +105,7 @@ def gather(
     rows, n = np.arange(len(whole)), len(X)
     if held is not None and len(held[0]) >= ENOUGH and (labels is None or len(set(labels[n:])) >= ENOUGH_GROUPS):
         parts = [
-            rows[n:][part] for part in _folds(len(rows) - n, folds, None if labels is None else labels[n:], generator)
+            rows[n:][part] for part in folds_of(len(rows) - n, folds, None if labels is None else labels[n:], generator)
         ]
         return Evidence(
             whole, targets, n, [(rows[:n], rows[n:])], parts, f"{len(held[0]):,} validation profiles", labels
@@ -115,25 +116,10 @@ def gather(
     count = min(folds, len(whole) if labels is None else len(set(labels)))
     if count < 2 or len(whole) < 4:
         raise DataError(f"auto: too few profiles to hold any out: found {len(whole)}, at least 4 are needed")
-    parts = _folds(len(whole), count, labels, generator)
+    parts = folds_of(len(whole), count, labels, generator)
     pairs = [(np.setdiff1d(rows, part), part) for part in parts]
     by = "at random" if labels is None else f"by group ({len(set(labels))} groups)"
     return Evidence(whole, targets, n, pairs, parts, f"{count} folds of {len(whole):,} profiles, {by}", labels)
-
-
-def _folds(n: int, count: int, labels: np.ndarray | None, generator: np.random.Generator) -> list[np.ndarray]:
-    """Rows in parts of about one size; a group is never in two of them."""
-    if labels is None:
-        return [np.sort(part) for part in np.array_split(generator.permutation(n), count)]
-    names, index = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(index)
-    order = generator.permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    part_of, filled = np.empty(len(names), int), np.zeros(min(count, len(names)))
-    for group in order:  # the largest first, each into the emptiest part
-        part_of[group] = int(filled.argmin())
-        filled[part_of[group]] += sizes[group]
-    return [np.flatnonzero(part_of[index] == part) for part in range(len(filled))]
 
 
 def _rows(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""A few whole profiles of another platform -> the model adapted to it."""
