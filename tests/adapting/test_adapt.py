@@ -195,3 +195,31 @@ def test_nothing_is_left_of_what_failed(old: Estimator, platform: AnnData, tmp_p
     with pytest.raises(DataError):
         adapt(old, platform[:4].copy(), tmp_path / "new", scale="log2")
     assert not list(tmp_path.iterdir())
+
+
+def test_trust_and_intervals_are_of_the_new_platform(old: Estimator, platform: AnnData, tmp_path: Path) -> None:
+    model = adapt(old, platform[:60].copy(), tmp_path / "new", group="place", scale="log2")
+    assert model.confidence_ is not None
+    assert "folds of whole groups (5)" in model.confidence_.judged["words"]
+    role = platform.var["role"]
+    panel, truth = platform[60:, role == "landmark"].copy(), np.asarray(platform[60:, model.targets_].X)
+    covered, far = {}, {}
+    for name, one in (("old", old), ("new", load(tmp_path / "new"))):
+        found = infer(panel, one, scale="log2", interval=0.9)
+        assert found is not None
+        part = found[:, model.targets_]
+        covered[name] = float(np.mean(np.abs(np.asarray(part.X) - truth) <= np.asarray(part.layers["halfwidth"])))
+        far[name] = float(found.obs["distance"].median())
+    assert covered["old"] < 0.7
+    assert 0.84 < covered["new"] < 0.96
+    assert far["old"] > 0.99
+    assert 0.2 < far["new"] < 0.8
+
+
+def test_genes_that_the_new_profiles_lack_are_unknown(old: Estimator, platform: AnnData) -> None:
+    lacking = old.targets_[:3]
+    part = platform[:40, [name for name in platform.var_names if name not in lacking]].copy()
+    model = adapt(old, part, scale="log2")
+    assert model.confidence_ is not None
+    assert (model.confidence_.trust[:3] == "unknown").all()
+    assert (model.confidence_.trust[3:] != "unknown").all()

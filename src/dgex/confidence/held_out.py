@@ -22,6 +22,7 @@ class HeldOut(NamedTuple):
     ----------
     X : ndarray of float32, shape (profiles, landmarks)
     Y, predicted : ndarray of float32, shape (profiles, targets)
+        Genes that were not measured are NaN in `Y`: nothing becomes known of them.
     fold : ndarray of int, shape (profiles,), or None
         Profiles that were held out together, where all were in turn; None where a model fitted on others judged them.
     groups : sequence of str or None

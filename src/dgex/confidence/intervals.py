@@ -121,7 +121,8 @@ class Intervals:
             raise DataError(f"intervals need held-out profiles: found {n}, at least {FEWEST}")
         parts = _parts(n, groups)
         order = np.argsort(parts, kind="stable")
-        known = cls._empty(_difficulty(np.abs(predicted - true).mean(axis=1, dtype=np.float64), distance), genes)
+        of_profile = np.asarray(np.nanmean(np.abs(predicted - true), axis=1, dtype=np.float64))
+        known = cls._empty(_difficulty(of_profile, distance), genes)
         starts = np.searchsorted(parts[order], np.arange(parts.max() + 1))
         powers = known._of_profile(distance[order])
 
@@ -146,8 +147,11 @@ class Intervals:
         s = np.log(powers[:, 10].astype(np.float64))  # of exponent 1
         if float(s @ s) > 1e-9:
             logs = np.log(error + (LEAST * true.std(axis=0)).astype(np.float32) + np.float32(1e-12))
+            # of a gene that was not measured nothing becomes known
             own = (s.astype(np.float32) @ logs - s.sum() * logs.mean(axis=0)) / float(s @ s)
-            self.exponents[at] = np.clip(np.rint((0.5 * own + 0.5) / EXPONENTS[1]), 0, len(EXPONENTS) - 1)
+            self.exponents[at] = np.clip(
+                np.rint((0.5 * np.nan_to_num(own, nan=1.0) + 0.5) / EXPONENTS[1]), 0, len(EXPONENTS) - 1
+            )
         low, high = np.quantile(predicted, (0.1, 0.9), axis=0)
         step = np.maximum((high - low) / (STEPS - 2), 1e-12)
         self.lowest[at], self.step[at] = low - step, step

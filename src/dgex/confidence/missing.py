@@ -45,7 +45,7 @@ class MissingCost:
         rows = np.linspace(0, len(held.X) - 1, min(len(held.X), PROFILES)).astype(int)
         X, residual = held.X[rows], held.predicted[rows] - held.Y[rows]
         whole, p = predict(X), held.X.shape[1]
-        error = float(np.abs(residual).mean(dtype=np.float64))
+        error = float(np.nanmean(np.abs(residual), dtype=np.float64))
         factors = [1.0]
         for share in SHARES[1:]:
             found = []
@@ -54,7 +54,7 @@ class MissingCost:
                 taken = X.copy()
                 taken[:, lacking] = np.nan
                 change = predict(landmarks.fill(taken)) - whole
-                found.append(float(np.abs(residual + change).mean(dtype=np.float64)))
+                found.append(float(np.nanmean(np.abs(residual + change), dtype=np.float64)))
             factors.append(float(np.mean(found)) / max(error, 1e-12))
         return cls(np.array(SHARES), np.maximum.accumulate(factors))
 

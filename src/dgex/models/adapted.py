@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dgex.aliases import Sets
+from dgex.confidence.confidence import trusted
+from dgex.confidence.held_out import HeldOut
 from dgex.errors import DataError, SettingsError
 from dgex.models.adaptation.choice import SHAPES, Choice, Folds, Problem, choose, gram, units_of_few
 from dgex.models.adaptation.curve import further, learning_curve, told
@@ -17,32 +19,13 @@ from dgex.models.kernel.kernels import KernelShape, Units
 from dgex.models.selection import folds_of
 from dgex.progress import note
 
-__all__ = ["FEWEST", "MOST", "Adapted", "HeldOut"]
+__all__ = ["FEWEST", "MOST", "Adapted"]
 
 #: Whole profiles that are needed, and beyond which a model of their own is called for.
 FEWEST, MOST = 5, 5000
 # With so many profiles each is held out alone.
 SINGLE = 20
 BLOCK = 2048
-
-
-class HeldOut(NamedTuple):
-    """What an adapted model predicts of the new profiles when they are held out, in its own units.
-
-    Attributes
-    ----------
-    X : ndarray of float32, shape (profiles, landmarks)
-    Y : ndarray of float32, shape (profiles, targets)
-        What was measured; NaN for target genes that the new profiles lack.
-    predicted : ndarray of float32, shape (profiles, targets)
-        By the correction learned from the profiles of all other folds.
-    fold : ndarray of int, shape (profiles,)
-    """
-
-    X: np.ndarray
-    Y: np.ndarray
-    predicted: np.ndarray
-    fold: np.ndarray
 
 
 class Adapted(Estimator):
@@ -81,7 +64,7 @@ class Adapted(Estimator):
     lacking_ : ndarray of bool, shape (targets,)
         Target genes that stay with the old model.
     held_out_ : HeldOut
-        Predictions of the new profiles held out; of a model just fitted only, for they are not saved.
+        Predictions of the new profiles held out, by which trust and intervals are judged; they are not saved.
 
     Notes
     -----
@@ -105,6 +88,8 @@ class Adapted(Estimator):
     >>> model.predict(new[:2]).shape, round(model.share_, 1)
     ((2, 9), 0.8)
     """
+
+    held_out_: HeldOut
 
     kind: ClassVar[str] = "adapted"
     label: ClassVar[str] = "adapted"
@@ -155,6 +140,9 @@ class Adapted(Estimator):
         self._take(choice, words, told(points, len(X)))
         self._hold_out(X, Y, prior, kernels[choice.shape], folds, unit)
         self._solve(X, Y, prior, kernels[choice.shape])
+        labels = None if groups is None else [str(group) for group in groups]
+        self.held_out_ = self.held_out_._replace(groups=labels, words=words)
+        self.confidence_ = trusted(self._predict, X, self.held_out_)
 
     def _parts(
         self, n: int, groups: Sequence[str] | np.ndarray | None, generator: np.random.Generator
