@@ -119,6 +119,17 @@ def test_a_model_names_what_it_was_fitted_on_unless_names_are_private(
     assert all(b"PATIENT-" not in path.read_bytes() for path in (tmp_path / "private").iterdir() if path.is_file())
 
 
+def test_a_finished_model_with_names_says_so_where_they_are_not_wanted(
+    data: ad.AnnData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = {"hidden": 4, "epochs": 1, "device": "cpu"}
+    dgex.train(data, "dgex", tmp_path / "m", **network)
+    dgex.train(data, "dgex", tmp_path / "m", resume=True, **network)
+    assert "holds names" not in caplog.text
+    dgex.train(data, "dgex", tmp_path / "m", resume=True, index=False, **network)
+    assert "holds names of its training profiles" in caplog.text
+
+
 def test_a_fit_forgets_the_index(data: ad.AnnData) -> None:
     model = dgex.train(data, "ols")
     assert model.training_index_ is not None

@@ -10,9 +10,9 @@ from dgex.dataset.studies import STUDY_COLUMNS, study_columns
 from dgex.fitting.splits import Splits
 from dgex.genes import texts
 from dgex.models.base import Estimator
-from dgex.progress import note
+from dgex.progress import note, warn
 
-__all__ = ["add_index"]
+__all__ = ["add_index", "with_names_told"]
 
 
 def add_index(model: Estimator, read: Splits, index: bool) -> None:
@@ -33,6 +33,13 @@ def add_index(model: Estimator, read: Splits, index: bool) -> None:
     model.training_index_ = TrainingIndex.of(X, names.tolist(), study, column)
     which = f"{len(X):,}" if len(X) <= MOST_INDEXED else f"{MOST_INDEXED:,} of {len(X):,}"
     note(f"{model.kind} keeps the names of {which} training profiles for dgex explain; index=False leaves them out")
+
+
+def with_names_told(model: Estimator, index: bool) -> Estimator:
+    """A model that was finished before; says where it holds names that are not wanted in it."""
+    if not index and model.training_index_ is not None:
+        warn("the finished model holds names of its training profiles; overwrite=True trains it anew without them")
+    return model
 
 
 def _column(read: Splits) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dgex.digests import of_matrices, of_names
 from dgex.errors import DataError, FileError, SettingsError
-from dgex.fitting.indexing import add_index
+from dgex.fitting.indexing import add_index, with_names_told
 from dgex.fitting.judging import confidence_of
 from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
@@ -171,7 +171,7 @@ def _train(
     record = _record(read, compared=place is not None) if _leads(together) else None
     if place is not None and _first(together, lambda: record is not None and place.finished(record)):
         note(f"{place.path} is finished already; nothing to do")
-        return load(place.path) if _leads(together) else model
+        return with_names_told(load(place.path), index) if _leads(together) else model
     _fit(model, read, options)
     if not _leads(together):
         return model
