@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
     from dgex.inference.infer import infer
+    from dgex.interpretation.explain import explain
+    from dgex.interpretation.explanation import Explanation
     from dgex.interpretation.interpret import interpret
     from dgex.interpretation.interpretation import Interpretation
     from dgex.io import convert, create, open, read, write
@@ -48,6 +50,7 @@ _HOME = {
     "DgexError": "dgex.errors",
     "Estimator": "dgex.models.base",
     "Evaluation": "dgex.evaluation.result",
+    "Explanation": "dgex.interpretation.explanation",
     "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
     "KernelRidge": "dgex.models.kernel.ridge",
@@ -67,6 +70,7 @@ _HOME = {
     "describe": "dgex.dataset.describe",
     "download": "dgex.datasets.public.download",
     "evaluate": "dgex.evaluation.evaluate",
+    "explain": "dgex.interpretation.explain",
     "id_type": "dgex.genes",
     "infer": "dgex.inference.infer",
     "interpret": "dgex.interpretation.interpret",
@@ -90,6 +94,7 @@ __all__ = [
     "DgexError",
     "Estimator",
     "Evaluation",
+    "Explanation",
     "Interpretation",
     "KernelRidge",
     "Lasso",
@@ -108,6 +113,7 @@ __all__ = [
     "describe",
     "download",
     "evaluate",
+    "explain",
     "id_type",
     "infer",
     "interpret",

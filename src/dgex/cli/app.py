@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, models, study, train
+from dgex.cli import data, download, explain, models, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
 from dgex.errors import printable
 
@@ -73,6 +73,7 @@ app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
 app.command("adapt")(models.adapt)
 app.command("interpret")(models.interpret)
+app.command("explain")(explain.explain)
 app.command("demo")(study.demo)
 app.command("reproduce")(study.reproduce)
 

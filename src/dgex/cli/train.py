@@ -66,6 +66,12 @@ def _run(
             rich_help_panel=RUN,
         ),
     ] = True,
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index/--no-index", help="Keep names of training profiles for dgex explain; not where they are private."
+        ),
+    ] = True,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=RUN)
     ] = None,
@@ -97,6 +103,7 @@ def _run(
         "overwrite": overwrite,
         "resume": resume,
         "checkpoint_every": checkpoint_every,
+        "index": index,
         "tensorboard": tensorboard,
     }
     # before anything that takes seconds to load

@@ -53,6 +53,7 @@ def train_grid(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: int = 1,
+    index: bool = True,
     tensorboard: PathLike | None = None,
     **settings: Any,
 ) -> Grid:
@@ -82,6 +83,8 @@ def train_grid(
         checkpoints. A finished grid is returned as it is.
     checkpoint_every : int
         Epochs between two checkpoints of a network.
+    index : bool
+        As for `dgex.train`.
     tensorboard : path, optional
         Folder of the learning curves as TensorBoard scalars, one in it for each network.
     **settings
@@ -132,7 +135,8 @@ def train_grid(
             note(f"{folder} is finished already; nothing to do")
             return open_grid(folder, members, before["sets"])
         read = read_splits(data, validation, stack, settings.get("placement", "auto"))
-        options = {"validation": list(validation), "checkpoint_every": checkpoint_every, "tensorboard": tensorboard}
+        options = {"validation": list(validation), "checkpoint_every": checkpoint_every, "index": index}
+        options["tensorboard"] = tensorboard
         return _Job(folder, members, described, read, _file_digest(data), jobs, options, group).run(before)
 
 

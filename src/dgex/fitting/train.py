@@ -15,6 +15,7 @@ import pandas as pd
 
 from dgex.digests import of_matrices, of_names
 from dgex.errors import DataError, FileError, SettingsError
+from dgex.fitting.indexing import add_index, with_names_told
 from dgex.fitting.judging import confidence_of
 from dgex.fitting.output import Output
 from dgex.fitting.splits import Splits, read_splits
@@ -51,6 +52,7 @@ def train(
     resume: bool = False,
     checkpoint_every: int = 1,
     keep_checkpoint: bool = True,
+    index: bool = True,
     tensorboard: PathLike | None = None,
     group: Group | None = None,
     **settings: Any,
@@ -84,6 +86,9 @@ def train(
     keep_checkpoint : bool
         Leave the last checkpoint of a finished network in the folder `checkpoint` of the model, so that it can be
         trained on; three to four times the size of the model. It may be deleted.
+    index : bool
+        Keep in the model the names of its training profiles (20,000 at most, spread evenly), their studies and where
+        they lie, so that `dgex.explain` can tell which are near a new one. False where names are private.
     tensorboard : path, optional
         Folder of a network's learning curve as TensorBoard scalars: in a folder of it that is named after `output`,
         so that runs lie side by side.
@@ -131,7 +136,7 @@ def train(
         if place is not None:
             _first(together, lambda: place.claim(stack, inputs))
         try:
-            return _train(model, data, validation, place, keep_checkpoint, tensorboard, together, stack)
+            return _train(model, data, validation, place, keep_checkpoint, index, tensorboard, together, stack)
         except BaseException as error:
             if place is not None and _leads(together):
                 place.abandon(error)
@@ -144,6 +149,7 @@ def _train(
     validation: Sequence[str],
     place: Output | None,
     keep_checkpoint: bool,
+    index: bool,
     tensorboard: PathLike | None,
     together: Group | None,
     stack: ExitStack,
@@ -165,7 +171,7 @@ def _train(
     record = _record(read, compared=place is not None) if _leads(together) else None
     if place is not None and _first(together, lambda: record is not None and place.finished(record)):
         note(f"{place.path} is finished already; nothing to do")
-        return load(place.path) if _leads(together) else model
+        return with_names_told(load(place.path), index) if _leads(together) else model
     _fit(model, read, options)
     if not _leads(together):
         return model
@@ -176,6 +182,7 @@ def _train(
         _beside_ridge(model, read)
     if model.confidence_ is None:
         model.confidence_ = confidence_of(model, read)
+    add_index(model, read, index)
     if place is not None:
         place.save(model, keep_checkpoint)
     return model

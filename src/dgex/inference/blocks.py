@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.scale import as_log2
@@ -16,7 +17,7 @@ from dgex.inference.worth import halfwidths
 from dgex.io.base import ExpressionFile
 from dgex.progress import note, warn
 
-__all__ = ["Inferred", "inferred", "measured_blocks", "own_statistics", "raw_blocks"]
+__all__ = ["Inferred", "inferred", "landmark_values", "measured_blocks", "own_statistics", "raw_blocks"]
 
 FAR = 2.0  # standard deviations between the panel's and the training means that call for a warning
 
@@ -39,22 +40,21 @@ class Inferred(NamedTuple):
 
 
 def raw_blocks(
-    plan: Plan, data: ExpressionFile, block: int, start: int = 0
+    plan: Plan, data: ExpressionFile, block: int, samples: np.ndarray | None = None
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Blocks of landmark values (NaN where to be imputed) and of further values, as they come, one value a gene.
 
     Further are measured target genes (NaN where to be inferred), carried genes, and where depth needs it the factor to
-    multiply each profile with.
+    multiply each profile with. With `samples`, positions of profiles, these alone are read.
     """
     count, needed = int(plan.present.sum()), plan.collapse.needed
-    names = data.obs.index
+    names = data.obs.index if samples is None else data.obs.index[samples]
     before, data.allow_missing = data.allow_missing, True  # `_check` knows what may be missing
     try:
         wanted = None if plan.depth.needs_all else needed
-        for at, read in data.iter_blocks(block, genes=wanted, samples=slice(start, None)):
-            where = slice(start + at.start, start + at.stop)
+        for where, read in data.iter_blocks(block, genes=wanted, samples=samples):
             values = plan.collapse(read[:, needed] if plan.depth.needs_all else read)
-            _check(plan, data, values, where.start)
+            _check(plan, data, values, names[where])
             landmarks = np.full((len(values), len(plan.present)), np.nan, dtype=np.float32)
             landmarks[:, plan.present] = values[:, :count]
             further = values[:, count:]
@@ -67,7 +67,7 @@ def raw_blocks(
         data.allow_missing = before
 
 
-def _check(plan: Plan, data: ExpressionFile, values: np.ndarray, start: int) -> None:
+def _check(plan: Plan, data: ExpressionFile, values: np.ndarray, names: pd.Index) -> None:
     """Refuse infinity, and what is missing but not to be imputed, naming gene and sample."""
     with np.errstate(all="ignore"):
         if np.isfinite(values.sum()):
@@ -95,7 +95,7 @@ def _check(plan: Plan, data: ExpressionFile, values: np.ndarray, start: int) -> 
     advice = f"; {int(lacking[row]):,} of its landmark genes are missing" if too_many[row] and plan.missing else advice
     raise DataError(
         f"{data.path} holds {what}; the first is {kind}: gene {plan.var.index[genes[column]]}, sample "
-        f"{data.obs.index[start + row]}; only finite numbers are accepted{advice}"
+        f"{names[row]}; only finite numbers are accepted{advice}"
     )
 
 
@@ -183,15 +183,10 @@ def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray, ours: Normal
 
 def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inferred:
     """One block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit."""
-    ours = plan.model.normalization_
-    values, known = _landmarks(plan, raw, further), _targets(plan, raw, further)
-    if plan.shift is not None:
-        x = (values - plan.shift[0]) / plan.shift[1]
-    else:
-        x = values if ours is None else ours.standardize_landmarks(values)
-    imputed = np.isnan(x)
+    ours, known_confidence = plan.model.normalization_, plan.model.confidence_
+    values, x, imputed = landmark_values(plan, raw, further)
+    known = _targets(plan, raw, further)
     plan.check.missing += int(imputed[:, plan.present].sum())
-    x, known_confidence = _filled(plan, x, imputed), plan.model.confidence_
     standardized = ours is not None and plan.shift is None and ours.standardize != "none"
     if known_confidence is None and at.start == 0 and standardized:
         _tell_distance(x[:, plan.present])
@@ -219,6 +214,17 @@ def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inf
     if plan.keep is not None:
         whole, half = whole[:, plan.keep], None if half is None else half[:, plan.keep]
     return Inferred(whole, farther, half)
+
+
+def landmark_values(plan: Plan, raw: np.ndarray, further: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Landmark genes of a block on the training scale (NaN where missing), as the model takes them, where filled."""
+    ours, values = plan.model.normalization_, _landmarks(plan, raw, further)
+    if plan.shift is not None:
+        x = (values - plan.shift[0]) / plan.shift[1]
+    else:
+        x = values if ours is None else ours.standardize_landmarks(values)
+    imputed = np.isnan(x)
+    return values, _filled(plan, x, imputed), imputed
 
 
 def _filled(plan: Plan, x: np.ndarray, imputed: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dgex.errors import DataError, DgexError, GeneError, ModelError, SettingsError, first
 from dgex.genes import align
+from dgex.models.explaining import Explaining
 from dgex.models.matrices import Matrix, check_same_profiles, dense, fingerprint, is_annotated, role_matrix
 from dgex.models.parameters import Parameters
 from dgex.models.trusting import Trusting
@@ -44,7 +45,7 @@ class LayerStack(NamedTuple):
     standard: Arrays | None = None
 
 
-class Estimator(Parameters, Trusting):
+class Estimator(Parameters, Trusting, Explaining):
     """Base of all models: landmark genes in, target genes out. Methods of other packages subclass it too.
 
     A subclass says its `kind`, stores its settings in `__init__`, keeps learned state in attributes that end in `_`,
@@ -217,7 +218,8 @@ class Estimator(Parameters, Trusting):
         self._set_genes(x_genes, y_genes)
         sets = {name: self._evaluation(name, *pair) for name, pair in (eval_sets or {}).items()}
         self.fingerprint_ = fingerprint(x, y)
-        self.metrics_, self.normalization_, self.training_, self.confidence_ = {}, None, None, None
+        self.metrics_, self.normalization_, self.training_ = {}, None, None
+        self.confidence_, self.training_index_ = None, None
         self._own("fit", lambda: self._fit(x, y, sets, **options))
         return self
 

@@ -75,6 +75,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         *_judged_lines(description["state"].get("expected")),
         *_trust_lines(description.get("confidence")),
+        *_index_lines(description.get("training_index")),
         "## Limits",
         "",
         "An inferred value is an estimate from the landmark genes and carries no new measurement. Errors are larger "
@@ -148,6 +149,21 @@ def _trust_lines(known: dict[str, Any] | None) -> list[str]:
         f"unit), rank recall {median['recall']:.3f}",
         "- `dgex info THIS_FOLDER --genes TP53,MYC` tells it of single genes; every result of `dgex infer` carries it "
         "in `var`, and `--interval 0.9` adds intervals",
+        "",
+    ]
+
+
+def _index_lines(index: dict[str, Any] | None) -> list[str]:
+    """That names of training profiles lie in the model: whoever passes it on should know."""
+    if not index:
+        return []
+    column = f", with their `{index['column']}`" if index["column"] else ""
+    return [
+        "## Training profiles",
+        "",
+        f"- Names of {index['profiles']:,} of its {index['total']:,} training profiles{column}, and where they lie "
+        "among the landmark genes, are kept in it: `dgex explain THIS_FOLDER panel.gctx --gene TP53` names those near "
+        "a new profile. `dgex train --no-index` leaves them out.",
         "",
     ]
 

@@ -39,6 +39,7 @@ ATTACHMENTS = {
     "normalization": "dgex.dataset.normalization:Normalization",
     "training": "dgex.models.record:TrainingRecord",
     "confidence": "dgex.confidence.confidence:Confidence",
+    "training_index": "dgex.confidence.index:TrainingIndex",
 }
 
 

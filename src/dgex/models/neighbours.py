@@ -10,7 +10,9 @@ from scipy import sparse
 from dgex.aliases import Sets
 from dgex.errors import SettingsError
 from dgex.models.base import Arrays, Estimator, report_choice
+from dgex.models.explaining import Explained
 from dgex.models.linear.moments import Moments
+from dgex.models.paths import swaps
 from dgex.models.selection import BLOCK, SCREEN, climb, held_out, mean_error, spread
 
 __all__ = ["KNNGE", "SampleKNN"]
@@ -133,6 +135,10 @@ class KNNGE(Estimator):
             predicted[block] += self._intercept
         return predicted
 
+    def explained(self, start: np.ndarray, end: np.ndarray, targets: np.ndarray) -> Explained:
+        weights = np.asarray(self._weights[targets].toarray(), np.float64)
+        return Explained(weights * (end.astype(np.float64) - start), "weights of the nearest landmark genes")
+
     def _arrays(self) -> Arrays:
         names = ("x_mean", "x_scale", "y_mean", "y_scale")
         return {"neighbors": self.neighbors_, **dict(zip(names, self._units))}
@@ -242,6 +248,18 @@ class SampleKNN(Estimator):
             mean = sparse.csr_array((weights.ravel(), index.ravel(), rows), shape=(len(index), len(self._Y)))
             predicted[block] = mean @ self._Y
         return predicted
+
+    def explained(self, start: np.ndarray, end: np.ndarray, targets: np.ndarray) -> Explained | None:
+        if self.weights != "uniform":
+            return None
+        away = end.astype(np.float64) - start
+        values = np.zeros((len(targets), len(away)))
+        for old, new in swaps(start, end, self._X, self.n_neighbors_):
+            share = away * (self._X[new].astype(np.float64) - self._X[old])
+            share = share if share.sum() > 0 else away * away  # as far as before and after: a tie
+            change = (self._Y[new, targets].astype(np.float64) - self._Y[old, targets]) / self.n_neighbors_
+            values += np.outer(change, share / share.sum())
+        return Explained(values, "which training profiles become nearest on the way, and by which landmark genes")
 
     def _arrays(self) -> Arrays:
         return {"X": self._X, "Y": self._Y}

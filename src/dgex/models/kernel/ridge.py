@@ -12,9 +12,11 @@ from dgex.aliases import Sets
 from dgex.arrays.host import HOST_SHARE, host_memory
 from dgex.errors import DataError, SettingsError
 from dgex.models.base import Arrays, Estimator, report_choice
+from dgex.models.explaining import Explained
 from dgex.models.kernel.choice import Pair, choose, choose_penalty
 from dgex.models.kernel.kernels import KernelShape, Units, kernel_blocks, standardized, units_of
 from dgex.models.kernel.solver import NotPositive, cholesky_, solve_
+from dgex.models.paths import rational_path
 from dgex.models.selection import check_penalty, held_out, spread
 from dgex.progress import note
 from dgex.training.machine.device import pick_device
@@ -246,6 +248,15 @@ class KernelRidge(Estimator):
         for part, values in kernel_blocks(far, self._near, self._shape, self._units):
             predicted[part] = torch.addmm(mean, values, self._weights).cpu().numpy()
         return predicted
+
+    def explained(self, start: np.ndarray, end: np.ndarray, targets: np.ndarray) -> Explained:
+        units, centers = self._units, self._near.cpu().numpy()
+        a, b = (((x - units.mean) * units.scale).astype(np.float64) for x in (start, end))
+        weights = self._weights[:, torch.from_numpy(targets).to(self._weights.device)].cpu().numpy()
+        values = rational_path(a, b, centers, weights, self.gamma_ / units.distance) * (1 - self.linear_)
+        slopes = weights.T.astype(np.float64) @ centers.astype(np.float64)
+        values += self.linear_ / units.square * (b - a) * slopes
+        return Explained(values, "integrated gradients of the kernel in closed form")
 
     def _arrays(self) -> Arrays:
         return {

@@ -272,12 +272,18 @@ class Residual(Network):
         return {"overall": float(errors.overall), "sd": float(errors.overall_std), "profiles": len(X)}
 
     def _forward(self, X: np.ndarray, best: str) -> np.ndarray:
+        with predicting(pick_device(self.device)):
+            return self._predicting(best)(X)
+
+    def _predicting(self, best: str) -> MeanPredictor:
         device = pick_device(self.device)
         key = (best, str(device), self.precision)
-        with predicting(device):
-            if self._predictor is None or self._predictor[0] != key:
-                self._predictor = None  # one at a time: large networks are gigabytes
-                weights = [member.weights[member.best[best]["epoch"]] for member in self.members_]
-                made = MeanPredictor(self._shape(self._chosen), weights, self._statistics, device, self.precision)
-                self._predictor = key, made
-            return self._predictor[1](X)
+        if self._predictor is None or self._predictor[0] != key:
+            self._predictor = None  # one at a time: large networks are gigabytes
+            weights = [member.weights[member.best[best]["epoch"]] for member in self.members_]
+            made = MeanPredictor(self._shape(self._chosen), weights, self._statistics, device, self.precision)
+            self._predictor = key, made
+        return self._predictor[1]
+
+    def gradients(self, X: np.ndarray, target: int) -> np.ndarray:
+        return self._predicting(next(iter(self.best_))).gradients(X, target)

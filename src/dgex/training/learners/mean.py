@@ -64,6 +64,16 @@ class MeanPredictor:
             as_tensor(predicted[rows]).copy_(self._forward(as_tensor(X[rows])))
         return predicted
 
+    def gradients(self, X: np.ndarray, target: int) -> np.ndarray:
+        """Gradients of one target with respect to the landmarks, of the shape of X."""
+        found = np.empty_like(X)
+        for start in range(0, len(X), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            x = torch.tensor(X[rows], device=self.device, requires_grad=True)
+            (gradient,) = torch.autograd.grad(self._forward(x)[:, target].sum(), x)
+            found[rows] = gradient.cpu().numpy()
+        return found
+
     def _forward(self, x: Tensor) -> Tensor:
         z = self._standard.landmarks(x)
         if self._tf32:
