@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
-import pandas as pd
 
-from dgex.errors import DataError, DgexError, GeneError, ModelError, SettingsError, first
-from dgex.genes import align
+from dgex.errors import DataError, DgexError, ModelError, SettingsError, first
 from dgex.models.explaining import Explaining
-from dgex.models.matrices import Matrix, check_same_profiles, dense, fingerprint, is_annotated, role_matrix
+from dgex.models.matrices import Matrix, check_same_profiles, fingerprint, is_annotated, role_matrix
+from dgex.models.named import NamedGenes
 from dgex.models.parameters import Parameters
 from dgex.models.trusting import Trusting
 from dgex.progress import note
@@ -45,7 +44,7 @@ class LayerStack(NamedTuple):
     standard: Arrays | None = None
 
 
-class Estimator(Parameters, Trusting, Explaining):
+class Estimator(Parameters, NamedGenes, Trusting, Explaining):
     """Base of all models: landmark genes in, target genes out. Methods of other packages subclass it too.
 
     A subclass says its `kind`, stores its settings in `__init__`, keeps learned state in attributes that end in `_`,
@@ -330,49 +329,6 @@ class Estimator(Parameters, Trusting, Explaining):
         from dgex.models.folder import save
 
         save(self, path, overwrite=overwrite)
-
-    # ---- genes
-
-    def _set_genes(self, landmarks: pd.DataFrame, targets: pd.DataFrame) -> None:
-        genes = pd.concat([landmarks.assign(role="landmark"), targets.assign(role="target")])
-        self.genes_ = genes[["role", *[c for c in genes.columns if c != "role"]]]
-        self.landmarks_ = landmarks.index.tolist()
-        self.targets_ = targets.index.tolist()
-        self.n_features_in_ = len(landmarks)
-        self.n_targets_ = len(targets)
-
-    def landmark_genes(self) -> pd.DataFrame:
-        """Landmark genes with their identifiers, in the model's order."""
-        return self.genes_.iloc[: self.n_features_in_]
-
-    def target_genes(self) -> pd.DataFrame:
-        """Target genes with their identifiers, in the model's order."""
-        return self.genes_.iloc[self.n_features_in_ :]
-
-    def _evaluation(self, name: str, X: Matrix, Y: Matrix) -> tuple[np.ndarray, np.ndarray]:
-        x, y = self._aligned(X, "landmark", f"X of {name}"), self._aligned(Y, "target", f"Y of {name}")
-        if len(x) != len(y) or not len(x):
-            raise DataError(f"evaluation set {name}: found {len(x):,} profiles in X and {len(y):,} in Y")
-        return x, y
-
-    def _aligned(self, matrix: Matrix, role: str, what: str) -> np.ndarray:
-        """Bring `matrix` to float32 in the model's gene order."""
-        wanted = self.landmark_genes() if role == "landmark" else self.target_genes()
-        if isinstance(matrix, pd.DataFrame) or is_annotated(matrix):
-            frame = pd.DataFrame(index=matrix.columns) if isinstance(matrix, pd.DataFrame) else matrix.var
-            values: Any = matrix.to_numpy() if isinstance(matrix, pd.DataFrame) else matrix.X
-            genes = align(wanted, frame)
-            if genes.missing:
-                raise GeneError(
-                    f"{what}: {len(genes.missing):,} of {len(wanted):,} {role} genes are missing: "
-                    f"{first(genes.missing)}"
-                )
-            whole = np.array_equal(genes.index, np.arange(len(frame)))
-            return dense(values if whole else values[:, genes.index], what)
-        values = dense(matrix, what)
-        if values.shape[1] != len(wanted):
-            raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")
-        return np.asarray(values)
 
 
 def report_choice(kind: str, name: str, value: object, error: float) -> None:
