@@ -26,7 +26,8 @@ from dgex.summary import summary
 def sound() -> dict[str, bytes]:
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
-        model = dgex.Ridge(alpha=1.0).fit(rng.normal(size=(20, 4)), rng.normal(size=(20, 3)))
+        X, Y = rng.normal(size=(40, 4)), rng.normal(size=(40, 3))
+        model = dgex.Ridge(alpha=1.0).fit(X[:20], Y[:20]).calibrate(X[20:], Y[20:])
         model.save(Path(folder) / "model")
         return {path.name: path.read_bytes() for path in (Path(folder) / "model").iterdir()}
 
@@ -74,6 +75,7 @@ WRONG = {
     "genes": ("number", "null", "text", "list"),
     "normalization": ("number", "text", "list"),
     "training": ("number", "text", "list"),
+    "confidence": ("number", "text", "list"),
     "dgex": ("number", "list"),
 }
 
@@ -183,3 +185,45 @@ def test_the_sound_one_is_read(model: Path) -> None:
     assert dgex.load(model).kind == "ridge"
     shutil.copytree(model, model.parent / "copy")
     assert dgex.load(model.parent / "copy").kind == "ridge"
+
+
+def resaved(folder: Path, **changed: np.ndarray | None) -> None:
+    """Other arrays under the digests that belong to them; None leaves one out."""
+    arrays = load_file(folder / "model.safetensors")
+    arrays |= {f"confidence.{name}": array for name, array in changed.items() if array is not None}
+    save_file(
+        {k: v for k, v in arrays.items() if changed.get(k.removeprefix("confidence."), v) is not None}, folder / "new"
+    )
+    os.replace(folder / "new", folder / "model.safetensors")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "model.json").write_text(signed(described(folder) | {"sha256": digest}), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("accuracy", np.zeros((7, 14), np.float32)),
+        ("accuracy", np.zeros((3, 2), np.float32)),
+        ("accuracy", None),
+        ("landmark_correlation", np.zeros((4, 3), np.float32)),
+        ("landmark_mean", np.zeros(9, np.float32)),
+        ("interval_exponents", np.full(3, 200, np.uint8)),
+        ("interval_exponents", np.zeros(3, np.float64)),
+        ("interval_heights", np.zeros((4, 3), np.float32)),
+        ("interval_quantiles", np.zeros((1, 3), np.float32)),
+        ("interval_more", np.zeros(3, np.float32)),
+        ("distances", np.zeros(0, np.float32)),
+        ("missing", np.zeros((5, 3))),
+    ],
+)
+def test_a_confidence_of_other_shapes(model: Path, name: str, array: np.ndarray | None) -> None:
+    resaved(model, **{name: array})
+    assert "was changed or is incomplete" in refused(model)
+
+
+def test_a_confidence_that_says_nothing(model: Path) -> None:
+    for wrong in ({}, {"judged": 5}, {"columns": 3}):
+        said = described(model)
+        said["confidence"] = {} if not wrong else said["confidence"] | wrong
+        (model / "model.json").write_text(signed(said), "utf-8")
+        assert "was changed or is incomplete" in refused(model)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dgex.confidence.accuracy import COLUMNS, gene_accuracy
 from dgex.confidence.held_out import MOST, HeldOut
-from dgex.confidence.intervals import FEWEST, Intervals
+from dgex.confidence.intervals import EXPONENTS, FEWEST, LEVELS, STEPS, Intervals
 from dgex.confidence.landmarks import Landmarks
 from dgex.confidence.missing import MissingCost
 from dgex.confidence.trust import RULES, TRUST, trust
@@ -146,12 +146,9 @@ class Confidence:
         landmarks = Landmarks(
             own["landmark_mean"], own["landmark_deviation"], own["landmark_correlation"], float(state["ridge"])
         )
-        if landmarks.correlation.shape != (len(landmarks.mean),) * 2:
-            raise ValueError(f"correlations of shape {landmarks.correlation.shape}")
         intervals = Intervals(**{n.removeprefix("interval_"): a for n, a in own.items() if n.startswith("interval_")})
-        if intervals.heights.shape[1] != len(table) or len(own["landmark_accuracy"]) != len(landmarks.mean):
-            raise ValueError("confidence is of other genes")
         missing = MissingCost(*own["missing"])
+        _check(own, len(landmarks.mean), len(table))
         return cls(
             table,
             landmarks,
@@ -162,6 +159,33 @@ class Confidence:
             dict(state["judged"]),
             {word: {k: float(v) for k, v in rule.items()} for word, rule in state["rules"].items()},
         )
+
+
+def _check(arrays: dict[str, np.ndarray], landmarks: int, targets: int) -> None:
+    """Hold stored arrays to their shapes and bounds, so that nothing fails later, far from the file.
+
+    Raises
+    ------
+    ValueError
+    """
+    shapes = {
+        "landmark_deviation": (landmarks,),
+        "landmark_correlation": (landmarks, landmarks),
+        "landmark_accuracy": (landmarks, 2),
+        "interval_difficulty": (2,),
+        "interval_exponents": (targets,),
+        "interval_lowest": (targets,),
+        "interval_step": (targets,),
+        "interval_heights": (STEPS, targets),
+        "interval_quantiles": (len(LEVELS), targets),
+    }
+    wrong = [name for name, shape in shapes.items() if arrays[name].shape != shape]
+    if wrong:
+        raise ValueError(f"confidence: {wrong[0]} is of shape {arrays[wrong[0]].shape}")
+    if arrays["interval_exponents"].dtype != np.uint8 or arrays["interval_exponents"].max(initial=0) >= len(EXPONENTS):
+        raise ValueError("confidence: exponents are no places of theirs")
+    if arrays["distances"].ndim != 1 or not len(arrays["distances"]) or arrays["missing"].ndim != 2:
+        raise ValueError("confidence: distances or costs of missing genes are no lists of numbers")
 
 
 def _median(values: pd.Series) -> float:

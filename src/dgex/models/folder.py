@@ -176,6 +176,7 @@ def load(path: PathLike) -> Estimator:
         model.metrics_, model.fingerprint_ = description["metrics"], description["fingerprint"]
         for name, home in ATTACHMENTS.items():
             setattr(model, f"{name}_", _attachment(home, arrays, description.get(name)))
+        _check_confidence(model)
         own = {key: array for key, array in arrays.items() if key.split(".")[0] not in ATTACHMENTS}
         model._own("take back its arrays", lambda: model._restore(own, description["state"]))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SettingsError) as error:
@@ -184,6 +185,13 @@ def load(path: PathLike) -> Estimator:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ModelError(f"{folder / DESCRIPTION} was changed or is incomplete ({reason})") from error
     return model
+
+
+def _check_confidence(model: Estimator) -> None:
+    known = model.confidence_
+    genes = (model.n_features_in_, model.n_targets_)
+    if known is not None and (len(known.landmarks.mean), len(known.accuracy)) != genes:
+        raise ValueError("its confidence is of other genes")
 
 
 def _attachment(home: str, arrays: dict[str, np.ndarray], state: dict[str, Any] | None) -> Any:

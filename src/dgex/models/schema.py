@@ -73,6 +73,7 @@ _FIELDS: tuple[tuple[str, bool, str, Callable[[Any], bool]], ...] = (
     ("package", False, "text", _is_text),
     ("normalization", False, "an object of texts or null", _are_texts),
     ("training", False, "an object or null", _is_mapping_or_null),
+    ("confidence", False, "an object or null", _is_mapping_or_null),
     ("training_index", False, "an object or null", _is_mapping_or_null),
 )
 
