@@ -30,9 +30,12 @@ def test_save_writes_everything_once(result, tmp_path):
     }
     figures = sorted(p.name for p in (out / "figures").iterdir())
     assert {p.rsplit(".", 1)[0] for p in figures} == {
+        "error-share-test",
+        "pearson-share-test",
+        "original-share-test",
         "error-density-test",
         "pearson-density-test",
-        "errors-test-strong",
+        "errors-test-LR",
         "learning-strong",
     }
     for path in (out / "figures").glob("*.svg"):

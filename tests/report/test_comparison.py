@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dgex.report.comparison import LABELS, Comparison, file_name
+from dgex.report.columns import LABELS
+from dgex.report.comparison import Comparison, file_name
 
 
 @pytest.fixture
@@ -37,8 +38,9 @@ def comparison() -> Comparison:
 
 def test_every_figure_has_a_safe_name(comparison):
     assert set(comparison.figures()) == {
-        "error-density-test", "pearson-density-test", "errors-test-D-GEX-x", "error-density-GTEx-te",
-        "pearson-density-GTEx-te", "errors-GTEx-te-D-GEX-x", "learning-D-GEX-x",
+        "error-share-test", "pearson-share-test", "error-density-test", "pearson-density-test", "errors-test-D-GEX-x",
+        "error-share-GTEx-te", "pearson-share-GTEx-te", "error-density-GTEx-te", "pearson-density-GTEx-te",
+        "errors-GTEx-te-D-GEX-x", "learning-D-GEX-x",
     }  # fmt: skip
     assert file_name("../..") == "unnamed"
 
@@ -47,10 +49,12 @@ def test_a_model_has_one_colour_in_all_figures(comparison):
     figures = comparison.figures()
     (line,) = [x for x in figures["error-density-test"].axes[0].lines if str(x.get_label()).startswith("D-GEX")]
     (same,) = [x for x in figures["pearson-density-test"].axes[0].lines if str(x.get_label()).startswith("D-GEX")]
+    (share,) = [x for x in figures["error-share-test"].axes[0].lines if str(x.get_label()).startswith("D-GEX")]
     dots = figures["errors-test-D-GEX-x"].axes[0].collections[0]
     from matplotlib.colors import to_hex
 
     assert to_hex(dots.get_facecolor()[0]) == line.get_color().lower() == same.get_color().lower()
+    assert share.get_color() == line.get_color()
 
 
 def test_a_learning_curve_a_set(comparison):
@@ -72,13 +76,6 @@ def test_page_and_text_tell_of_every_split_and_model(comparison):
         assert words in html
         assert words in text
     assert html.count('<table class="sortable">') == 3
-    assert html.count("<figure>") == 7
+    assert html.count("<figure>") == 9
+    assert html.count('<figure class="plot">') == 2
     assert "d.h5ad" in html
-
-
-def test_a_figure_of_any_name_has_a_caption() -> None:
-    from matplotlib.figure import Figure
-
-    from dgex.report.comparison import _caption
-
-    assert _caption("mine", Figure()) == "mine"

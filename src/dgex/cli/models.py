@@ -79,6 +79,9 @@ def evaluate(
         str | None,
         typer.Option(help="Differences from these profiles of the group instead: 'pert_type == \"ctl_vehicle\"'."),
     ] = None,
+    cards: Annotated[
+        str | None, typer.Option(help="Target genes that get a card on the page in any case, comma separated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -104,7 +107,16 @@ def evaluate(
         if out is not None:
             place(out).refuse_other()
             stack.enter_context(claim(out, "dgex evaluate", overwrite=overwrite, inputs=paths, folder=True))
-        result = run(finished, data, words(split), baseline, block, within=within, control=control)
+        result = run(
+            finished,
+            data,
+            words(split),
+            baseline,
+            block,
+            within=within,
+            control=control,
+            cards=words(cards or ""),
+        )
         if as_json:
             print(json.dumps(result.to_dict(), indent=2, default=str))
         else:

@@ -18,6 +18,7 @@ from dgex.dataset.studies import split_words
 from dgex.errors import SettingsError
 from dgex.evaluation.against import baseline_of, draws_of, groups_of, groups_within
 from dgex.evaluation.bootstrap import LEVEL, REPEATS, Resampled
+from dgex.evaluation.closer import check_cards, look_closer
 from dgex.evaluation.given import Models, aligned, are_models, in_units, loaded_models, rows_of, trained_on
 from dgex.evaluation.levels import Levels
 from dgex.evaluation.measuring import Predictor, blocks, measure, training_mean
@@ -51,6 +52,7 @@ def evaluate(
     spearman: bool = True,
     within: str | None = None,
     control: str | None = None,
+    cards: Sequence[str] = (),
 ) -> Evaluation:
     """Measure models side by side on held-out profiles of a dataset.
 
@@ -80,6 +82,8 @@ def evaluate(
         expression as `DataFrame.query` has it, such as `'pert_type == "ctl_vehicle"'`, of comparisons, `and`, `or`,
         `not`, `in`, names of columns, text and numbers alone. Groups without a control profile are left out and
         counted.
+    cards : sequence of str
+        Target genes that get a card on the page; a few hundred others, spread over good and bad ones, do anyway.
 
     Returns
     -------
@@ -150,8 +154,9 @@ def evaluate(
         if baseline is None:
             note(f"compared with {base}: {why}")
         gene_names = source.var.index[genes].astype(str)
+        check_cards(cards, gene_names)
         levels = Levels.of(source, genes, mean)
-        overall, per_gene, per_profile, by_level, drawn, of_within = [], [], [], [], {}, {}
+        overall, per_gene, per_profile, by_level, drawn, of_within, kept = [], [], [], [], {}, {}, {}
         total = sum(map(len, where.values())) * len(predictors)
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
@@ -159,6 +164,7 @@ def evaluate(
                 compared = differences.get(name)
                 draws = None if compared is None else draws_of(compared, groups)
                 measured = measure(predictors, source, index, genes, block, spearman, progress, compared, draws)
+                kept[name] = measured
                 found = {p.name: m for p, m in zip(predictors, measured)}
                 errors = {model: m.profiles for model, m in found.items()}
                 table = overall_table(name, predictors, measured, base, Resampled(errors, groups))
@@ -171,6 +177,7 @@ def evaluate(
                 overall.append(table)
                 per_gene += [gene_table(name, n, m, gene_names) for n, m in found.items()]
                 by_level += [levels.table(name, n, m) for n, m in found.items()]
+        looks = look_closer(source, where, kept, predictors, base, genes, block, seen, cards)
         settings = {
             "dgex": __version__,
             "splits": list(where),
@@ -197,6 +204,7 @@ def evaluate(
         histories,
         pd.concat(by_level, ignore_index=True),
         pd.concat(per_profile, ignore_index=True) if per_profile else None,
+        looks,
     )
 
 

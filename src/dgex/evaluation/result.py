@@ -16,6 +16,7 @@ from dgex.evaluation.laid_out import level_tables, within_tables
 from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
+from dgex.report.look import Look
 from dgex.report.tables import cell
 from dgex.work import Work
 
@@ -55,6 +56,8 @@ class Evaluation:
     per_profile : DataFrame or None
         Where differences within groups were measured, one row a split, model and profile: profile, group, model, split,
         mae, and of its differences over genes within_error, within_r, within_sign.
+    looks : dict
+        Split to a closer look at one model: its genes, the profiles it infers badly, points of some genes.
     """
 
     overall: pd.DataFrame
@@ -63,6 +66,7 @@ class Evaluation:
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
     levels: pd.DataFrame = field(default_factory=pd.DataFrame)
     per_profile: pd.DataFrame | None = None
+    looks: dict[str, Look] = field(default_factory=dict)
 
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
@@ -88,6 +92,7 @@ class Evaluation:
             details,
             intervals,
             [*within_tables(self.overall, listed), *level_tables(self.levels, listed)],
+            looks=self.looks,
         )
 
     def table(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,65 +11,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dgex.aliases import Sets
+from dgex.report.believed import add_badly, add_cards, add_finder, add_first, file_name, share_figures
+from dgex.report.captions import caption, kind_of
+from dgex.report.columns import BEST, FORMATS, LABELS, right, wrapped
 from dgex.report.figures.evaluation import density, learning_curves, scatter, to_svg
+from dgex.report.look import Look
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
 from dgex.report.tables import between, percent, share_text, text_table
 
 __all__ = ["Comparison", "file_name"]
 
-LABELS = {
-    "model": "Model",
-    "kind": "Kind",
-    "error": "Overall error",
-    "sd": "± SD",
-    "improvement": "Improvement",
-    "interval": "95 % interval",
-    "better": "Genes better",
-    "pearson_mean": "Pearson",
-    "pearson_median": "median",
-    "spearman_mean": "Spearman",
-    "spearman_median": "median",
-    "recall": "Well inferred",
-    "slope": "Slope",
-    "rmse": "RMSE",
-    "genes": "Genes",
-    "profiles": "Profiles",
-    "seconds": "Seconds",
-}
-FORMATS = {
-    "error": ".4f",
-    "sd": ".4f",
-    "improvement": ".2%",
-    "better": ".1%",
-    "pearson_mean": ".4f",
-    "pearson_median": ".4f",
-    "spearman_mean": ".4f",
-    "spearman_median": ".4f",
-    "recall": ".1%",
-    "slope": ".3f",
-    "rmse": ".4f",
-    "seconds": ".2f",
-}
-_BEST = {
-    "error": "min",
-    "improvement": "max",
-    "better": "max",
-    "pearson_mean": "max",
-    "pearson_median": "max",
-    "spearman_mean": "max",
-    "spearman_median": "max",
-    "recall": "max",
-    "rmse": "min",
-}
-_WIDE = 120  # characters of a line of the terminal
 _MEASURES = {"mae": "error", "pearson": "Pearson correlation", "spearman": "Spearman correlation"}
 _RULES = {"mae": "min", "pearson": "max", "spearman": "max"}
-
-
-def file_name(text: str) -> str:
-    """Letters, digits, dots and dashes of `text`, fit for a file name on every system."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
 
 
 class Further(NamedTuple):
@@ -107,6 +59,8 @@ class Comparison:
         Split to what its intervals are over, in words: `over 12 groups of study`.
     further
         Tables beside the main one.
+    looks
+        Split to a closer look at one of the models, which the page tells of first.
     """
 
     overall: pd.DataFrame
@@ -118,6 +72,7 @@ class Comparison:
     details: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, str] = field(default_factory=dict)
     further: Sequence[Further] = ()
+    looks: Mapping[str, Look] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
@@ -136,10 +91,10 @@ class Comparison:
             table.loc[rows["tie"].to_numpy(bool), "improvement"] = "tie"
             for name in ("improvement", "better"):
                 table[name] = [percent(value, FORMATS[name]) for value in table[name]]
-            shown = text_table(_right(table, LABELS), LABELS, FORMATS)
+            shown = text_table(right(table, LABELS), LABELS, FORMATS)
             parts.append(f"{self._headline(split)}\n\n{shown}")
         parts.append(self._legend())
-        parts += [f"{f.heading}\n\n{text_table(f.table)}\n\n{_wrapped(f.caption)}" for f in self.further if f.printed]
+        parts += [f"{f.heading}\n\n{text_table(f.table)}\n\n{wrapped(f.caption)}" for f in self.further if f.printed]
         return "\n\n".join(parts)
 
     def _headline(self, split: str) -> str:
@@ -159,26 +114,27 @@ class Comparison:
         )
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by its file name, without suffix: densities and scatters a split, learning curves once."""
+        """Every figure by its file name, without suffix: those of every split, and learning curves once."""
         figures: dict[str, Figure] = {}
         grey = [self.trivial] if self.trivial else []
         suffix = f" ({self.unit})" if self.unit else ""
         colours = self._colours()
         for split in self.splits:
             errors = self._values(split, "mae")
+            values = {"mae": errors, "pearson": self._values(split, "pearson")}
+            figures |= share_figures(split, values, self.looks.get(split), self.trivial)
+            if (pair := self._pair(split)) is not None:
+                name, other = pair
+                figures[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
+                    errors[name], errors[other], name, other, unit=self.unit, color=colours[name]
+                )
             figures[f"error-density-{file_name(split)}"] = density(
                 errors, f"Mean absolute error of a gene{suffix}", f"Errors on {split}", grey=grey
             )
-            correlations = {
-                n: values for n, values in self._values(split, "pearson").items() if np.isfinite(values).any()
-            }
+            correlations = {n: values for n, values in values["pearson"].items() if np.isfinite(values).any()}
             if correlations:
                 figures[f"pearson-density-{file_name(split)}"] = density(
                     correlations, "Pearson correlation of a gene", f"Correlations on {split}"
-                )
-            for name in self._compared():
-                figures[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
-                    errors[name], errors[self.baseline], name, self.baseline, unit=self.unit, color=colours[name]
                 )
         for name, history in self.histories.items():
             curves = _curves(history)
@@ -191,9 +147,13 @@ class Comparison:
         names = [name for name in dict.fromkeys(self.overall["model"]) if name != self.trivial]
         return {name: PALETTE[at % len(PALETTE)] for at, name in enumerate(names)}
 
-    def _compared(self) -> list[str]:
-        names = dict.fromkeys(self.overall["model"])
-        return [name for name in names if name not in (self.baseline, self.trivial)]
+    def _pair(self, split: str) -> tuple[str, str] | None:
+        """The model that is told of first, and whom to compare it with gene by gene."""
+        look, names = self.looks.get(split), list(dict.fromkeys(self.overall["model"]))
+        compared = [name for name in names if name not in (self.baseline, self.trivial)]
+        name = look.model if look is not None else next(iter(compared), self.baseline)
+        others = [other for other in (self.baseline, self.trivial) if other not in ("", name)]
+        return (name, others[0]) if others and name in names and name != self.trivial else None
 
     def wide(self, split: str, measure: str) -> pd.DataFrame:
         """One measure on one split, genes x models, in the order of both."""
@@ -226,21 +186,31 @@ class Comparison:
     def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None) -> Page:
         """Add the comparison's sections to a page."""
         figures = self.figures() if figures is None else figures
-        page.add_heading("Result")
+        several = len(self.splits) > 1
         for split in self.splits:
+            page.add_heading(self._headline(split) if several else "What to believe" if self.looks else "Result")
+            look = self.looks.get(split)
+            if look is not None:
+                add_first(page, look)
+            self._add_figures(page, figures, split)
+            page.add_heading("Models compared", level=3)
             self._add_result(page, split)
+            if look is not None:
+                page.add_heading("Inferred badly", level=3)
+                add_badly(page, look)
+        if self.further:
+            page.add_heading("Further tables")
         for further in self.further:
             page.add_heading(further.heading, level=3)
             page.add_table(further.table, further.caption.replace("\n", " "))
-        page.add_heading("Gene by gene")
-        for name, figure in figures.items():
-            if not name.startswith("learning-"):
-                page.add_figure(to_svg(figure), _caption(name, figure))
-        curves = {name: figure for name, figure in figures.items() if name.startswith("learning-")}
-        if curves:
+        learning = {name: figure for name, figure in figures.items() if name.startswith("learning-")}
+        if learning:
             page.add_heading("Learning")
-            for name, figure in curves.items():
-                page.add_figure(to_svg(figure), _caption(name, figure))
+            for name, figure in learning.items():
+                page.add_figure(to_svg(figure), caption(name, figure))
+        if self.looks:
+            page.add_heading("Cards of genes")
+            add_cards(page, self.looks)
         page.add_heading("Find a gene")
         measures = {
             self._measure_name(split, measure): self.wide(split, measure)
@@ -249,7 +219,7 @@ class Comparison:
             if self.per_gene[measure].notna().any()
         }
         rules = {self._measure_name(split, name): rule for name, rule in _RULES.items() for split in self.splits}
-        page.add_finder(measures, "Every target gene by every model; the best model of a gene is marked.", best=rules)
+        add_finder(page, self.looks, measures, rules)
         if self.details:
             page.add_heading("How it was measured")
             page.add_text(self._legend().replace("\n", " "))
@@ -257,14 +227,45 @@ class Comparison:
             page.add_table(details, "Data, models and settings.")
         return page
 
+    def _add_figures(self, page: Page, figures: Mapping[str, Figure], split: str) -> None:
+        """Shares of genes, the scatter with its genes told, and densities."""
+        pair = self._pair(split)
+        for name in self._figure_names(split):
+            if name not in figures:
+                continue
+            words = caption(name, figures[name])
+            if kind_of(name) == "errors" and pair is not None:
+                self._add_scatter(page, split, *pair, words)
+            else:
+                page.add_figure(to_svg(figures[name]), words)
+
+    def _figure_names(self, split: str) -> list[str]:
+        stem, pair = file_name(split), self._pair(split)
+        scattered = [] if pair is None else [f"errors-{stem}-{file_name(pair[0])}"]
+        shares = [f"{kind}-share-{stem}" for kind in ("pearson", "error", "original")]
+        return [*shares, *scattered, f"error-density-{stem}", f"pearson-density-{stem}"]
+
+    def _add_scatter(self, page: Page, split: str, name: str, other: str, words: str) -> None:
+        wide, unit = self.wide(split, "mae"), f" ({self.unit})" if self.unit else ""
+        page.add_scatter(
+            wide[name].to_numpy(),
+            wide[other].to_numpy(),
+            wide.index.tolist(),
+            xlabel=f"Error by {name}{unit}",
+            ylabel=f"Error by {other}{unit}",
+            title=f"{name} against {other}, {split}",
+            caption=words,
+            color=self._colours()[name],
+            above=f"{name} better",
+            below=f"{other} better",
+        )
+
     def _measure_name(self, split: str, measure: str) -> str:
         name = _MEASURES[measure]
         return f"{split}: {name}" if len(self.splits) > 1 else name.capitalize()
 
     def _add_result(self, page: Page, split: str) -> None:
         rows = self._rows(split)
-        if len(self.splits) > 1:
-            page.add_heading(self._headline(split), level=3)
         models = rows[rows["model"] != self.trivial]
         if models["error"].notna().any():
             page.add_numbers(self._numbers(rows, models.iloc[int(np.nanargmin(models["error"]))]))
@@ -273,7 +274,7 @@ class Comparison:
             f"{self._headline(split)}. {self._legend()}".replace("\n", " "),
             labels={**LABELS, "pearson_median": "Pearson, median", "spearman_median": "Spearman, median"},
             formats=FORMATS,
-            best=_BEST,
+            best=BEST,
         )
 
     @staticmethod
@@ -301,19 +302,6 @@ class Comparison:
         return numbers
 
 
-def _wrapped(caption: str) -> str:
-    return "\n".join(line for part in caption.split("\n") for line in textwrap.wrap(part, _WIDE))
-
-
-def _right(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Pad columns of ready-made texts on the left, so that numbers and words among them end together."""
-    table = table.copy()
-    for name in ("improvement", "interval", "better"):
-        width = max(len(labels[name]), *(len(text) for text in table[name]))
-        table[name] = [text.rjust(width) for text in table[name]]
-    return table
-
-
 def _curves(history: pd.DataFrame) -> Sets:
     """The columns of a history that are overall errors, by the name of their set."""
     if "part" in history:  # networks of several target parts
@@ -322,15 +310,3 @@ def _curves(history: pd.DataFrame) -> Sets:
     epochs = history["epoch"].to_numpy()
     errors = [str(name) for name in history.columns if str(name).endswith(".error")]
     return {name.removesuffix(".error"): (epochs, history[name].to_numpy(np.float64)) for name in errors}
-
-
-def _caption(name: str, figure: Figure) -> str:
-    title = (str(figure.axes[0].get_title(loc="left")) if figure.axes else "").replace("\n", " ") or name
-    rest = {
-        "error-density": "how the errors spread over the target genes; further left is better.",
-        "pearson-density": "how the correlations of inferred with measured values spread; further right is better.",
-        "errors": "every dot is a target gene, above the diagonal where the error is smaller.",
-        "learning": "overall error after every epoch; the dot marks the best.",
-    }
-    caption = next((text for kind, text in rest.items() if name.startswith(f"{kind}-")), "")
-    return f"{title}: {caption}" if caption else title

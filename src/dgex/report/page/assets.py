@@ -7,7 +7,7 @@ from importlib.resources import files
 __all__ = ["SCRIPT", "STYLE"]
 
 _STATIC = files("dgex.report.page") / "static"
-_SCRIPTS = ("common.js", "contents.js", "tables.js", "scatter.js")
+_SCRIPTS = ("common.js", "contents.js", "hover.js", "cards.js", "tables.js", "scatter.js")
 
 STYLE = (_STATIC / "page.css").read_text("utf-8")
 # One function around all scripts: what one defines the next can use, and the page's own names stay clean.

@@ -36,13 +36,15 @@ def finder(
     caption: str,
     best: Mapping[str, str],
     digits: int,
+    given: bool = False,
 ) -> str:
-    """The whole element; `names` is the id of the element that holds the genes' names."""
+    """The whole element; `names` is the id of the element that holds the genes' names, `given` keeps their order."""
     first = next(iter(measures.values()))
     data = {
         "index": str(first.index.name or "Gene").capitalize(),
         "digits": digits,
         "names": names,
+        "given": given,
         "measures": [
             {
                 "name": name,

@@ -14,9 +14,11 @@ from dgex._version import __version__
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
+from dgex.report.look import Points
 from dgex.report.page.assets import SCRIPT, STYLE
 from dgex.report.page.finder import finder, fitting
-from dgex.report.page.markup import json_element, scroll_box, slug
+from dgex.report.page.gene_cards import gene_cards
+from dgex.report.page.markup import classes, json_element, scroll_box, slug
 from dgex.report.page.matrix import Cell, matrix_legend, matrix_table
 from dgex.report.page.sortable import sortable_table
 from dgex.report.page.svg import embed
@@ -65,11 +67,16 @@ class Page:
         kind, tag = "section" if level == 2 else "html", f"h{level}"
         return self._add(kind, f'<{tag} id="{name}">{escape(text)}</{tag}>')
 
-    def add_text(self, text: str, *, code: bool = False) -> Self:
-        """Add paragraphs, parted by empty lines; with `code` one block kept as it is."""
+    def add_text(self, text: str, *, code: bool = False, kind: str = "") -> Self:
+        """Add paragraphs, parted by empty lines; with `code` one block kept as it is.
+
+        A `kind` is "lead", what is to be read first, or "warning".
+        """
         if code:
             return self._add("html", f'<pre tabindex="0"><code>{escape(text)}</code></pre>')
-        return self._add("html", "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n")))
+        return self._add(
+            "html", "".join(f"<p{classes(kind)}>{escape(part)}</p>" for part in text.strip().split("\n\n"))
+        )
 
     def add_numbers(self, numbers: Sequence[tuple[str, str, str]]) -> Self:
         """Add a row of headline figures, each a (label, value, remark)."""
@@ -161,6 +168,7 @@ class Page:
         best: Mapping[str, str] | None = None,
         digits: int = 3,
         max_values: int = 300_000,
+        given: bool = False,
     ) -> Self:
         """Add a searchable table of many genes, whose values travel in the page as compact JSON.
 
@@ -178,6 +186,8 @@ class Page:
         max_values
             Numbers the page may hold: measures that do not fit are left out, last ones first, and the
             caption says so. The first measure always stays.
+        given
+            Show the genes in their own order until a header is clicked, rather than by name.
 
         Raises
         ------
@@ -188,7 +198,11 @@ class Page:
         if left_out:
             caption += f" Left out of this page for its size: {', '.join(left_out)}."
         names = self._share_names(next(iter(frames.values())).index)
-        return self._add("html", finder(frames, names, self._name("caption"), caption, best or {}, digits))
+        return self._add("html", finder(frames, names, self._name("caption"), caption, best or {}, digits, given))
+
+    def add_cards(self, sets: Mapping[str, Points], facts: Mapping[str, pd.Series]) -> Self:
+        """Add cards of genes, which a click on a gene in a table or a scatter opens; see `gene_cards`."""
+        return self._add("html", gene_cards(sets, facts))
 
     def add_figure(self, svg: str, caption: str) -> Self:
         """Add a figure given as an SVG document; figures that follow each other stand side by side.

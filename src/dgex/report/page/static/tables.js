@@ -30,7 +30,7 @@ for (const finder of document.querySelectorAll(".finder")) {
   const data = dataOf(finder), names = namesOf(data.names), lower = names.map(n => n.toLowerCase());
   const [query, pick] = [finder.querySelector("input"), finder.querySelector("select")];
   const [said, table, more] = ["output", "table", ".more"].map(s => finder.querySelector(s));
-  let at = 0, up = true, shown = 50, heads = [];
+  let at = data.given ? -1 : 0, up = true, shown = 50, heads = [];   // -1: in the order that the page gives
   const measure = () => data.measures[pick ? pick.selectedIndex : 0];
   const head = () => {
     const row = document.createElement("tr");
@@ -48,11 +48,16 @@ for (const finder of document.querySelectorAll(".finder")) {
     const m = measure(), words = query.value.toLowerCase().split(/[\s,;]+/).filter(Boolean);
     const hits = [];
     lower.forEach((n, i) => { if (!words.length || words.some(w => n.includes(w))) hits.push(i); });
-    const exact = new Set(words), column = at ? m.values[at - 1] : names;
-    hits.sort((a, b) => exact.has(lower[b]) - exact.has(lower[a]) || order(column[a], column[b], up));
+    const exact = new Set(words), column = at > 0 ? m.values[at - 1] : names;
+    const first = (a, b) => at < 0 ? a - b : order(column[a], column[b], up);
+    hits.sort((a, b) => exact.has(lower[b]) - exact.has(lower[a]) || first(a, b));
     const rows = hits.slice(0, shown).map(i => {
       const tr = document.createElement("tr"), th = document.createElement("th");
-      th.scope = "row"; th.textContent = names[i]; th.title = names[i]; tr.append(th);
+      th.scope = "row"; th.title = names[i]; tr.append(th);
+      if (cards.has(names[i])) {
+        const open = made("button", names[i], "open");
+        open.type = "button"; open.title = "Show its card"; open.addEventListener("click", cards.get(names[i])); th.append(open);
+      } else th.textContent = names[i];
       const values = m.values.map(c => c[i]), known = values.filter(v => v !== null);
       const best = known.length > 1 && m.best ? Math[m.best](...known) : NaN;
       for (const v of values) {
