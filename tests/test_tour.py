@@ -42,6 +42,9 @@ def test_everything_is_there_and_finished_work_is_done_once(tmp_path: Path, monk
     assert set(tour.METHODS) < set(result.overall["model"])
     page = (folder / "report.html").read_text("utf-8")
     assert "off by" in page
+    assert page.count('class="lead"') == 3  # two sets of profiles, and the panel
+    assert '"Trust"' in page
+    assert 'class="cards"' in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     origin = dgex.read(folder / "full.gctx").var["origin"].value_counts().to_dict()
     assert origin == {"inferred": 15, "measured": 12}

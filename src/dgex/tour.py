@@ -25,6 +25,7 @@ from dgex.models import catalogue
 from dgex.models.folder import load
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note
+from dgex.report.inferred import InferredProfiles
 from dgex.report.page.page import Page
 from dgex.work import Work, differences
 
@@ -207,11 +208,32 @@ def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, flo
     result.comparison().add_to(page)
     page.add_heading("One inferred panel")
     page.add_text(_panel_words(folder))
+    panel = _panel(folder)
+    panel.add_first(page)
+    panel.add_profiles(page)
+    panel.add_genes(page)
     if seconds:
         page.add_heading("How long it took")
         frame = pd.DataFrame({"step": list(seconds), "seconds": list(seconds.values())})
         page.add_table(frame, "Wall-clock seconds of each step on this machine.", formats={"seconds": ".1f"})
     return page
+
+
+def _panel(folder: Path) -> InferredProfiles:
+    """What is known of the inferred panel, as its file tells."""
+    model = load(folder / "models" / BEST)
+    known = model.confidence_
+    with io.open(folder / "full.gctx") as full:
+        genes, profiles = full.var, full.obs
+    lacking = int((genes["origin"] == "imputed").sum())
+    return InferredProfiles(
+        genes,
+        profiles,
+        "" if known is None else str(known.judged["words"]),
+        str(genes["unit"].iloc[0]),
+        model.n_features_in_ - lacking,
+        model.n_features_in_,
+    )
 
 
 def _panel_words(folder: Path) -> str:

@@ -9,6 +9,7 @@ from browser import NEEDS_CHROMIUM, browse
 from pages import HOSTILE
 
 from dgex.report.figures.evaluation import density, to_svg
+from dgex.report.look import Points
 from dgex.report.page.page import Cell, Page
 
 pytestmark = NEEDS_CHROMIUM
@@ -191,3 +192,36 @@ def test_every_text_stands_out_from_its_ground(page, tmp_path, dark):
     assert results["dark"] is dark
     assert results["count"] > 100
     assert results["faint"] == []
+
+
+def test_a_click_on_a_gene_opens_its_card(tmp_path):
+    rng = np.random.default_rng(0)
+    by_group = pd.DataFrame(rng.random((2, 5)), ["a", "b"], GENES).rename_axis("study")
+    values = rng.normal(size=(2, 9, 5)).astype(np.float32)
+    points = Points(GENES, [f"p{at}" for at in range(9)], ["a"] * 9, *values, "log2", by_group, {"MYC": [("L1", 0.5)]})
+    table = pd.DataFrame({"r": [0.9, 0.8, 0.7, 0.6, 0.5]}, index=GENES)
+    page = Page("t").add_cards({"test": points}, {"test": pd.Series("r .9", index=GENES)})
+    page.add_finder({"r": table}, "All genes.", given=True)
+    results, console = browse(
+        page.html(),
+        tmp_path,
+        """
+        const title = () => one(".card h3").textContent, buttons = all(".cards .tools button");
+        results.titles = [title()];
+        all(".finder tbody button")[4].click(); results.titles.push(title());
+        results.focus = document.activeElement.className; results.last = buttons[1].disabled;
+        buttons[0].click(); results.titles.push(title());
+        type(one(".cards input"), "tp53bp"); results.titles.push(title());
+        all(".finder tbody button")[4].click();
+        results.dots = all(".card circle:not(.ring)").length; results.tables = all(".card table").length;
+        results.order = words(".finder tbody th");
+        """,
+    )
+    assert console == []
+    assert "failed" not in results
+    assert results["titles"] == ["TP53BP1", "MYC", "$x^2$", "TP53BP1"]
+    assert results["focus"] == "card"
+    assert results["last"]
+    assert results["dots"] == 9
+    assert results["tables"] == 2
+    assert results["order"] == GENES

@@ -164,6 +164,9 @@ def infer(
         Literal["high", "medium", "low", "unknown"] | None,
         typer.Option(help="Keep genes that were measured or have at least this trust."),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a page: what the file is and what every gene and profile is worth.")
+    ] = None,
     log2: Annotated[Literal["never", "auto"] | None, typer.Option(hidden=True)] = None,
     standardize: Annotated[
         Literal["model", "own"],
@@ -208,6 +211,7 @@ def infer(
         interval=interval,
         genes=names(genes),
         min_trust=min_trust,
+        report=report,
         scale=scale,
         normalize=normalize,
         collapse=collapse,
@@ -221,7 +225,7 @@ def infer(
         resume=resume,
         overwrite=overwrite,
     )
-    print(output)
+    print(output if report is None else f"{output}\nreport: {report / 'report.html'}")
 
 
 def adapt(

@@ -189,7 +189,7 @@ def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inf
     plan.check.missing += int(imputed[:, plan.present].sum())
     standardized = ours is not None and plan.shift is None and ours.standardize != "none"
     if known_confidence is None and at.start == 0 and standardized:
-        _tell_distance(x[:, plan.present])
+        _tell_distance(plan, x[:, plan.present])
     y = plan.model.predict(x)
     farther, half = np.full(len(x), np.nan, np.float32), None
     if known_confidence is not None:
@@ -254,13 +254,14 @@ def _carried(plan: Plan, further: np.ndarray) -> np.ndarray:
     return ours.rescale(values * _factors(plan, further), scale)
 
 
-def _tell_distance(x: np.ndarray) -> None:
+def _tell_distance(plan: Plan, x: np.ndarray) -> None:
     """Say how far the input lies from the training data: the reader's first hint of how far to trust the result."""
     distance = float(np.median(np.abs(x.mean(0))))
     if distance <= FAR:
         note(f"the median landmark gene lies {distance:.1f} training standard deviations from its training mean")
         return
-    warn(
+    plan.said.append(
         f"the input lies far from the training data: the median landmark gene is {distance:.1f} training standard "
         "deviations off; another scale or platform? standardize='own' uses its own statistics"
     )
+    warn(plan.said[-1])

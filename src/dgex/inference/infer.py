@@ -20,6 +20,7 @@ from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, profile_columns, tell, write
 from dgex.inference.parts import Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
+from dgex.inference.reporting import claimed, write_report
 from dgex.inputs import regular
 from dgex.io.base import ExpressionFile
 from dgex.io.registry import find
@@ -70,6 +71,7 @@ def infer(
     interval: float | None = None,
     genes: Sequence[str] | PathLike | None = None,
     min_trust: str | None = None,
+    report: PathLike | None = None,
     log2: str | None = None,
     device: str | None = None,
     resume: bool = False,
@@ -125,6 +127,9 @@ def infer(
         Only these genes of the result, by any name that the model knows of them; a path is a file of one name a line.
     min_trust : {"high", "medium", "low", "unknown"}, optional
         Only genes that were measured or have at least this trust.
+    report : path, optional
+        Folder for a page of what the file is, which landmark genes were found, how like the training profiles its
+        profiles are and what every gene is worth; and the same as tables, `genes.csv` and `profiles.csv`.
     log2 : {"auto", "never"}, optional
         Older spelling: "auto" is what happens anyway, "never" refuses linear values.
     device : str, optional
@@ -196,6 +201,9 @@ def infer(
             stack.enter_context(claim(output, "dgex infer", overwrite=overwrite, inputs=[source, model, aliases]))
             if resume:
                 check_inputs(parts_folder(output), [source, model, aliases])
+        folder = None
+        if report is not None:
+            folder = stack.enter_context(claimed(report, output, overwrite, [source, model, aliases]))
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
@@ -207,13 +215,18 @@ def infer(
         if standardize == "own":
             own_statistics(work, data, block)
         if output is None:
-            return _in_memory(work, data, block)
+            result = _in_memory(work, data, block)
+            if folder is not None:
+                write_report(work, data, folder, overwrite)
+            return result
         settings["scale"] = work.scale.kind if work.scale is not None else "any"
         if interval is not None:  # the genes of the result are compared by themselves
             settings["interval"] = str(interval)
         parts = Parts(Path(output), work, data, block, settings) if resume else None
         blocks = parts.blocks() if parts is not None else _blocks(work, data, block)
         write(work, data, Path(output), _progress(blocks, len(data.obs)), block, overwrite)
+        if folder is not None:
+            write_report(work, data, folder, overwrite)
         if parts is not None:
             parts.clear()
     return None

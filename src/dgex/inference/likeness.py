@@ -46,6 +46,15 @@ class Likeness:
         """Share of held-out profiles that is farther than each profile so far."""
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
 
+    @property
+    def doubted(self) -> bool:
+        """Whether the file as a whole is unlike the training profiles, so that nothing expected holds for it."""
+        far = self.farther
+        if not len(far) or np.isnan(far).all():
+            return False
+        out = 1 - float(np.median(far)) > OUT and len(far) >= FEW
+        return out or float((far < UNLIKE).mean()) >= MANY
+
     def told(self, names: list[str], own: bool = False) -> str | None:
         """Say how many profiles are unlike, and what a file of such profiles looks like; what was said, if warned."""
         far = self.farther < UNLIKE

@@ -113,9 +113,11 @@ def tell(work: Plan, data: ExpressionFile) -> None:
     known = work.model.confidence_
     if work.check.missing:
         by = "by the training mean" if known is None else "from the profile's other landmark genes"
-        warn(f"{work.check.missing:,} landmark values that were missing are imputed {by}")
+        work.said.append(f"{work.check.missing:,} landmark values that were missing are imputed {by}")
+        warn(work.said[-1])
     if known is not None:
-        work.likeness.told(data.obs.index.astype(str).tolist(), own=work.shift is not None)
+        text = work.likeness.told(data.obs.index.astype(str).tolist(), own=work.shift is not None)
+        work.said += [] if text is None else [text]
     if work.check.profiles:
         note(str(work.check))
 

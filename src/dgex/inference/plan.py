@@ -67,6 +67,8 @@ class Plan:
         Places, among all genes of the result, of those that are kept; None for all. `var` holds these.
     likeness : Likeness
         Collects how far profiles lie from the training profiles.
+    said : list of str
+        Collects what users are warned of, for the page.
     shift, target_shift : tuple of ndarray or None
         The input's own mean and divisor of the landmark genes (the paper's rule), where asked for; and of the measured
         target genes.
@@ -89,6 +91,7 @@ class Plan:
     interval: float | None = None
     keep: np.ndarray | None = None
     likeness: Likeness = field(default_factory=lambda: Likeness(None, None))
+    said: list[str] = field(default_factory=list)
     shift: tuple[np.ndarray, np.ndarray] | None = None
     target_shift: tuple[np.ndarray, np.ndarray] | None = None
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dgex.report.look import Look
 
-__all__ = ["GOOD", "plural", "sentence", "trust_words", "whole_percent"]
+__all__ = ["GOOD", "counted", "plural", "sentence", "trust_words", "whole_percent"]
 
 #: Correlation of inferred with measured values above which the first sentence calls a gene followed.
 GOOD = 0.7
@@ -17,6 +17,17 @@ _MEANS = {
     "low": "look at them only with other evidence",
     "unknown": "nothing is known of them",
 }
+
+
+def counted(count: int, word: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "profile"), counted(1200, "profile")
+    ('1 profile', '1,200 profiles')
+    """
+    return f"{count:,} {word if count == 1 else plural(word)}"
 
 
 def plural(word: str) -> str:
