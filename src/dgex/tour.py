@@ -63,6 +63,7 @@ _FILES = (
     "data.h5ad",
     "panel.gctx",
     "full.gctx",
+    "inferred/",
     "report.html",
     "models/",
     *(f"models/{method}/" for method in METHODS),
@@ -82,8 +83,8 @@ def demo(
     Parameters
     ----------
     output : path
-        Folder to fill: `arrays.h5ad`, `rnaseq.h5ad`, `data.h5ad`, `models/`, `evaluation/`, `panel.gctx`, `full.gctx`
-        and `report.html`.
+        Folder to fill: `arrays.h5ad`, `rnaseq.h5ad`, `data.h5ad`, `models/`, `evaluation/`, `panel.gctx`, `full.gctx`,
+        `inferred/` (the page of that inference) and `report.html`.
     scale : {"tiny", "laptop"}
         Seconds or minutes on two cores.
     seed : int
@@ -151,7 +152,7 @@ def _run(folder: Path, sizes: Scale, seed: int) -> Evaluation:
     models = {method: folder / "models" / method for method in METHODS}
     result = evaluate(models, data, split=["test", "RNA-Seq"])
     result.save(folder / "evaluation", overwrite=True)
-    step("infer", folder / "full.gctx", lambda: _infer(folder))
+    step("infer", folder / "inferred", lambda: _infer(folder))
     _page(folder, result, sizes, seconds).save(folder / "report.html", overwrite=True)
     return result
 
@@ -195,7 +196,13 @@ def _infer(folder: Path) -> None:
         obs, var = raw.obs.iloc[rows], raw.var.iloc[columns][["role"]]
     with io.create(folder / "panel.gctx", obs, var, overwrite=True) as sink:
         sink.append(panel)
-    infer(folder / "panel.gctx", folder / "models" / BEST, folder / "full.gctx")
+    infer(
+        folder / "panel.gctx",
+        folder / "models" / BEST,
+        folder / "full.gctx",
+        report=folder / "inferred",
+        overwrite=True,
+    )
 
 
 def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, float]) -> Page:
@@ -224,7 +231,8 @@ def _panel(folder: Path) -> InferredProfiles:
     model = load(folder / "models" / BEST)
     known = model.confidence_
     with io.open(folder / "full.gctx") as full:
-        genes, profiles = full.var, full.obs
+        genes = full.var
+    profiles = pd.read_csv(folder / "inferred" / "profiles.csv", index_col="profile")
     lacking = int((genes["origin"] == "imputed").sum())
     return InferredProfiles(
         genes,

@@ -78,6 +78,7 @@ def where_words(source: ExpressionFile, index: np.ndarray, name: str) -> str:
     if name == "train":
         return "its own training profiles (which say nothing of new ones)"
     own = "" if name in ("validation", "test") else f"{name}, "
+    chosen = ", by which its settings may have been chosen" if name == "validation" else ""
     column = split_by(source.uns)
     train = (texts(source.obs["split"]) == "train").to_numpy()
     if column and column in source.obs and train.any():
@@ -85,15 +86,16 @@ def where_words(source: ExpressionFile, index: np.ndarray, name: str) -> str:
         found, seen = set(groups.iloc[index]) - {""}, set(groups[train])
         if found and not found & seen:
             many = plural(column) if len(found) > 1 else column
-            return f"{own}{many} it has never seen ({len(found):,}, with {len(index):,} profiles)"
+            return f"{own}{many} it has never seen ({len(found):,}, with {len(index):,} profiles{chosen})"
         if found:
             return f"{own}profiles of {len(found):,} {plural(column)}, {len(found & seen):,} of which it knows"
     if own:
         return f"{name}, a set of {len(index):,} profiles apart from its training profiles"
     if column == "":
         others = study_columns(source.obs)
-        alike = f", though others of the same {next(iter(others))} it has: expect less of new ones" if others else ""
-        return f"{len(index):,} profiles drawn at random that it has never seen{alike}"
+        study = next(iter(others), "")
+        alike = f" (others of the same {study} it knows: expect less of new {plural(study)})" if study else ""
+        return f"{len(index):,} profiles drawn at random that it has never seen{chosen}{alike}"
     return f"{len(index):,} held-out profiles (how they were chosen is not recorded)"
 
 
@@ -215,7 +217,9 @@ def _statistics(
         found = None
     if found is None:
         return None, ""
-    unit = "log2" if Normalization.from_dataset(source).scale == "log2" else "original units"
+    ours = Normalization.from_dataset(source)
+    log2 = ours.scale == "log2" or ours.units == "log2 expression"
+    unit = "log2" if log2 else "original units" if ours.units in ("as given", "standardized") else ours.units
     return (found[0][genes].astype(np.float64), found[1][genes].astype(np.float64)), unit
 
 

@@ -174,7 +174,9 @@ class InferredProfiles:
         """Add how like the training profiles they are, and which are not."""
         far = self.distance
         if not len(far):
-            page.add_text(UNKNOWN)
+            page.add_text(
+                "How far profiles lie from the training profiles is not known here." if self.judged else UNKNOWN
+            )
             return
         page.add_text(
             "A profile's distance is the share of held-out profiles that lie nearer to the training profiles: profiles "

@@ -70,7 +70,7 @@ def sentence(look: Look) -> str:
         return f"On {look.where}, {look.model} infers no gene whose changes could be compared with measured ones."
     words = (
         f"On {look.where}, {look.model} infers {whole_percent(float((r > GOOD).mean()))} of the {count:,} target genes "
-        f"with a correlation (r) with their measured values above {GOOD:g}".replace("0.", ".")
+        f"with r above {GOOD:g} (the correlation of inferred with measured values)".replace("0.", ".")
     )
     known = look.genes["original"].median() if look.original else float("nan")
     if pd.notna(known):
@@ -84,7 +84,7 @@ def trust_words(trust: pd.Series, judged: str) -> str:
     Examples
     --------
     >>> trust_words(pd.Series(["low", "low"]), "20 profiles")
-    'Trust, by 20 profiles: low for 2 genes (look at them only with other evidence).'
+    'Trust, judged by 20 profiles: low for 2 genes (look at them only with other evidence).'
     """
     counts = trust.value_counts()
     parts = [
@@ -94,4 +94,4 @@ def trust_words(trust: pd.Series, judged: str) -> str:
     ]
     if not parts or set(counts.index) <= {"unknown", "measured", ""}:
         return ""
-    return f"Trust, by {judged}: {'; '.join(parts)}."
+    return f"Trust, judged by {judged}: {'; '.join(parts)}."
