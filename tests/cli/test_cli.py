@@ -108,7 +108,8 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         ("train", "data.h5ad", "models/ridge", "--method", "ridge"),
         ("train", "data.h5ad", "models/dgex", "--hidden", "16", "--epochs", 3),
         ("evaluate", "data.h5ad", "models/ridge", "models/dgex", "--out", "eval", "--split", "test,validation"),
-        ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64),
+        ("evaluate", "models/ridge", "data.h5ad", "--out", "few", "--cards", "TG00003"),
+        ("infer", "models/dgex", "raw.gctx", "full.parquet", "--block", 64, "--report", "worth"),
         ("infer", "raw.gctx", "models/ridge", "again.h5ad", "--scale", "log2", "--measured", "infer", "--log2", "auto"),
         ("prepare", "raw.h5ad", "panel.h5ad", "--landmarks", "panel.txt", "--collapse", "median"),
     ]
@@ -117,6 +118,7 @@ def test_from_raw_matrix_to_inferred_transcriptome(
         assert call(*step) == 0, (step, capsys.readouterr().err)
     assert "ridge" in (tmp_path / "eval" / "overall.csv").read_text()
     assert io.read(tmp_path / "full.parquet").shape == (200, 32)
+    assert "Find genes" in (tmp_path / "worth" / "report.html").read_text("utf-8")
     report = (tmp_path / "eval" / "report.html").read_text("utf-8")
     assert "<html" in report
     assert not list(tmp_path.rglob(".partial*"))

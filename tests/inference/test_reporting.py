@@ -14,6 +14,7 @@ from pages import Tree
 import dgex
 from dgex.errors import OutputExistsError, SettingsError
 from dgex.fitting.train import train
+from dgex.inference.likeness import Likeness
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,17 @@ def test_the_folder_stands_apart_from_the_output_and_from_other_work(
         dgex.infer(panel, model, report=tmp_path / "mine", overwrite=True)
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
     assert not list(tmp_path.glob("*.h5ad"))
+
+
+def test_a_file_is_doubted_where_half_its_profiles_are_unlike_or_its_middle_lies_far_out() -> None:
+    def doubted(farther: list[float]) -> bool:
+        found = Likeness(None, None)
+        found.known(np.array(farther, np.float32))
+        return found.doubted
+
+    assert doubted([0.0] * 5 + [0.5] * 5)
+    assert not doubted([0.0] * 4 + [0.5] * 6)
+    assert doubted([0.1] * 10)
+    assert not doubted([0.1] * 9)
+    assert not doubted([])
+    assert not doubted([np.nan] * 20)
