@@ -121,7 +121,7 @@ class PanelChoice:
                 self.roles.to_csv(path, sep="\t", index=False, float_format="%.6g", na_rep="")
             for name in _TABLES:
                 with atomic_file(temporary / f"{name}.csv") as path:
-                    getattr(self, name).to_csv(path, index=False, float_format="%.6g")
+                    getattr(self, name).to_csv(path, index=False)
             json_dump(self.settings, temporary / "selection.json")
 
     @classmethod
