@@ -36,9 +36,19 @@ def test_its_test_profiles_are_those_of_prepare(data: AnnData) -> None:
     ]
     for split, group in zip(test, (None, "study")):
         changed = data.copy()
-        changed.X[(split == "test").to_numpy()] = 0  # what is held out shapes no choice
+        changed.X[(split == "test").to_numpy()] += 3  # what is held out shapes no choice
         panels = [dgex.select_landmarks(one, size=8, group=group, seed=3, **FEW).panel for one in (data, changed)]
         assert panels[0] == panels[1]
+
+
+def test_copies_of_a_profile_stay_on_one_side_as_prepare_keeps_them(data: AnnData) -> None:
+    data.X[60:] = data.X[:60] + np.float32(0.001)
+    split = dgex.prepare(data, landmarks=["G0"], seed=1).obs["split"].to_numpy()
+    assert (split[:60] == split[60:]).all()
+    found = dgex.select_landmarks(data, size=5, seed=1, **FEW)
+    changed = data.copy()
+    changed.X[split == "test"] += 3
+    assert dgex.select_landmarks(changed, size=5, seed=1, **FEW).panel == found.panel
 
 
 def test_a_dataset_keeps_its_own_split_and_group(data: AnnData) -> None:

@@ -21,12 +21,15 @@ from dgex.errors import DataError, GeneError, first
 from dgex.genes import id_columns, texts
 from dgex.prepare.collapse import Collapse, block_rows
 from dgex.prepare.sources import open_sources
+from dgex.prepare.together import joined_groups, near_pairs
 from dgex.progress import note
 
 __all__ = ["Data", "Profiles"]
 
 Data: TypeAlias = PathLike | AnnData
 
+# Distance of near-duplicates, as `dgex.prepare` has it.
+NEAR = 1.0
 # Values held in memory rather than read anew for every pass: 1 GiB of float32.
 HELD = 1 << 28
 
@@ -65,6 +68,7 @@ class Profiles:
         self.var, columns = _once(pd.DataFrame(self._file.var), self.name, collapse)
         self._collapse = Collapse.of(columns, collapse, self._file)
         self._held: np.ndarray | None = None
+        self._pairs: np.ndarray | None = None
         self._check_size()
         if len(self.obs) * len(self.var) <= HELD:
             self._held = np.empty(self.shape, np.float32)
@@ -114,14 +118,28 @@ class Profiles:
         return self._held is not None
 
     def split(self, group: str | None, seed: int, fractions: tuple[float, ...]) -> np.ndarray:
-        """Draw train, validation or test for every profile, as `dgex.prepare` does.
+        """Draw train, validation or test for every profile, as `dgex.prepare` does: near-duplicates on one side.
 
         Raises
         ------
         DataError
             No such column, or too few profiles or groups.
         """
-        return split_samples(len(self.obs), fractions, seed=seed, groups=None if group is None else self.groups(group))
+        groups = None if group is None else self.groups(group)
+        pairs = self._near_duplicates()
+        if len(pairs):
+            groups = joined_groups(len(self.obs), pairs, sum(share > 0 for share in fractions), groups, NEAR)
+        return split_samples(len(self.obs), fractions, seed=seed, groups=groups)
+
+    def _near_duplicates(self) -> np.ndarray:
+        """Pairs of profiles that are copies of each other; looked for once, and where all values are in memory."""
+        if self._pairs is None:
+            found = None if self._held is None else near_pairs(self._held, NEAR, None)
+            self._pairs = np.empty((0, 2), np.int64) if found is None else found
+            if len(self._pairs):
+                many = f"{len(self._pairs):,} pairs of profiles"
+                note(f"{many} are closer than {NEAR:g} and stay on one side of every split")
+        return self._pairs
 
     def own_split(self) -> tuple[np.ndarray, str | None] | None:
         """The split of a dataset and the column it was made by; None of a raw matrix."""
