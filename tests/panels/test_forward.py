@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from given import chosen_directly, matrix, unexplained
+from panel_matrices import chosen_directly, matrix, unexplained
 
 from dgex.models.linear.parallel import workers
 from dgex.panels.forward import Chosen, Forward, choose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from given import matrix
+from panel_matrices import matrix
 
 from dgex.errors import DataError
 from dgex.models.linear.parallel import workers

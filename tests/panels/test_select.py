@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from given import raw
+from panel_matrices import raw
 
 import dgex
 from dgex.errors import DataError, DgexError, GeneError, OutputExistsError, SettingsError

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from given import raw, unexplained
+from panel_matrices import raw, unexplained
 
 from dgex.panels.matrix import Profiles
 from dgex.panels.measurable import Limits
