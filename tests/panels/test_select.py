@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,18 @@ def test_genes_too_low_unexpressed_or_of_batches_are_not_chosen(data: AnnData) -
     found = dgex.select_landmarks(low, size=5, min_level=3, max_unexpressed=0.5, max_batch=0.5, batch="study", **FEW)
     assert not set(first) & set(found.panel)
     assert len(found.settings["excluded"]) == 3
+
+
+def test_a_standardised_dataset_is_judged_in_the_units_of_measurement(data: AnnData) -> None:
+    data.X *= np.linspace(0.5, 2, data.n_vars, dtype=np.float32)  # means 3.5 to 14, spreads alike
+    prepared = dgex.prepare(data, landmarks=["G0", "G1"], seed=2, together=0)
+    settings: dict[str, Any] = {"size": 5, "seed": 2, "min_level": 8.0, "splits": 1, "against": ["variable"]}
+    of_raw, of_dataset = dgex.select_landmarks(data, **settings), dgex.select_landmarks(prepared, **settings)
+    assert of_raw.settings["excluded"] == of_dataset.settings["excluded"]
+    assert of_raw.settings["excluded"][0]["genes"] > 5
+    assert of_raw.panel == of_dataset.panel
+    errors = [one.curve.query("panel == 'variable'")["error"].tolist() for one in (of_raw, of_dataset)]
+    assert errors[0] == pytest.approx(errors[1], rel=1e-3)
 
 
 def test_weights_turn_the_choice(data: AnnData) -> None:

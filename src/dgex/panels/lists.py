@@ -129,7 +129,9 @@ def weights_of(given: PathLike | Mapping[str, float] | None, var: pd.DataFrame, 
         warn(f"{len(missing):,} of {len(names):,} genes to weigh are not in the data: {first(missing)}")
     for name, part in zip(names, match.columns):
         weights[part] = own[name]
-    note(f"{len(names) - len(missing):,} genes weigh {min(own.values()):g} to {max(own.values()):g}, all others 1")
+    least, most = min(own.values()), max(own.values())
+    weigh = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+    note(f"{len(names) - len(missing):,} genes weigh {weigh}, all others 1")
     return weights
 
 

@@ -30,8 +30,8 @@ Data: TypeAlias = PathLike | AnnData
 
 # Distance of near-duplicates, as `dgex.prepare` has it.
 NEAR = 1.0
-# Values held in memory rather than read anew for every pass: 1 GiB of float32.
-HELD = 1 << 28
+# Values held in memory rather than read anew for every pass: 512 MiB of float32.
+HELD = 1 << 27
 
 
 class Profiles:

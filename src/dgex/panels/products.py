@@ -71,10 +71,14 @@ class ProfileSide:
 
     def start(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._count = 0
-        K = np.zeros((self._profiles, self._profiles))
-        for part in in_parts(self.genes, TILE):  # float32 products, float64 sums
-            K += (self._Z[part] * weights[part, None].astype(np.float32)).T @ self._Z[part]
-        self._K = K.astype(np.float32)
+        K = np.zeros((self._profiles, self._profiles), np.float32)
+        tiles = in_parts(self._profiles, TILE)
+        for part in in_parts(self.genes, TILE):
+            z = self._Z[part]
+            weighed = z * weights[part, None].astype(np.float32)
+            for rows in tiles:  # beside K nothing of its size is held
+                K[rows] += weighed[:, rows].T @ z
+        self._K = K
         diagonal, squares = np.empty(self.genes), np.empty(self.genes)
 
         def sums(part: slice) -> None:

@@ -28,7 +28,7 @@ from dgex.panels.result import TABLE, PanelChoice, place
 from dgex.panels.rivals import Rival, rivals_of
 from dgex.panels.view import PENALTY, PENALTY_LEFT_OUT, View
 from dgex.places import claim
-from dgex.progress import bar, note
+from dgex.progress import bar, note, warn
 
 __all__ = ["CANDIDATES", "select_landmarks"]
 
@@ -151,7 +151,7 @@ def select_landmarks(
     evaluates next. Ridge regression measures all panels alike, its penalty chosen on validation profiles, on genes
     that are in none of them.
 
-    Up to 1 GiB of values are held in memory; larger matrices are read in blocks once for each pass, and beside a
+    Up to 512 MiB of values are held in memory; larger matrices are read in blocks once for each pass, and beside a
     block the Gram matrix of genes, or of profiles where these are fewer, is held in float32.
 
     Examples
@@ -193,6 +193,11 @@ def select_landmarks(
         )
         wanted = _wanted(size, add, job)
         view = job.view(own[0] if own else profiles.split(group, seed, shares))
+        if wanted >= len(view.rows("train")):
+            warn(
+                f"a panel of {wanted:,} genes is chosen on {len(view.rows('train')):,} training profiles: genes beyond "
+                "their number add next to nothing that these profiles could tell"
+            )
         chosen = job.chosen(view, wanted, CANDIDATES)
         if error is not None:
             wanted = job.until(view, chosen, error, wanted)

@@ -11,7 +11,7 @@ from dgex.errors import DataError, SettingsError, first
 from dgex.models.linear.parallel import workers
 from dgex.models.selection import spread
 from dgex.panels.forward import Chooser, Chosen, Forward, choose
-from dgex.panels.matrix import Profiles
+from dgex.panels.matrix import HELD, Profiles
 from dgex.panels.measurable import GeneFacts, Limits, gene_facts
 from dgex.panels.products import GeneSide, ProfileSide, Run, Side, by_profiles, gram_of
 from dgex.panels.robust import LeftOut, folds_of
@@ -147,8 +147,8 @@ class View:
         return Forward(side, weights, penalty * len(rows))
 
     def _few_enough(self, rows: np.ndarray, genes: int) -> np.ndarray:
-        """As many profiles, evenly spaced, as keep the profiles the smaller side."""
-        most = int(0.6 * genes)
+        """As many profiles, evenly spaced, as keep the profiles the smaller side, and copies of them small."""
+        most = max(10, min(int(0.6 * genes), HELD // genes))
         if len(rows) <= most:
             return rows
         note(f"gains on groups left out are taken over {most:,} of {len(rows):,} training profiles, evenly spaced")

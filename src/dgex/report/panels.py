@@ -175,7 +175,8 @@ def _headline(facts: Facts) -> str:
     return (
         f"{len(facts.chosen):,} of {said['genes']:,} genes of {said['data']}, chosen on "
         f"{profiles['train']:,} training profiles "
-        f"(split {said['split']}, seed {said['seed']}), measured on {said['splits']} such splits"
+        f"(split {said['split']}, seed {said['seed']}), measured on "
+        + ("its test profiles" if said["splits"] == 1 else f"{said['splits']} such splits")
     )
 
 
