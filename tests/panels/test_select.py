@@ -232,3 +232,9 @@ def test_rows_of_one_gene_become_one_and_linear_values_are_logged(data: AnnData)
     twice = AnnData(X=np.hstack([data.X, data.X[:, :5]]), obs=data.obs)
     twice.var_names = [*data.var_names, *data.var_names[:5]]
     assert dgex.select_landmarks(twice, size=4, **FEW).panel == dgex.select_landmarks(data, size=4, **FEW).panel
+
+
+def test_a_panel_for_e_coli_beats_random_genes(real_data: Path) -> None:
+    found = dgex.select_landmarks(real_data / "ecoli.parquet", size=25, sizes=[25], splits=2, against=["random"])
+    row = found.curve.query("panel == 'random'").iloc[0]
+    assert row["improvement_low"] > 0.05
