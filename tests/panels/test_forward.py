@@ -32,6 +32,13 @@ def test_every_gene_is_the_one_that_a_regression_for_each_would_choose(side: str
 
 
 @pytest.mark.parametrize("side", ["profiles", "genes"])
+def test_many_genes_later_it_still_is(side: str) -> None:
+    Z = matrix(90, 40, rank=20)
+    ones = np.ones(40)
+    assert chosen(Z, 24, side, ones).genes.tolist() == chosen_directly(Z, 24, ones, PENALTY)
+
+
+@pytest.mark.parametrize("side", ["profiles", "genes"])
 def test_gains_are_what_the_regressions_say(side: str) -> None:
     Z = matrix(40, 15)
     weights = np.random.default_rng(2).uniform(0.5, 3, 15)

@@ -14,6 +14,10 @@ from dgex.progress import Bar
 __all__ = ["Chooser", "Chosen", "Forward", "choose"]
 
 
+# After so many genes what they explain is taken out of the matrix, so that rounding does not pile up.
+_FOLDED = (16, 64, 256)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """Genes in the order they were chosen.
@@ -71,6 +75,7 @@ class Forward:
         self._weights = np.asarray(weights, np.float64)
         self._diagonal, self._squares = side.start(self._weights)
         self._total = float(self._weights @ self._diagonal) or 1.0
+        self._chosen = 0
 
     def gains(self) -> np.ndarray:
         others = self._squares - self._weights * self._diagonal**2
@@ -81,6 +86,9 @@ class Forward:
         squares = column * column
         self._squares += squares * float(self._weights @ squares) - 2 * column * product
         self._diagonal = np.maximum(self._diagonal - squares, 0.0)
+        self._chosen += 1
+        if self._chosen in _FOLDED:
+            self._diagonal, self._squares = self._side.fold()
 
 
 def choose(

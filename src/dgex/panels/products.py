@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+from scipy import linalg
 
 __all__ = ["GeneSide", "ProfileSide", "Run", "Side", "by_profiles", "gram_of", "in_parts"]
 
@@ -38,6 +39,12 @@ class Side(Protocol):
     def add(self, gene: int, pivot: float) -> tuple[np.ndarray, np.ndarray]:
         """Choose a gene: its column of H over `pivot`, and H times (weights * that column), before the update."""
 
+    def fold(self) -> tuple[np.ndarray, np.ndarray]:
+        """Take what the chosen genes explain out of the matrix itself, and give what `start` gives, anew.
+
+        Most of H goes with the first genes. What is left would else be small differences of large float32 numbers.
+        """
+
 
 def by_profiles(profiles: int, genes: int) -> bool:
     """Whether the profiles are the smaller side: a step goes through n (n + p) values there, through p x p here."""
@@ -55,7 +62,7 @@ class ProfileSide:
     Parameters
     ----------
     Z : ndarray of float32, shape (genes, profiles), C-contiguous
-        Every gene centred over the profiles; kept, not copied.
+        Every gene centred over the profiles; kept, not copied, and changed by `fold`.
     most : int
         Genes that will be chosen at most.
     run : callable
@@ -79,6 +86,26 @@ class ProfileSide:
             for rows in tiles:  # beside K nothing of its size is held
                 K[rows] += weighed[:, rows].T @ z
         self._K = K
+        return self._sums()
+
+    def fold(self) -> tuple[np.ndarray, np.ndarray]:
+        U = self._U[: self._count].astype(np.float64)
+        values, vectors = linalg.eigh(U @ U.T)
+        keep = values > 1e-12
+        Q = (U.T @ (vectors[:, keep] / np.sqrt(values[keep]))).T  # M = I - Q' values Q
+        lost = 1 - np.sqrt(np.maximum(1 - values[keep], 0.0))  # its root is I - Q' lost Q
+        root, weighed = Q.astype(np.float32), (lost[:, None] * Q).astype(np.float32)
+        self._K -= (self._K @ root.T) @ weighed
+        self._K -= weighed.T @ (root @ self._K)
+
+        def deflate(part: slice) -> None:
+            self._Z[part] -= (self._Z[part] @ root.T) @ weighed
+
+        self._run(deflate, in_parts(self.genes, TILE))
+        self._count = 0
+        return self._sums()
+
+    def _sums(self) -> tuple[np.ndarray, np.ndarray]:
         diagonal, squares = np.empty(self.genes), np.empty(self.genes)
 
         def sums(part: slice) -> None:
@@ -86,7 +113,7 @@ class ProfileSide:
             diagonal[part] = np.einsum("ij,ij->i", z, z, dtype=np.float64)
             squares[part] = np.einsum("ij,ij->i", z, z @ self._K, dtype=np.float64)
 
-        self._run(sums, in_parts(self.genes))
+        self._run(sums, in_parts(self.genes, TILE))
         return diagonal, squares
 
     def add(self, gene: int, pivot: float) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +144,7 @@ class GeneSide:
     Parameters
     ----------
     gram : ndarray of float32, shape (genes, genes)
-        Sums of products of centred genes; kept, neither copied nor changed.
+        Sums of products of centred genes; kept, not copied, and changed by `fold`.
     most, run
         As for `ProfileSide`.
     """
@@ -131,6 +158,19 @@ class GeneSide:
 
     def start(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._count, self._weights = 0, weights.astype(np.float32)
+        return self._sums()
+
+    def fold(self) -> tuple[np.ndarray, np.ndarray]:
+        C = self._C[: self._count]
+
+        def deflate(part: slice) -> None:
+            self._G[part] -= C[:, part].T @ C
+
+        self._run(deflate, in_parts(self.genes))
+        self._count = 0
+        return self._sums()
+
+    def _sums(self) -> tuple[np.ndarray, np.ndarray]:
         squares = np.empty(self.genes)
 
         def sums(part: slice) -> None:
