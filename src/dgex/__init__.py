@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from dgex.models.network.residual import Residual
     from dgex.models.published import convert_weights
     from dgex.models.sample_lasso import SampleLasso
+    from dgex.panels.result import PanelChoice
+    from dgex.panels.select import select_landmarks
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
@@ -56,6 +58,7 @@ _HOME = {
     "KernelRidge": "dgex.models.kernel.ridge",
     "Lasso": "dgex.models.linear.lasso",
     "OLS": "dgex.models.linear.regression",
+    "PanelChoice": "dgex.panels.result",
     "Residual": "dgex.models.network.residual",
     "Ridge": "dgex.models.linear.regression",
     "SampleKNN": "dgex.models.neighbours",
@@ -79,6 +82,7 @@ _HOME = {
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
     "reproduce": "dgex.paper.reproduce",
+    "select_landmarks": "dgex.panels.select",
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
     "train_grid": "dgex.fitting.grid",
@@ -98,6 +102,7 @@ __all__ = [
     "Interpretation",
     "KernelRidge",
     "Lasso",
+    "PanelChoice",
     "Residual",
     "Ridge",
     "SampleKNN",
@@ -123,6 +128,7 @@ __all__ = [
     "read",
     "read_gene_table",
     "reproduce",
+    "select_landmarks",
     "simulate",
     "train",
     "train_grid",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, explain, models, study, train
+from dgex.cli import data, download, explain, models, panels, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
 from dgex.errors import printable
 
@@ -66,6 +66,7 @@ app.command("convert")(data.convert)
 app.command("simulate")(data.simulate)
 app.command("download")(download.download)
 app.command("prepare", cls=GeneTables)(data.prepare)
+app.command("select-landmarks")(panels.select_landmarks)
 app.command("train", cls=GridAxes)(train.train)
 app.command("convert-weights")(models.convert_weights)
 app.command("calibrate")(models.calibrate)

@@ -1,0 +1,1 @@
+"""Which genes to measure: panels of landmark genes for any organism, compared with others and drawn."""
