@@ -223,3 +223,19 @@ def test_genes_that_the_new_profiles_lack_are_unknown(old: Estimator, platform: 
     assert model.confidence_ is not None
     assert (model.confidence_.trust[:3] == "unknown").all()
     assert (model.confidence_.trust[3:] != "unknown").all()
+
+
+def test_landmark_genes_that_the_new_profiles_lack_are_filled(old: Estimator, platform: AnnData) -> None:
+    lacking = old.landmarks_[:2]
+    part = platform[:40, [name for name in platform.var_names if name not in lacking]].copy()
+    with pytest.raises(GeneError, match="missing='impute' fills them"):
+        adapt(old, part, scale="log2")
+    model, whole = adapt(old, part, scale="log2", missing="impute"), adapt(old, platform[:40].copy(), scale="log2")
+    role = part.var["role"]
+    panel, truth = platform[40:, part.var_names[role == "landmark"]].copy(), platform[40:, model.targets_]
+    found = infer(panel, model, scale="log2", missing="impute")
+    assert found is not None
+    apart = np.abs(np.asarray(found[:, model.targets_].X) - np.asarray(truth.X)) / np.asarray(truth.X).std(axis=0)
+    assert float(apart.mean()) < 1.15 * error(whole, platform[40:])
+    with pytest.raises(SettingsError, match="missing"):
+        adapt(old, part, missing="mean")

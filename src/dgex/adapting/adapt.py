@@ -43,6 +43,7 @@ def adapt(
     *,
     group: str | None = None,
     split: Sequence[str] = ("train", "validation"),
+    missing: str = "error",
     scale: str = "auto",
     normalize: str = "model",
     collapse: str = "model",
@@ -74,6 +75,9 @@ def adapt(
         for profiles of one study are alike and tell too much of each other.
     split : sequence of str
         Of a dataset, the sets to learn from.
+    missing : {"error", "auto", "impute"}
+        Landmark genes that `whole` lacks, as for `dgex.infer`: an error, or filled from the profile's other ones as in
+        the old model's training profiles.
     scale : {"auto", "log2", "ln", "log10", "linear", "counts"}
         On which scale the values are, as for `dgex.infer`; so are `normalize`, `collapse`, `orientation`, `format`,
         `layer` and `aliases`.
@@ -116,6 +120,8 @@ def adapt(
         model, whole = whole, model  # type: ignore[assignment]
     if scale not in SCALES:
         raise SettingsError("scale", found=scale, accepted=SCALES)
+    if missing not in ("error", "auto", "impute"):
+        raise SettingsError("missing", found=missing, accepted=("error", "auto", "impute"))
     new = Adapted(folds=folds, seed=seed)
     new.check_settings()
     table = read_aliases(aliases)
@@ -127,7 +133,7 @@ def adapt(
         old = model if isinstance(model, Estimator) else load(model)
         read = read_whole(
             whole, old, stack, splits=split, aliases=table, orientation=orientation, format=format, layer=layer,
-            scale=scale, normalize=normalize, collapse=collapse,
+            missing=missing, scale=scale, normalize=normalize, collapse=collapse,
         )  # fmt: skip
         groups = _groups(read, group)
         if len(read.X) < FEWEST:

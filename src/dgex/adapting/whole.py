@@ -64,6 +64,7 @@ def read_whole(
     *,
     splits: Sequence[str],
     aliases: Aliases | None,
+    missing: str = "error",
     orientation: str = "auto",
     format: str | None = None,
     layer: str | None = None,
@@ -84,9 +85,10 @@ def read_whole(
         data, logged = _undone(data, splits)
         if logged and settings.get("scale") == "auto":
             settings["scale"] = "log2"
-    _refuse_missing(model, data, aliases)
+    if missing == "error":
+        _refuse_missing(model, data, aliases)
     work = plan(
-        model, data, units="original", extra="drop", measured="learn", missing="error", standardize="model",
+        model, data, units="original", extra="drop", measured="learn", missing=missing, standardize="model",
         aliases=aliases, **settings,
     )  # fmt: skip
     X = np.empty((len(data.obs), model.n_features_in_), np.float32)
@@ -94,6 +96,7 @@ def read_whole(
     for at, landmarks, targets in measured_blocks(work, data, BLOCK):
         X[at] = landmarks
         Y[at, work.targets] = targets
+    X = _filled(model, X)
     lacking: np.ndarray = np.asarray(np.isnan(Y).any(axis=0))
     if lacking.all():
         raise GeneError(
@@ -120,8 +123,33 @@ def _refuse_missing(model: Estimator, data: ExpressionFile, aliases: Aliases | N
     if len(lacking):
         raise GeneError(
             f"{len(lacking):,} of {len(landmarks):,} landmark genes are missing from the whole profiles, and a model "
-            f"is adapted with all of them: {first(lacking.index)}{causes(lacking, data.var, aliases)}"
+            f"is adapted with all of them: {first(lacking.index)}{causes(lacking, data.var, aliases)}; "
+            "missing='impute' fills them from the others, as in the old model's training profiles"
         )
+
+
+def _filled(model: Estimator, X: np.ndarray) -> np.ndarray:
+    """Missing landmark values filled from the profile's others, by the correlations that the old model knows.
+
+    Means and deviations are those of the new profiles; of a gene that none of them has, the old ones.
+
+    Raises
+    ------
+    ModelError
+        The old model was never judged by held-out profiles, and knows no correlations.
+    """
+    there = ~np.isnan(X)
+    if there.all():
+        return X
+    known, ours = model.known_confidence().landmarks, model.normalization_
+    mean, std = known.mean.astype(np.float64), known.deviation.astype(np.float64)
+    if ours is not None and ours.landmark_mean is not None and ours.landmark_std is not None:
+        mean, std = np.asarray(ours.landmark_mean, np.float64), np.asarray(ours.landmark_std, np.float64)
+    seen = there.sum(axis=0) > 1
+    mean[seen], std[seen] = np.nanmean(X[:, seen], axis=0), np.maximum(np.nanstd(X[:, seen], axis=0), 1e-6)
+    z = ((X - mean) / std * known.deviation + known.mean).astype(np.float32)
+    filled = (known.fill(z) - known.mean) / np.maximum(known.deviation, 1e-6) * std + mean
+    return np.where(there, X, filled).astype(np.float32)
 
 
 def _undone(data: ExpressionFile, splits: Sequence[str]) -> tuple[ExpressionFile, bool]:

@@ -241,6 +241,10 @@ def adapt(
         str | None, typer.Option(help="Column of the profiles (study, donor, plate): whole groups are held out.")
     ] = None,
     split: Annotated[str, typer.Option(help="Of a dataset, the sets to learn from.")] = "train,validation",
+    missing: Annotated[
+        Literal["error", "auto", "impute"],
+        typer.Option(help="Landmark genes that WHOLE lacks: auto fills up to 5 % from the others, impute up to half."),
+    ] = "error",
     scale: Scale = "auto",
     normalize: Annotated[
         Literal["model", "none", "cpm", "size-factors"],
@@ -275,6 +279,7 @@ def adapt(
         output,
         group=group,
         split=words(split),
+        missing=missing,
         scale=scale,
         normalize=normalize,
         collapse=collapse,

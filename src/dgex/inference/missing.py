@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dgex.errors import GeneError, first
 from dgex.models.base import Estimator
 from dgex.progress import warn
@@ -40,7 +42,7 @@ def imputed(model: Estimator, lacking: list[str], total: int, missing: str, why:
     more = known.missing.factor(len(lacking) / total) - 1
     warn(
         f"{len(lacking):,} of {total:,} landmark genes are filled from the others: {names}; the expected error rises "
-        f"by {more:.1%}"
+        f"by {_percent(more)}"
     )
 
 
@@ -49,9 +51,13 @@ def cost(model: Estimator, lacking: int, total: int) -> str:
     if model.confidence_ is None:
         return "takes the training mean for them"
     more = model.confidence_.missing.factor(lacking / total) - 1
-    return f"would fill them from the others and raise the expected error by {more:.1%}"
+    return f"would fill them from the others and raise the expected error by {_percent(more)}"
 
 
 def can_impute(model: Estimator) -> bool:
     """Whether the model knows the training means of its landmark genes."""
     return model.normalization_ is None or model.normalization_.landmark_mean is not None
+
+
+def _percent(more: float | np.ndarray) -> str:
+    return "less than 0.1%" if more < 0.001 else f"{float(more):.1%}"
