@@ -1,4 +1,4 @@
-"""Everything once, on simulated data: simulate, prepare, train six methods, evaluate, infer, report."""
+"""Everything once, on simulated data: simulate, prepare, train every method, evaluate, infer, report."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def demo(
     Returns
     -------
     Evaluation
-        The six methods on the test profiles and on the second platform.
+        All methods on the test profiles and on the second platform.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def _page(folder: Path, result: Evaluation, sizes: Scale, seconds: dict[str, flo
     """Tell the whole run on one page."""
     subtitle = (
         f"A simulated compendium of {sizes.samples:,} profiles, {sizes.landmarks:,} landmark genes and "
-        f"{sizes.targets:,} target genes: six methods on studies they never saw"
+        f"{sizes.targets:,} target genes: {len(METHODS)} methods on studies they never saw"
     )
     page = Page("dgex: transcriptomes from landmark genes", subtitle)
     result.comparison().add_to(page)

@@ -21,7 +21,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the compendium, the split and the weights.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Run everything once on a simulated compendium: prepare, train six methods, evaluate, infer, report.
+    """Run everything once on a simulated compendium: prepare, train every method, evaluate, infer, report.
 
     Example: `dgex demo demo/`
     """
