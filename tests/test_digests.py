@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgex import digests
-from dgex.digests import of_file, of_matrices, of_matrix, of_names
+from dgex.digests import RowsDigest, of_file, of_matrices, of_matrix, of_names
 from dgex.errors import FileError
 
 
@@ -21,6 +22,19 @@ def test_one_value_anywhere_counts(rows: int, columns: int, data: st.DataObject)
     changed = X.copy()
     changed[data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))] += 0.5
     assert of_matrix(X) != of_matrix(changed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(0, 40), cuts=st.lists(st.integers(0, 40), max_size=4), size=st.sampled_from([8, 100, 1 << 20]))
+def test_rows_in_any_blocks_give_the_digest_of_the_matrix(rows: int, cuts: list[int], size: int) -> None:
+    X = np.arange(3 * rows, dtype=np.float32).reshape(rows, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "_BLOCK", size)
+        digest = RowsDigest((rows, 3))
+        edges = [0, *sorted(min(cut, rows) for cut in cuts), rows]
+        for start, stop in pairwise(edges):
+            digest.update(np.asfortranarray(X)[start:stop])
+        assert digest.hexdigest() == of_matrix(X)
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -17,9 +17,10 @@ import numpy as np
 from dgex.aliases import PathLike, Sets
 from dgex.arrays.maps import RowReader, map_of, release
 
-__all__ = ["of_file", "of_matrices", "of_matrix", "of_names", "of_sets", "spread"]
+__all__ = ["RowsDigest", "of_file", "of_matrices", "of_matrix", "of_names", "of_sets", "spread"]
 
 _BLOCK = 16 << 20  # bytes digested by one thread at a time
+_ROWS = 256  # rows digested at once of what comes in blocks
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -44,7 +45,7 @@ def of_names(*columns: Iterable[object]) -> str:
 def of_matrix(matrix: np.ndarray) -> str:
     """Digest of the shape and of every value of a matrix, whatever its memory layout; memory maps are let go of."""
     digest = hashlib.sha256(repr((matrix.shape, matrix.dtype.str)).encode())
-    rows = max(1, _BLOCK // max(1, matrix.nbytes // max(1, len(matrix))))
+    rows = _rows_at_once(matrix.nbytes, len(matrix))
     starts = range(0, len(matrix), rows)
 
     def block(start: int) -> bytes:
@@ -61,6 +62,53 @@ def of_matrix(matrix: np.ndarray) -> str:
         for part in pool.map(block, starts) if len(starts) > 1 else map(block, starts):
             digest.update(part)
     return digest.hexdigest()
+
+
+class RowsDigest:
+    """`of_matrix` of float32 rows that come in blocks, of any size, and are not held.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole matrix.
+
+    Examples
+    --------
+    >>> matrix = np.arange(12, dtype=np.float32).reshape(6, 2)
+    >>> digest = RowsDigest(matrix.shape)
+    >>> digest.update(matrix[:4])
+    >>> digest.update(matrix[4:])
+    >>> digest.hexdigest() == of_matrix(matrix)
+    True
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._all = hashlib.sha256(repr((shape, "<f4")).encode())
+        self._rows = _rows_at_once(4 * shape[0] * shape[1], shape[0])
+        self._left, self._part = self._rows, hashlib.sha256()
+
+    def update(self, rows: np.ndarray) -> None:
+        """Add the rows that follow."""
+        while len(rows):
+            some = rows[: min(self._left, _ROWS)]  # a copy of a few, where the rows are not contiguous
+            self._part.update(np.ascontiguousarray(some, "<f4").data)
+            rows, self._left = rows[len(some) :], self._left - len(some)
+            if not self._left:
+                self._end()
+
+    def _end(self) -> None:
+        self._all.update(self._part.digest())
+        self._left, self._part = self._rows, hashlib.sha256()
+
+    def hexdigest(self) -> str:
+        """The digest, once all rows were added."""
+        if self._left < self._rows:
+            self._end()
+        return self._all.hexdigest()
+
+
+def _rows_at_once(size: int, rows: int) -> int:
+    return max(1, _BLOCK // max(1, size // max(1, rows)))
 
 
 def of_matrices(named: Mapping[str, np.ndarray]) -> str:

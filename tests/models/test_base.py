@@ -254,3 +254,10 @@ def test_scikit_learn_chooses_by_the_overall_error(named: bool) -> None:
     search = GridSearchCV(dgex.Ridge(), {"alpha": [3.0, 1e6]}, cv=KFold(3)).fit(X, Y)
     assert search.best_params_ == {"alpha": 3.0}
     assert search.best_score_ == pytest.approx(np.mean(by_hand), rel=1e-5)
+
+
+def test_genes_whose_columns_are_categories() -> None:
+    var = pd.DataFrame({"kind": pd.Categorical(["coding", "coding"])}, index=["A", "B"])
+    X = ad.AnnData(np.arange(6, dtype=np.float32).reshape(3, 2), var=var)
+    model = dgex.OLS().fit(X, np.arange(3)[:, None])
+    assert model.landmark_genes()["kind"].tolist() == ["coding", "coding"]

@@ -12,9 +12,16 @@ HOST_SHARE = 0.6  # of the host's memory that matrices may take; the rest is for
 
 
 def host_memory() -> int:
-    """Bytes of memory that this process can ever have: what the machine has, or what its control groups allow."""
+    """Bytes of memory that this process can ever have.
+
+    What the machine has, or what its control groups or its limits (`ulimit -d`, `ulimit -v`) allow.
+    """
+    import resource  # which not every system has; nobody else here needs it
+
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([most, *_group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    own = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    groups = _group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    return min([most, *(limit for limit in own if limit != resource.RLIM_INFINITY), *groups])
 
 
 def _group_limits(membership: Path, root: Path) -> Iterator[int]:

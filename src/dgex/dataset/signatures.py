@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -106,5 +107,6 @@ def _number(text: object) -> int:
     return int.from_bytes(hashlib.sha256(str(text).encode()).digest()[:8], "little")
 
 
+@lru_cache(4096)  # a file is gone through in blocks
 def _direction(gene: str) -> np.ndarray:
     return np.random.default_rng(_number(gene)).standard_normal(DIRECTIONS)

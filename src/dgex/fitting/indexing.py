@@ -23,7 +23,7 @@ def add_index(model: Estimator, read: Splits, index: bool) -> None:
             model.profiles_ = [str(at) for at in range(len(model.profiles_))]
         return
     sets = ["train", *(name for name in model.seen_ if name in read.matrices)]
-    values = [np.asarray(read.matrices[name][0].X) for name in sets]
+    values = [read.values(name)[0] for name in sets]
     names = np.concatenate([read.matrices[name][0].obs_names.to_numpy(dtype=object) for name in sets])
     column, study = _column(read), None
     if column:

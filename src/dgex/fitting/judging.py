@@ -28,9 +28,10 @@ def confidence_of(model: Estimator, read: Splits) -> Confidence | None:
     """
     name = next((name for name in read.matrices if name != "train"), None)
     x = read.matrices["train"][0]
-    if name is not None and not (model.refits and _few(read, name) and x.n_obs <= SMALL):
-        return trusted(model.predict, np.asarray(x.X), _by_validation(model, read, name))
-    if not model.refits or x.n_obs > SMALL:
+    refits = model.refits and x.n_obs <= SMALL and not read.streams  # which are too large to be held
+    if name is not None and not (refits and _few(read, name)):
+        return trusted(model.predict, read.values("train")[0], _by_validation(model, read, name))
+    if not refits:
         note("trust in inferred values is unknown: no profiles were held out")
         return None
     held = _in_turn(model, read, name)
@@ -43,11 +44,11 @@ def _few(read: Splits, name: str) -> bool:
 
 
 def _by_validation(model: Estimator, read: Splits, name: str) -> HeldOut:
-    x, y = read.matrices[name]
-    rows = np.unique(np.linspace(0, x.n_obs - 1, min(x.n_obs, MOST)).astype(int))
-    X, Y = (np.ascontiguousarray(np.asarray(m.X)[rows]) for m in (x, y))
+    x, y = read.values(name)
+    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST)).astype(int))
+    X, Y = (np.ascontiguousarray(m[rows]) for m in (x, y))
     groups = read.groups.get(name)
-    words = f"{x.n_obs:,} profiles of {name}" + ("" if groups is None else f" ({len(set(groups))} groups)")
+    words = f"{len(x):,} profiles of {name}" + ("" if groups is None else f" ({len(set(groups))} groups)")
     return HeldOut(X, Y, model.predict(X), None, None if groups is None else groups[rows], words)
 
 

@@ -70,6 +70,11 @@ class Output:
         """Where rows that memory does not hold may stay until the run ends."""
         return None if self.checkpoint is None else self.checkpoint / "rows"
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a model is there already whose data are compared."""
+        return self._before is not None
+
     def claim(self, stack: ExitStack, inputs: Sequence[PathLike]) -> None:
         """Make sure that the output may be written, by this process alone, and find out what to go on with.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import anndata as ad
@@ -21,13 +22,17 @@ from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
 from dgex.dataset.studies import split_by, split_words
+from dgex.digests import of_matrices
 from dgex.errors import SettingsError, first
+from dgex.fitting.streaming import FileSet
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
 
 __all__ = ["Splits", "read_splits"]
 
 BLOCK = 4096
+# Validation sets are held beside what a linear model needs of memory where so many times as much would fit.
+EIGHTH = 8
 ROLES = "landmarks", "targets"
 
 
@@ -51,6 +56,8 @@ class Splits(NamedTuple):
         The group of each profile of every set, where the dataset was split by group; empty where at random.
     how : str
         How the profiles were split, in words.
+    streams : dict of str to FileSet
+        The sets that stay in their file; of these `matrices` holds names of profiles and genes, and no values.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
@@ -60,6 +67,20 @@ class Splits(NamedTuple):
     signatures: Callable[[str], dict[str, np.ndarray]]
     groups: dict[str, np.ndarray]
     how: str = ""
+    streams: Mapping[str, FileSet] = MappingProxyType({})
+
+    def values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Landmark and target values of a set; of one that stays in its file, what reads rows as they are asked for."""
+        if name in self.streams:
+            return self.streams[name].X, self.streams[name].Y
+        x, y = self.matrices[name]
+        return np.asarray(x.X), np.asarray(y.X)
+
+    def digest(self, name: str) -> str:
+        """Digest of all values of a set."""
+        if name in self.streams:
+            return self.streams[name].digest()
+        return of_matrices(dict(zip(ROLES, self.values(name))))
 
     def known_again(self, *names: str) -> dict[str, np.ndarray]:
         """Signatures of the profiles of several sets together."""
@@ -73,40 +94,56 @@ def read_splits(
     stack: ExitStack,
     placement: str = "auto",
     spool_folder: Path | None = None,
+    in_blocks: bool = False,
 ) -> Splits:
     """Read the training rows and the validation sets, landmark and target genes apart: one copy of each.
 
     What is worked on from disk (see `dgex.train`) stays there, in `spool_folder` or a temporary one, until `stack` is
-    closed.
+    closed. Where `in_blocks` says that this is enough, training rows that memory does not hold are not copied but stay
+    in the file, which is open until then, and so do validation sets that would take more than an eighth of the room.
 
     Raises
     ------
     SettingsError, DataError, GeneError
         As `dgex.train`.
     """
-    with io.open(data) as source:
+    with ExitStack() as opened:
+        source = opened.enter_context(io.open(data))
         check_dataset(source)
         parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
         masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
         size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
-        spool = None
-        if placement == "disk" or (placement != "memory" and not fits_host(size)):
+        spool, streams = None, {}
+        too_large = placement == "disk" or (placement != "memory" and not fits_host(size))
+        if too_large and in_blocks:
+            room = fits_host(EIGHTH * 4 * sum(len(parts[s]) for s in parts if s != "train") * sum(map(len, masks)))
+            staying = ["train"] if room else list(parts)
+            streams = {s: FileSet(source, parts[s], masks, training=s == "train") for s in staying}
+            note(f"{size / 2**30:,.1f} GiB of profiles do not fit in memory: gone through in blocks, in their file")
+            stack.enter_context(opened.pop_all())
+        elif too_large:
             where = source.path if not isinstance(data, ad.AnnData) else None
             identity = identity_of(where, source.obs, source.var, parts | dict(zip(ROLES, masks)))
             spool = stack.enter_context(SpooledRows(spool_folder, identity, size))
             state = "are there already" if spool.complete else "are written"
             note(f"{size / 2**30:,.1f} GiB of profiles are worked on from disk: their rows {state} in {spool.folder}")
-        splits = {s: _read(source, index, s, masks, spool) for s, index in parts.items()}
+        splits = {
+            s: streams[s].annotated() if s in streams else _read(source, index, s, masks, spool)
+            for s, index in parts.items()
+        }
         if spool is not None:
             spool.finish()
 
         @cache
         def known_again(name: str) -> dict[str, np.ndarray]:
+            if name in streams:
+                return streams[name].signatures()
             x = splits[name][0]  # of the file only what is in memory is looked at: it may be closed by then
             return signatures(source, parts[name], masks[0], x.var_names.tolist(), np.asarray(x.X))
 
         groups, how = _groups(source, parts), split_words(source.uns, source.obs)
-        return Splits(splits, source.obs, Normalization.from_dataset(source), source.name, known_again, groups, how)
+        normalization = Normalization.from_dataset(source)
+        return Splits(splits, source.obs, normalization, source.name, known_again, groups, how, streams)
 
 
 def _groups(source: io.ExpressionFile, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from dgex.digests import of_matrices, of_names
+from dgex.digests import of_names
 from dgex.errors import DataError, FileError, SettingsError
 from dgex.fitting.indexing import add_index, with_names_told
 from dgex.fitting.judging import confidence_of
@@ -24,6 +24,7 @@ from dgex.metrics import in_blocks, measured
 from dgex.models.base import Estimator
 from dgex.models.catalogue import new, usual
 from dgex.models.folder import load
+from dgex.models.linear.from_moments import FromMoments
 from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
 from dgex.progress import note
@@ -65,6 +66,7 @@ def train(
         A dataset made by `dgex.prepare`; of a path only the needed rows and genes are read. What takes more than
         0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
+        `ols`, `ridge`, `lasso` and `knn-ge` need no such files: they go through the dataset in blocks, where it lies.
         What `read_splits` has read already serves for several models.
     method : str, optional
         A name of `dgex.models.catalogue.methods()`: `auto`, which weighs several gene by gene, `dgex`, `kernel`,
@@ -167,15 +169,18 @@ def _train(
         read = data
     else:
         spool = place.spool if place is not None and _leads(together) else None
-        read = read_splits(data, validation, stack, getattr(model, "placement", "auto"), spool)
-    record = _record(read, compared=place is not None) if _leads(together) else None
+        placement, in_blocks = getattr(model, "placement", "auto"), isinstance(model, FromMoments)
+        read = read_splits(data, validation, stack, placement, spool, in_blocks)
+    # of what stays in its file the digest costs a pass, unless the pass that fits has been made
+    later = bool(read.streams) and not (place is not None and place.goes_on)
+    record = _record(read, compared=place is not None) if _leads(together) and not later else None
     if place is not None and _first(together, lambda: record is not None and place.finished(record)):
         note(f"{place.path} is finished already; nothing to do")
         return with_names_told(load(place.path), index) if _leads(together) else model
     _fit(model, read, options)
     if not _leads(together):
         return model
-    assert record is not None
+    record = record or _record(read, compared=place is not None)
     model.training_ = replace(record, signatures=read.known_again("train", *model.seen_)) if model.seen_ else record
     _measure(model, read)
     if model.trains_in_epochs and not isinstance(data, Splits):  # what is read once serves many networks
@@ -224,8 +229,8 @@ def _record(read: Splits, compared: bool) -> TrainingRecord:
         return TrainingRecord("", sets, read.known_again("train"))
     x, y = read.matrices["train"]
     parts = [of_names(x.var_names, y.var_names)]
-    for name, (x, y) in read.matrices.items():
-        parts += [of_names([name], x.obs_names), of_matrices({"landmarks": x.X, "targets": y.X})]
+    for name, (x, _) in read.matrices.items():
+        parts += [of_names([name], x.obs_names), read.digest(name)]
     return TrainingRecord(of_names(parts), sets, read.known_again("train"))
 
 
@@ -237,7 +242,11 @@ def _fit(model: Estimator, read: Splits, options: dict[str, Any]) -> None:
     if read.groups and "groups" in model.fit_options:
         options = options | {"groups": read.groups["train"], "eval_groups": read.groups}
     started = time.perf_counter()
-    model.fit(x, y, eval_sets=sets, **options)
+    if read.streams:
+        assert isinstance(model, FromMoments)
+        model.fit_profiles(read.streams["train"], {name: read.values(name) for name in sets})
+    else:
+        model.fit(x, y, eval_sets=sets, **options)
     model.metrics_["seconds"] = round(time.perf_counter() - started, 3)
 
 
@@ -254,7 +263,7 @@ def _measure(model: Estimator, read: Splits) -> None:
             **_counted(read.obs),
             "split": read.how,
         },
-        "sets": {name: _errors(model, name, *pair) for name, pair in sets.items()},
+        "sets": {name: _errors(model, name, *read.values(name)) for name in sets},
         "seconds": seconds,
     }
     for name, errors in model.metrics_["sets"].items():
@@ -282,13 +291,12 @@ def _beside_ridge(model: Estimator, read: Splits) -> None:
         note(f"still falling: the best epoch on {name} is the last; more --epochs with --resume may do better")
 
 
-def _errors(model: Estimator, name: str, x: AnnData, y: AnnData) -> dict[str, Any]:
+def _errors(model: Estimator, name: str, values: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Overall error on one set, in blocks; of one that was fitted on in the end, what was expected before."""
     if name in model.seen_:
         by_gene = getattr(model, "expected_by_gene_", np.array([np.nan]))
         overall, sd = float(np.mean(by_gene, dtype=np.float64)), float(np.std(by_gene, dtype=np.float64))
-        return {"overall": overall, "sd": sd, "profiles": x.n_obs, "judged": "when held out; fitted on it since"}
-    values, truth = np.asarray(x.X), np.asarray(y.X)
+        return {"overall": overall, "sd": sd, "profiles": len(values), "judged": "when held out; fitted on it since"}
     if not len(values):
         raise DataError("an evaluation set holds no profiles")
     errors = measured(in_blocks(model.predict, values, truth, BLOCK), truth.shape[1])

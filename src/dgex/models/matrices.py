@@ -40,7 +40,7 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
                 raise GeneError(f"{what} has no {role} genes among {len(var):,}", accepted=f"var['role'] == '{role}'")
             if not mask.all():
                 var, values = var[mask], values[:, mask]
-        keep = [c for c in var.columns if c != "role" and var[c].map(lambda v: isinstance(v, str)).all()]
+        keep = [c for c in var.columns if c != "role" and all(isinstance(v, str) for v in var[c])]
         genes = var[keep].apply(texts)
     elif isinstance(matrix, pd.DataFrame):
         genes, values = pd.DataFrame(index=matrix.columns.astype(str)), matrix.to_numpy()

@@ -11,6 +11,7 @@ from dgex.aliases import Sets
 from dgex.errors import SettingsError
 from dgex.models.base import Arrays, Estimator, report_choice
 from dgex.models.explaining import Explained
+from dgex.models.linear.from_moments import FromMoments, Gather
 from dgex.models.linear.moments import Moments
 from dgex.models.paths import swaps
 from dgex.models.selection import BLOCK, SCREEN, climb, held_out, mean_error, spread
@@ -21,7 +22,7 @@ __all__ = ["KNNGE", "SampleKNN"]
 MOST = 100
 
 
-class KNNGE(Estimator):
+class KNNGE(FromMoments):
     """Gene-based nearest neighbours: the KNN-GE of Chen et al. 2016.
 
     For every target gene the landmark genes that are closest to it over the training profiles (Euclidean
@@ -63,9 +64,9 @@ class KNNGE(Estimator):
         if not isinstance(self.standardize, bool | np.bool_):
             raise SettingsError("knn-ge standardize", found=self.standardize, accepted="True or False")
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
-        _check_most(self, X.shape[1], "landmark genes", eval_sets)
-        self._solve(Moments.of(X, Y), eval_sets)
+    def _learn(self, gather: Gather, eval_sets: Sets) -> None:
+        _check_most(self, self.n_features_in_, "landmark genes", eval_sets)
+        self._solve(gather(None), eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         x_var, y_var = np.diag(moments.gram()) / moments.n, moments.y_squares() / moments.n

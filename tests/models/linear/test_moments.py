@@ -67,6 +67,15 @@ def test_blocks_longer_than_a_product_are_split() -> None:
     check(Moments.of(X, Y), X, Y, 1e-6)
 
 
+def test_blocks_of_a_file_give_the_very_sums_of_matrices() -> None:
+    X, Y = matrices(9000, 3, 2, level=9.0)
+    whole = Moments.of(X, Y)
+    pairs = ((X[start : start + 4096], Y[start : start + 4096]) for start in range(0, len(X), 4096))
+    parts = Moments.streamed(pairs, X.shape, Y.shape)
+    for one, other in ((whole.gram(), parts.gram()), (whole.cross(), parts.cross()), (whole.y_mean, parts.y_mean)):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_slices_of_targets_are_parts_of_the_whole() -> None:
     X, Y = matrices(50, 4, 11)
     moments = Moments.of(X, Y)

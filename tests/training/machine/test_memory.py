@@ -119,6 +119,15 @@ def test_this_machine_has_memory() -> None:
     assert not fits_host(host_memory())
 
 
+def test_limits_of_the_process_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    limits = {resource.RLIMIT_DATA: 5000, resource.RLIMIT_AS: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits[kind], resource.RLIM_INFINITY))
+    assert host_memory() == 5000
+    assert not fits_host(4000)
+
+
 def test_placement_follows_what_there_is_room_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

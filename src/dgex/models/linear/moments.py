@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -75,14 +75,36 @@ class Moments:
         double : bool, optional
             Multiply in float64; by default only where there are fewer than ten profiles a landmark gene.
         """
+        blocks = (slice(start, start + ROWS * BLOCKS) for start in range(0, len(X), ROWS * BLOCKS))
+        return cls.streamed(((X[block], Y[block]) for block in blocks), X.shape, Y.shape, double=double)
+
+    @classmethod
+    def streamed(
+        cls,
+        pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+        x_shape: tuple[int, ...],
+        y_shape: tuple[int, ...],
+        *,
+        double: bool | None = None,
+    ) -> Self:
+        """Moments of matrices that come in blocks, of which one is held at a time.
+
+        Parameters
+        ----------
+        pairs : iterable of (X, Y)
+            The profiles in order. Blocks of a multiple of 4,096 give what `of` gives, to the bit.
+        x_shape, y_shape : tuple of int
+            Shapes of the whole matrices, profiles x landmarks and profiles x targets.
+        double : bool, optional
+            As for `of`.
+        """
         if double is None:
-            double = len(X) < FEW_PROFILES * X.shape[1]
-        moments = cls(X.shape[1], Y.shape[1], double=double)
-        with bar(len(X), "gathering moments") as progress:
-            for start in range(0, len(X), ROWS * BLOCKS):
-                block = slice(start, start + ROWS * BLOCKS)
-                moments.update(X[block], Y[block])
-                progress.advance(len(X[block]))
+            double = x_shape[0] < FEW_PROFILES * x_shape[1]
+        moments = cls(x_shape[1], y_shape[1], double=double)
+        with bar(x_shape[0], "gathering moments") as progress:
+            for X, Y in pairs:
+                moments.update(X, Y)
+                progress.advance(len(X))
         return moments
 
     def update(self, X: np.ndarray, Y: np.ndarray) -> Self:

@@ -10,7 +10,8 @@ from scipy import linalg
 
 from dgex.aliases import Sets
 from dgex.errors import SettingsError
-from dgex.models.base import Arrays, Estimator, LayerStack, report_choice
+from dgex.models.base import Arrays, LayerStack, report_choice
+from dgex.models.linear.from_moments import FromMoments, Gather
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
 from dgex.progress import note
@@ -27,7 +28,7 @@ PENALTIES = np.logspace(-5, 1, 20)
 MORE_DECADES = 4
 
 
-class Linear(Estimator):
+class Linear(FromMoments):
     """What linear models share: coefficients, intercepts, prediction and storage.
 
     Attributes
@@ -42,8 +43,8 @@ class Linear(Estimator):
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
         raise NotImplementedError
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
-        self._solve(Moments.of(X, Y), eval_sets)
+    def _learn(self, gather: Gather, eval_sets: Sets) -> None:
+        self._solve(gather(None), eval_sets)
 
     def _store(self, moments: Moments, solve: Callable[[np.ndarray], np.ndarray]) -> None:
         """Fill coefficients chunk by chunk: `solve` takes X'Y of a slice of targets and may overwrite it."""
@@ -85,8 +86,8 @@ class OLS(Linear):
 
     All target genes share one Cholesky factor of the landmark genes' Gram matrix. Where that matrix is singular
     (fewer profiles than landmark genes, landmark genes that repeat) the solution of minimum norm is taken, as
-    `numpy.linalg.lstsq` does on centred data. A matrix in memory that is so ill-conditioned that float32 products
-    would cost more than 1e-4 of the coefficients is gone through once more in float64.
+    `numpy.linalg.lstsq` does on centred data. A matrix that is so ill-conditioned that float32 products would cost
+    more than 1e-4 of the coefficients is gone through once more in float64.
 
     Attributes
     ----------
@@ -108,13 +109,13 @@ class OLS(Linear):
     label: ClassVar[str] = "LR"
     rank_: int | None
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
-        moments = Moments.of(X, Y)
+    def _learn(self, gather: Gather, eval_sets: Sets) -> None:
+        moments = gather(None)
         factor = _cholesky(moments.gram())
         if not moments.double and (factor is None or factor[1] > ILL_CONDITIONED):
             note("ols: the landmark genes are nearly collinear; multiplying once more in float64")
-            del factor
-            moments = Moments.of(X, Y, double=True)
+            del factor, moments
+            moments = gather(True)
         self._solve(moments, eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
@@ -150,10 +151,10 @@ class Penalized(Linear):
     def check_settings(self) -> None:
         check_penalty(self.kind, self.alpha)
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets) -> None:
+    def _learn(self, gather: Gather, eval_sets: Sets) -> None:
         if self.alpha is None:
             held_out(eval_sets, self.kind, "alpha")  # before the pass over the data, not after
-        super()._fit(X, Y, eval_sets)
+        super()._learn(gather, eval_sets)
 
 
 class Ridge(Penalized):
@@ -280,6 +281,8 @@ class RidgePath:
         whole: list[np.ndarray] = []  # rotated once, and only where it is asked for
 
         def exact(alpha: float) -> float:
+            if not isinstance(X, np.ndarray):  # in a file, for want of memory
+                return mean_error(X, Y, lambda x: self.predict(self.rotate(x), alpha))
             if not whole:
                 whole.append(self.rotate(X))
             return mean_error(whole[0], Y, lambda x: self.predict(x, alpha))
