@@ -192,7 +192,7 @@ def _fill(
     with bar(len(index), f"reading {label}") as progress:
         for _, block in source.iter_blocks(BLOCK, samples=index):
             for matrix, mask in zip(matrices, masks):
-                matrix[at : at + len(block)] = block[:, mask]
+                np.take(block, mask, axis=1, out=matrix[at : at + len(block)], mode="clip")  # no copy in between
                 release(matrix)
             at += len(block)
             progress.advance(len(block))
