@@ -23,10 +23,10 @@ from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, read_matrix, sample_table
 from dgex.prepare.gene_plan import plan_genes
+from dgex.prepare.options import Options
 from dgex.prepare.panel import read_names
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (
-    Options,
     Preparation,
     drop_near_duplicates,
     normalize_depth,

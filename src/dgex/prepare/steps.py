@@ -9,23 +9,22 @@ import numpy as np
 import pandas as pd
 
 from dgex.arrays.packing import drop_columns, drop_rows
-from dgex.dataset.depth import DEPTHS, factors_of, size_reference
+from dgex.dataset.depth import factors_of, size_reference
 from dgex.dataset.normalization import ties_rule
 from dgex.dataset.quantile import quantile_normalize, reference_profile
 from dgex.dataset.roles import landmarks
-from dgex.dataset.scale import SCALES, to_log2
-from dgex.dataset.split import SPLITS, checked_fractions, split_samples
+from dgex.dataset.scale import to_log2
+from dgex.dataset.split import SPLITS, split_samples
 from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, row_blocks, standardize
 from dgex.dataset.studies import study_columns
-from dgex.errors import DataError, SettingsError, first
+from dgex.errors import DataError, first
 from dgex.genes import texts
-from dgex.prepare import collapse as collapsing
 from dgex.prepare import duplicates as duplicating
+from dgex.prepare.options import Options
 from dgex.prepare.together import joined_groups, near_pairs
 from dgex.progress import note, warn
 
 __all__ = [
-    "Options",
     "Preparation",
     "drop_near_duplicates",
     "normalize_depth",
@@ -34,55 +33,6 @@ __all__ = [
     "standardize_sets",
     "treat_constant",
 ]
-
-_ACCEPTED = {
-    "dedup_method": duplicating.METHODS,
-    "dedup_over": ("inputs", "compendium"),
-    "quantile": ("none", "inductive", "paper"),
-    "ties": ("published", "average"),
-    "standardize": ("inductive", "paper", "none"),
-    "log2": ("never", "auto", "always"),
-    "scale": SCALES,
-    "normalize": DEPTHS,
-    "collapse": collapsing.RULES,
-    "same_gene": ("drop", "keep"),
-    "constant": ("error", "drop"),
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """Resolved settings of `prepare`, as they are recorded."""
-
-    dedup: float
-    dedup_method: str
-    dedup_over: str
-    quantile: str
-    ties: str
-    standardize: str
-    split: tuple[float, ...]
-    group: str
-    log2: str
-    collapse: str
-    same_gene: str
-    constant: str
-    seed: int
-    scale: str = "auto"
-    normalize: str = "none"
-    together: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, accepted in _ACCEPTED.items():
-            if getattr(self, name) not in accepted:
-                raise SettingsError(f"unknown {name} {getattr(self, name)!r}", accepted=accepted)
-        if not (np.isfinite(self.dedup) and self.dedup >= 0):
-            raise SettingsError(f"the distance of near-duplicates must be above 0, found {self.dedup!r}")
-        if not (np.isfinite(self.together) and self.together >= 0):
-            raise SettingsError(
-                "together, the distance of near-duplicates", found=self.together, accepted="a number above 0, or 0: off"
-            )
-        checked_fractions(self.split)
-
 
 _LOOKED_AT = 1024  # profiles, evenly spaced, by which a rule for ties is judged
 _SPREAD = 0.01  # of the reference's own spread: below, errors of linear regression change by 1 % at most
