@@ -176,7 +176,7 @@ def infer(
     format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
     aliases: Aliases = None,
-    block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
+    block: Annotated[int, typer.Option(help="Profiles read, inferred and written at a time.", min=1)] = 1024,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")

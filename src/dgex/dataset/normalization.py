@@ -226,9 +226,9 @@ class Normalization:
         """Standardise values of target genes (all, or those `at` some positions) that went through `transform`."""
         return _standardized(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
 
-    def invert_targets(self, Y: np.ndarray, at: Index = slice(None)) -> np.ndarray:
-        """Target values (all, or those `at` some positions) in the units before standardising, float32."""
-        return _original(Y, _part(self.target_mean, at), _part(self.target_std, at), "target")
+    def invert_targets(self, Y: np.ndarray, at: Index = slice(None), out: np.ndarray | None = None) -> np.ndarray:
+        """Target values (all, or those `at` some positions) in the units before standardising: float32, or `out`."""
+        return _original(Y, _part(self.target_mean, at), _part(self.target_std, at), "target", out)
 
     def invert_landmarks(self, X: np.ndarray) -> np.ndarray:
         """Landmark values in the units before standardising, float32."""
@@ -281,8 +281,13 @@ def _standardized(X: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None
     return np.asarray(((X.astype(np.float64) - mean) / std).astype(np.float32))
 
 
-def _original(values: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, what: str) -> np.ndarray:
+def _original(
+    values: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, what: str, out: np.ndarray | None = None
+) -> np.ndarray:
     if mean is None or std is None:
-        return np.array(values, dtype=np.float32)
+        if out is None:
+            return np.array(values, dtype=np.float32)
+        out[:] = values
+        return out
     _check(values, mean, what)
-    return unstandardize(values, mean, std)
+    return unstandardize(values, mean, std, out)

@@ -15,6 +15,7 @@ __all__ = ["PAPER_EPSILON", "GeneStatistics", "gene_statistics", "standardize", 
 PAPER_EPSILON = 1e-3
 
 _BLOCK_BYTES = 32 * 2**20
+_AT_A_TIME = 2**16  # values that stay in the cache of a processor from one step to the next
 
 
 def row_blocks(rows: np.ndarray, genes: int, bytes_per_value: int = 8) -> Iterator[np.ndarray]:
@@ -124,8 +125,13 @@ def standardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray, rows: np.ndarr
         X[part] = block
 
 
-def unstandardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Values in the units before standardising: `X * std + mean`, as a new float32 array."""
-    result = np.multiply(X, np.asarray(std, dtype=np.float32), dtype=np.float32)
-    result += np.asarray(mean, dtype=np.float32)
-    return np.asarray(result)
+def unstandardize(X: np.ndarray, mean: np.ndarray, std: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Values in the units before standardising: `X * std + mean`, float32, a new array or `out`."""
+    mean, std = np.asarray(mean, dtype=np.float32), np.asarray(std, dtype=np.float32)
+    result = np.empty(X.shape, np.float32) if out is None else out
+    step = max(1, _AT_A_TIME // max(1, X.shape[1]))
+    for start in range(0, len(X), step):  # few rows at a time: the second step finds them in the processor's cache
+        rows = result[start : start + step]
+        np.multiply(X[start : start + step], std, out=rows, dtype=np.float32)
+        rows += mean
+    return result

@@ -17,7 +17,17 @@ from dgex.inference.worth import halfwidths
 from dgex.io.base import ExpressionFile
 from dgex.progress import note, warn
 
-__all__ = ["Inferred", "inferred", "landmark_values", "measured_blocks", "own_statistics", "raw_blocks"]
+__all__ = [
+    "Inferred",
+    "Ready",
+    "finished",
+    "inferred",
+    "landmark_values",
+    "measured_blocks",
+    "own_statistics",
+    "raw_blocks",
+    "ready",
+]
 
 FAR = 2.0  # standard deviations between the panel's and the training means that call for a warning
 
@@ -37,6 +47,31 @@ class Inferred(NamedTuple):
     values: np.ndarray
     farther: np.ndarray
     half: np.ndarray | None
+
+
+class Ready(NamedTuple):
+    """A block that was read: what the model takes, and what its result is finished with.
+
+    Attributes
+    ----------
+    at : slice
+        Which profiles.
+    raw, further : ndarray of float32
+        As `raw_blocks` gives them.
+    values, x : ndarray of float32, shape (profiles, landmarks)
+        Landmark genes on the training scale (NaN where missing), and as the model takes them.
+    imputed : ndarray of bool, shape (profiles, landmarks)
+    distance : ndarray of float64, shape (profiles,), or None
+        From the training profiles, where the model knows it.
+    """
+
+    at: slice
+    raw: np.ndarray
+    further: np.ndarray
+    values: np.ndarray
+    x: np.ndarray
+    imputed: np.ndarray
+    distance: np.ndarray | None
 
 
 def raw_blocks(
@@ -181,39 +216,63 @@ def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray, ours: Normal
     return result
 
 
-def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inferred:
-    """One block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit."""
-    ours, known_confidence = plan.model.normalization_, plan.model.confidence_
+def ready(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Ready:
+    """Everything of a block that comes before the model."""
+    ours, known = plan.model.normalization_, plan.model.confidence_
     values, x, imputed = landmark_values(plan, raw, further)
-    known = _targets(plan, raw, further)
     plan.check.missing += int(imputed[:, plan.present].sum())
     standardized = ours is not None and plan.shift is None and ours.standardize != "none"
-    if known_confidence is None and at.start == 0 and standardized:
+    if known is None and at.start == 0 and standardized:
         _tell_distance(plan, x[:, plan.present])
-    y = plan.model.predict(x)
+    distance = None if known is None else known.landmarks.distance(x)
+    return Ready(at, raw, further, values, x, imputed, distance)
+
+
+def finished(plan: Plan, block: Ready, y: np.ndarray, out: np.ndarray | None = None) -> Inferred:
+    """A block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit.
+
+    Parameters
+    ----------
+    y : ndarray of float32, shape (profiles, targets)
+        What the model made of `block.x`.
+    out : ndarray of float32, shape (profiles, genes), optional
+        Memory for the values. Not used where only some genes are kept.
+    """
+    ours, x, further = plan.model.normalization_, block.x, block.further
+    known = _targets(plan, block.raw, further)
     farther, half = np.full(len(x), np.nan, np.float32), None
-    if known_confidence is not None:
-        distance = known_confidence.landmarks.distance(x)
-        farther = known_confidence.farther(distance).astype(np.float32)
+    if plan.model.confidence_ is not None and block.distance is not None:
+        farther = plan.model.confidence_.farther(block.distance).astype(np.float32)
         if plan.interval is not None:
-            half = halfwidths(plan, y, distance, imputed, ~np.isnan(further[:, : len(plan.targets)]))
+            measured = ~np.isnan(further[:, : len(plan.targets)])
+            half = halfwidths(plan, y, block.distance, block.imputed, measured)
     if plan.target_shift is not None and ours is not None:
         known = ours.invert_targets((known - plan.target_shift[0]) / plan.target_shift[1], plan.targets)
+    first, last = x.shape[1], x.shape[1] + y.shape[1]
+    shape = (len(x), last + len(plan.carried))
+    whole = np.empty(shape, np.float32) if out is None or plan.keep is not None else out
+    targets = whole[:, first:last]
     if plan.units == "original" and ours is not None:
-        landmarks = np.where(imputed | (plan.shift is not None), ours.invert_landmarks(x), values)
-        y = ours.invert_targets(y)
+        landmarks = np.where(block.imputed | (plan.shift is not None), ours.invert_landmarks(x), block.values)
+        ours.invert_targets(y, out=targets)
     else:
-        landmarks = x if plan.units == "standardized" else np.where(imputed, x, values)
+        landmarks = x if plan.units == "standardized" else np.where(block.imputed, x, block.values)
         known = known if ours is None or plan.units == "original" else ours.standardize_targets(known, plan.targets)
+        targets[:] = y
     if len(plan.targets):
-        y = _kept(plan, y, known, further)
-    if plan.measured == "raw":
-        landmarks = np.where(np.isnan(raw), landmarks, raw)
-    whole = np.concatenate([landmarks, y, _carried(plan, further)], axis=1).astype(np.float32, copy=False)
+        _keep(plan, targets, known, further)
+    whole[:, :first] = np.where(np.isnan(block.raw), landmarks, block.raw) if plan.measured == "raw" else landmarks
+    whole[:, last:] = _carried(plan, further)
     plan.likeness.add(x, farther)
     if plan.keep is not None:
         whole, half = whole[:, plan.keep], None if half is None else half[:, plan.keep]
     return Inferred(whole, farther, half)
+
+
+def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inferred:
+    """One block from what was read to the result."""
+    block = ready(plan, at, raw, further)
+    return finished(plan, block, plan.model.predict(block.x))
 
 
 def landmark_values(plan: Plan, raw: np.ndarray, further: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -235,14 +294,12 @@ def _filled(plan: Plan, x: np.ndarray, imputed: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.where(imputed, np.float32(0), x), dtype=np.float32)
 
 
-def _kept(plan: Plan, y: np.ndarray, known: np.ndarray, further: np.ndarray) -> np.ndarray:
+def _keep(plan: Plan, y: np.ndarray, known: np.ndarray, further: np.ndarray) -> None:
     """Put measured target values in the place of inferred ones, after comparing the two."""
-    y = np.array(y, dtype=np.float32)
     guessed = y[:, plan.targets]
     plan.check.add(known, guessed)
     kept = further[:, : len(plan.targets)] if plan.measured == "raw" else known
     y[:, plan.targets] = np.where(np.isnan(kept), guessed, kept)
-    return y
 
 
 def _carried(plan: Plan, further: np.ndarray) -> np.ndarray:

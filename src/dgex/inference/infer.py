@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,11 @@ from dgex.confidence.trust import TRUST
 from dgex.dataset.depth import DEPTHS
 from dgex.dataset.scale import SCALES
 from dgex.errors import DataError, SettingsError
-from dgex.inference.blocks import Inferred, inferred, own_statistics, raw_blocks
+from dgex.inference.blocks import Inferred, own_statistics
+from dgex.inference.flow import flow
 from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, profile_columns, tell, write
-from dgex.inference.parts import Parts, parts_folder
+from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
 from dgex.inference.reporting import claimed, write_report
 from dgex.inputs import regular
@@ -55,7 +56,7 @@ def infer(
     model: PathLike | Estimator,
     output: PathLike | None = None,
     *,
-    block: int = 4096,
+    block: int = 1024,
     units: str = "original",
     extra: str = "drop",
     measured: str = "keep",
@@ -92,7 +93,8 @@ def infer(
     output : path, optional
         File to write, of any format; without it the result is returned.
     block : int
-        Profiles held in memory at a time.
+        Profiles read, inferred and written at a time; while a block is inferred the next is read and the one before is
+        written, so that a few are in memory.
     units : {"original", "standardized"}
         Values of the result: on the scale of the training values, or as the model works with them.
     extra : {"drop", "carry"}
@@ -222,13 +224,19 @@ def infer(
         settings["scale"] = work.scale.kind if work.scale is not None else "any"
         if interval is not None:  # the genes of the result are compared by themselves
             settings["interval"] = str(interval)
-        parts = Parts(Path(output), work, data, block, settings) if resume else None
-        blocks = parts.blocks() if parts is not None else _blocks(work, data, block)
-        write(work, data, Path(output), _progress(blocks, len(data.obs)), block, overwrite)
+        blocks = Parts(Path(output), work, data, block, settings) if resume else Blocks(work, data, block)
+        room = np.empty((min(block, len(data.obs)), len(work.var)), np.float32)  # for one block after the other
+        write(
+            work,
+            data,
+            Path(output),
+            lambda put: _infer(blocks, len(data.obs), lambda at: room[: at.stop - at.start], put),
+            block,
+            overwrite,
+        )
         if folder is not None:
             write_report(work, data, folder, overwrite)
-        if parts is not None:
-            parts.clear()
+        blocks.clear()
     return None
 
 
@@ -242,9 +250,17 @@ def _names(genes: Sequence[str] | PathLike | None) -> list[str] | None:
     return [str(name) for name in genes]
 
 
-def _blocks(work: Plan, data: ExpressionFile, block: int) -> Iterator[tuple[slice, Inferred]]:
-    for at, raw, further in raw_blocks(work, data, block):
-        yield at, inferred(work, at, raw, further)
+def _infer(
+    blocks: Blocks, total: int, room: Callable[[slice], np.ndarray], put: Callable[[slice, Inferred], None]
+) -> None:
+    """Read, infer and put away blocks, all three at once; `room` is where the values of profiles may lie."""
+    with bar(total, "inferring") as progress:
+
+        def finish(block: Block, y: np.ndarray | None) -> None:
+            put(block.at, blocks.finished(block, y, room(block.at)))
+            progress.advance(block.at.stop - block.at.start)
+
+        flow(blocks.read(), blocks.predicted, finish)
 
 
 def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
@@ -252,10 +268,14 @@ def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
 
     values = np.empty((len(data.obs), len(work.var)), dtype=np.float32)
     half = np.empty_like(values) if work.interval is not None else None
-    for at, part in _progress(_blocks(work, data, block), len(data.obs)):
-        values[at] = part.values
+
+    def put(at: slice, part: Inferred) -> None:
+        if work.keep is not None:
+            values[at] = part.values  # else it lies there already
         if half is not None and part.half is not None:
             half[at] = part.half
+
+    _infer(Blocks(work, data, block), len(data.obs), lambda at: values[at], put)
     tell(work, data)
     result = AnnData(values, obs=profile_columns(work, data.obs), var=work.var, uns=record(work, data.name))
     if half is not None:
@@ -266,10 +286,3 @@ def _in_memory(work: Plan, data: ExpressionFile, block: int) -> AnnData:
             layer[at, columns] = measured
         result.layers["measured"] = layer
     return result
-
-
-def _progress(blocks: Iterator[tuple[slice, Inferred]], total: int) -> Iterator[tuple[slice, Inferred]]:
-    with bar(total, "inferring") as progress:
-        for at, part in blocks:
-            yield at, part
-            progress.advance(at.stop - at.start)

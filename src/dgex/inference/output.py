@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,14 @@ def write(
     work: Plan,
     data: ExpressionFile,
     output: Path,
-    blocks: Iterator[tuple[slice, Inferred]],
+    infer: Callable[[Callable[[slice, Inferred], None]], None],
     block: int,
     overwrite: bool,
 ) -> None:
     """Write the result, and half-widths where the format of `output` has a place for them.
+
+    `infer` is given what takes the blocks of the result, in order; it may call that from a thread of its own, and ends
+    when all are there.
 
     Raises
     ------
@@ -54,12 +57,15 @@ def write(
             beside = stack.enter_context(io.create(other, data.obs, work.var, overwrite=overwrite))
         var = _with_bounds(work.var) if columns else work.var
         sink = stack.enter_context(io.create(output, data.obs, var, uns=uns, overwrite=overwrite))
-        for at, part in blocks:
+
+        def put(at: slice, part: Inferred) -> None:
             sink.append(_bounded(part) if columns else part.values)
             if part.half is not None and keeps:
                 sink.layer("halfwidth", at, slice(0, len(work.var)), part.half.astype(small))
             elif part.half is not None and beside is not None:
                 beside.append(part.half)
+
+        infer(put)
         tell(work, data)
         if writer.keeps_obs:
             sink.replace_obs(profile_columns(work, data.obs))

@@ -1,4 +1,4 @@
-"""Inference that can be gone on with: finished blocks as files of their own, compared with their input before use."""
+"""Blocks from reading to the result; where work is to be gone on with, finished ones are files of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.digests import of_matrices, of_names
 from dgex.errors import ModelError
-from dgex.inference.blocks import Inferred, inferred, raw_blocks
+from dgex.inference.blocks import Inferred, Ready, finished, raw_blocks, ready
 from dgex.inference.plan import Plan
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.progress import note
 from dgex.work import Work
 
-__all__ = ["Parts", "model_digest", "parts_folder"]
+__all__ = ["Block", "Blocks", "Parts", "model_digest", "parts_folder"]
 
 MARKER = "parts.json"
 
@@ -38,8 +38,62 @@ def model_digest(model: Estimator) -> str:
     return of_names([repr(described)], model.genes_.index, model.genes_["role"], [of_matrices(arrays)])
 
 
-class Parts:
-    """The folder `OUTPUT.parts`.
+class Block(NamedTuple):
+    """A block that was read.
+
+    Attributes
+    ----------
+    at : slice
+        Which profiles.
+    ready : Ready or None
+        As the model takes it; None where its result is there.
+    digest : bytes
+        Of what was read, where it is to be gone on with.
+    stored : Inferred or None
+        Its result, where an earlier run left it.
+    """
+
+    at: slice
+    ready: Ready | None
+    digest: bytes = b""
+    stored: Inferred | None = None
+
+
+class Blocks:
+    """The three stages of every block; each is called by one thread, in the order of the blocks.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : ExpressionFile
+    block : int
+        Profiles in a block.
+    """
+
+    def __init__(self, plan: Plan, data: ExpressionFile, block: int) -> None:
+        self._plan, self._data, self._block = plan, data, block
+
+    def read(self) -> Iterator[Block]:
+        """Blocks as the model takes them."""
+        for at, raw, further in raw_blocks(self._plan, self._data, self._block):
+            yield Block(at, ready(self._plan, at, raw, further))
+
+    def predicted(self, block: Block) -> np.ndarray | None:
+        """What the model makes of a block; None where its result is there already."""
+        return None if block.ready is None else self._plan.model.predict(block.ready.x)
+
+    def finished(self, block: Block, y: np.ndarray | None, room: np.ndarray) -> Inferred:
+        """The result of a block; its values may lie in `room`."""
+        assert block.ready is not None
+        assert y is not None
+        return finished(self._plan, block.ready, y, room)
+
+    def clear(self) -> None:
+        """Remove what was kept to go on with."""
+
+
+class Parts(Blocks):
+    """Blocks that are kept in the folder `OUTPUT.parts`, and compared with their input before they are used again.
 
     Parameters
     ----------
@@ -54,7 +108,7 @@ class Parts:
     """
 
     def __init__(self, output: Path, plan: Plan, data: ExpressionFile, block: int, settings: Mapping[str, Any]) -> None:
-        self._plan, self._data, self._block = plan, data, block
+        super().__init__(plan, data, block)
         names = [f"{start}.npz" for start in range(0, len(data.obs), block)]
         self._work = Work(parts_folder(output), MARKER, "finished blocks of an inference", names)
         self._identity = {
@@ -67,8 +121,8 @@ class Parts:
         if plan.shift is not None:
             self._identity["own statistics"] = of_matrices(dict(zip(("mean", "divisor"), plan.shift)))
 
-    def blocks(self) -> Iterator[tuple[slice, Inferred]]:
-        """The result block by block; each is stored before it is passed on, and what is stored is not inferred again.
+    def read(self) -> Iterator[Block]:
+        """Blocks as the model takes them, with the result of those that an earlier run finished.
 
         Raises
         ------
@@ -82,20 +136,31 @@ class Parts:
             work.refuse_other()
             work.begin(self._identity)
         noted = False
-        for at, raw, carried in raw_blocks(self._plan, self._data, self._block):
-            digest = _digest(raw, carried)
-            path = work.folder / f"{at.start}.npz"
-            part = self._stored(path, digest, at) if going_on else None
-            if part is None:
-                if at.start and going_on and not noted:
-                    note(f"resumed after {at.start:,} of {len(self._data.obs):,} profiles")
-                noted = True
-                part = inferred(self._plan, at, raw, carried)
-                with atomic_file(path, overwrite=True) as temporary:
-                    np.savez(temporary.with_suffix(".npz"), input=np.frombuffer(digest, np.uint8), **_arrays(part))
-            else:
-                self._plan.likeness.known(part.farther)
-            yield at, part
+        for at, raw, further in raw_blocks(self._plan, self._data, self._block):
+            digest = _digest(raw, further)
+            part = self._stored(self._path(at), digest, at) if going_on else None
+            if part is not None:
+                self._plan.check.missing += int(np.isnan(raw[:, self._plan.present]).sum())
+                yield Block(at, None, digest, part)
+                continue
+            if at.start and going_on and not noted:
+                note(f"resumed after {at.start:,} of {len(self._data.obs):,} profiles")
+            noted = True
+            yield Block(at, ready(self._plan, at, raw, further), digest)
+
+    def finished(self, block: Block, y: np.ndarray | None, room: np.ndarray) -> Inferred:
+        """The result of a block, which is stored before it is passed on."""
+        if block.stored is not None:
+            self._plan.likeness.known(block.stored.farther)
+            return block.stored
+        part = super().finished(block, y, room)
+        with atomic_file(self._path(block.at), overwrite=True) as temporary:
+            digest = np.frombuffer(block.digest, np.uint8)
+            np.savez(temporary.with_suffix(".npz"), input=digest, **_arrays(part))
+        return part
+
+    def _path(self, at: slice) -> Path:
+        return self._work.folder / f"{at.start}.npz"
 
     def _stored(self, path: Path, digest: bytes, at: slice) -> Inferred | None:
         """A finished block, where there is one, of just this input."""
