@@ -50,9 +50,12 @@ class Mixture:
         spread = np.sqrt(np.maximum((values**2).sum(axis=1) / np.maximum(count, 1) - mean**2, 0))
         variation = spread / np.where(mean > 0, mean, 1)
         low = values.max(axis=1, initial=0) <= self.limit
+        few = np.zeros(len(block), bool)
+        doubtful = np.flatnonzero((count >= _LEAST) & low & (variation < _LOGGED))
+        few[doubtful] = _of_few_reads(values[doubtful], above[doubtful])
         for row in np.flatnonzero(count >= _LEAST):
             if low[row]:
-                if variation[row] < _LOGGED and not _of_few_reads(values[row, above[row]]):
+                if variation[row] < _LOGGED and not few[row]:
                     self._logged.append(start + int(row))
                     self._means.append(float(mean[row]))
             elif variation[row] > _LINEAR:
@@ -74,12 +77,14 @@ class Mixture:
         return 1 / _ALIKE <= ratio <= _ALIKE
 
 
-def _of_few_reads(values: np.ndarray) -> bool:
-    """Whether values are counts, whole or scaled: those above the smallest are mostly multiples of it."""
-    least = values.min()
-    above = values[values > least]
-    return any(_mostly_whole(above / unit) for unit in (1.0, least))
-
-
-def _mostly_whole(values: np.ndarray) -> bool:
-    return not values.size or bool((np.abs(values - np.rint(values)) < 1e-3).mean() > _WHOLE)
+def _of_few_reads(values: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """Whether each profile's values `above` zero are counts, whole or scaled: mostly multiples of the smallest."""
+    least = np.where(above, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    more = above & (values > least)
+    count = more.sum(axis=1)
+    few = count == 0
+    for unit in (np.float64(1), least):
+        parts = values / unit
+        whole = ((np.abs(parts - np.rint(parts)) < 1e-3) & more).sum(axis=1)
+        few |= whole / np.maximum(count, 1) > _WHOLE
+    return np.asarray(few)

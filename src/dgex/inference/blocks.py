@@ -90,8 +90,10 @@ def raw_blocks(
         for where, read in data.iter_blocks(block, genes=wanted, samples=samples):
             values = plan.collapse(read[:, needed] if plan.depth.needs_all else read)
             _check(plan, data, values, names[where])
-            landmarks = np.full((len(values), len(plan.present)), np.nan, dtype=np.float32)
-            landmarks[:, plan.present] = values[:, :count]
+            landmarks = values[:, :count]
+            if count < len(plan.present):
+                landmarks = np.full((len(values), len(plan.present)), np.nan, dtype=np.float32)
+                landmarks[:, plan.present] = values[:, :count]
             further = values[:, count:]
             if plan.depth.applies:
                 totals = np.asarray(np.nansum(read, axis=1, dtype=np.float64)) if plan.depth.needs_all else None
@@ -175,6 +177,8 @@ def _landmarks(plan: Plan, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
 def _of_each(values: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Transform what is there of each profile; profiles that lack the same genes together."""
     there = ~np.isnan(values)
+    if there.all():
+        return transform(values)
     result = np.full_like(values, np.nan)
     patterns, which = np.unique(there, axis=0, return_inverse=True) if (there != there[:1]).any() else (there[:1], None)
     for number, columns in enumerate(patterns):

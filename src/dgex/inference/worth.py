@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from dgex.confidence.trust import at_least
 from dgex.errors import GeneError, ModelError, SettingsError, first
@@ -104,7 +104,7 @@ def halfwidths(
     known.intervals.halfwidth(y, distance, plan.interval, unit_factor(plan, "target"), half)
     if imputed.any():
         half *= np.asarray(known.missing.factor(imputed.mean(axis=1)), np.float32)[:, None]
-        normal = norm.ppf((1 + plan.interval) / 2) * np.sqrt(np.pi / 2)
+        normal = ndtri((1 + plan.interval) / 2) * np.sqrt(np.pi / 2)
         widths = normal * known.landmark_accuracy[:, 0] * unit_factor(plan, "landmark")
         landmarks[imputed] = np.broadcast_to(widths, imputed.shape)[imputed]
     if len(plan.targets):
