@@ -19,12 +19,14 @@ from dgex.progress import note, warn
 
 __all__ = [
     "Inferred",
+    "Predicted",
     "Ready",
     "finished",
     "inferred",
     "landmark_values",
     "measured_blocks",
     "own_statistics",
+    "predicted",
     "raw_blocks",
     "ready",
 ]
@@ -61,8 +63,6 @@ class Ready(NamedTuple):
     values, x : ndarray of float32, shape (profiles, landmarks)
         Landmark genes on the training scale (NaN where missing), and as the model takes them.
     imputed : ndarray of bool, shape (profiles, landmarks)
-    distance : ndarray of float64, shape (profiles,), or None
-        From the training profiles, where the model knows it.
     """
 
     at: slice
@@ -71,6 +71,19 @@ class Ready(NamedTuple):
     values: np.ndarray
     x: np.ndarray
     imputed: np.ndarray
+
+
+class Predicted(NamedTuple):
+    """What the model says of a block.
+
+    Attributes
+    ----------
+    y : ndarray of float32, shape (profiles, targets)
+    distance : ndarray of float64, shape (profiles,), or None
+        From the training profiles, where the model knows it.
+    """
+
+    y: np.ndarray
     distance: np.ndarray | None
 
 
@@ -228,28 +241,31 @@ def ready(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Ready:
     standardized = ours is not None and plan.shift is None and ours.standardize != "none"
     if known is None and at.start == 0 and standardized:
         _tell_distance(plan, x[:, plan.present])
-    distance = None if known is None else known.landmarks.distance(x)
-    return Ready(at, raw, further, values, x, imputed, distance)
+    return Ready(at, raw, further, values, x, imputed)
 
 
-def finished(plan: Plan, block: Ready, y: np.ndarray, out: np.ndarray | None = None) -> Inferred:
+def predicted(plan: Plan, block: Ready) -> Predicted:
+    """All products of matrices of a block, in one thread: those of two threads would wait for each other."""
+    known = plan.model.confidence_
+    return Predicted(plan.model.predict(block.x), None if known is None else known.landmarks.distance(block.x))
+
+
+def finished(plan: Plan, block: Ready, found: Predicted, out: np.ndarray | None = None) -> Inferred:
     """A block of the result: landmark genes, target genes, carried genes; what was measured is kept, in its unit.
 
     Parameters
     ----------
-    y : ndarray of float32, shape (profiles, targets)
-        What the model made of `block.x`.
     out : ndarray of float32, shape (profiles, genes), optional
         Memory for the values. Not used where only some genes are kept.
     """
-    ours, x, further = plan.model.normalization_, block.x, block.further
+    ours, x, further, y = plan.model.normalization_, block.x, block.further, found.y
     known = _targets(plan, block.raw, further)
     farther, half = np.full(len(x), np.nan, np.float32), None
-    if plan.model.confidence_ is not None and block.distance is not None:
-        farther = plan.model.confidence_.farther(block.distance).astype(np.float32)
+    if plan.model.confidence_ is not None and found.distance is not None:
+        farther = plan.model.confidence_.farther(found.distance).astype(np.float32)
         if plan.interval is not None:
             measured = ~np.isnan(further[:, : len(plan.targets)])
-            half = halfwidths(plan, y, block.distance, block.imputed, measured)
+            half = halfwidths(plan, y, found.distance, block.imputed, measured)
     if plan.target_shift is not None and ours is not None:
         known = ours.invert_targets((known - plan.target_shift[0]) / plan.target_shift[1], plan.targets)
     first, last = x.shape[1], x.shape[1] + y.shape[1]
@@ -276,7 +292,7 @@ def finished(plan: Plan, block: Ready, y: np.ndarray, out: np.ndarray | None = N
 def inferred(plan: Plan, at: slice, raw: np.ndarray, further: np.ndarray) -> Inferred:
     """One block from what was read to the result."""
     block = ready(plan, at, raw, further)
-    return finished(plan, block, plan.model.predict(block.x))
+    return finished(plan, block, predicted(plan, block))
 
 
 def landmark_values(plan: Plan, raw: np.ndarray, further: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from dgex.confidence.trust import TRUST
 from dgex.dataset.depth import DEPTHS
 from dgex.dataset.scale import SCALES
 from dgex.errors import DataError, SettingsError
-from dgex.inference.blocks import Inferred, own_statistics
+from dgex.inference.blocks import Inferred, Predicted, own_statistics
 from dgex.inference.flow import flow
 from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, profile_columns, tell, write
@@ -256,8 +256,8 @@ def _infer(
     """Read, infer and put away blocks, all three at once; `room` is where the values of profiles may lie."""
     with bar(total, "inferring") as progress:
 
-        def finish(block: Block, y: np.ndarray | None) -> None:
-            put(block.at, blocks.finished(block, y, room(block.at)))
+        def finish(block: Block, found: Predicted | None) -> None:
+            put(block.at, blocks.finished(block, found, room(block.at)))
             progress.advance(block.at.stop - block.at.start)
 
         flow(blocks.read(), blocks.predicted, finish)

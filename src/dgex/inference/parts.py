@@ -14,7 +14,7 @@ from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.digests import of_matrices, of_names
 from dgex.errors import ModelError
-from dgex.inference.blocks import Inferred, Ready, finished, raw_blocks, ready
+from dgex.inference.blocks import Inferred, Predicted, Ready, finished, predicted, raw_blocks, ready
 from dgex.inference.plan import Plan
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
@@ -78,15 +78,15 @@ class Blocks:
         for at, raw, further in raw_blocks(self._plan, self._data, self._block):
             yield Block(at, ready(self._plan, at, raw, further))
 
-    def predicted(self, block: Block) -> np.ndarray | None:
-        """What the model makes of a block; None where its result is there already."""
-        return None if block.ready is None else self._plan.model.predict(block.ready.x)
+    def predicted(self, block: Block) -> Predicted | None:
+        """What the model says of a block; None where its result is there already."""
+        return None if block.ready is None else predicted(self._plan, block.ready)
 
-    def finished(self, block: Block, y: np.ndarray | None, room: np.ndarray) -> Inferred:
+    def finished(self, block: Block, found: Predicted | None, room: np.ndarray) -> Inferred:
         """The result of a block; its values may lie in `room`."""
         assert block.ready is not None
-        assert y is not None
-        return finished(self._plan, block.ready, y, room)
+        assert found is not None
+        return finished(self._plan, block.ready, found, room)
 
     def clear(self) -> None:
         """Remove what was kept to go on with."""
@@ -148,12 +148,12 @@ class Parts(Blocks):
             noted = True
             yield Block(at, ready(self._plan, at, raw, further), digest)
 
-    def finished(self, block: Block, y: np.ndarray | None, room: np.ndarray) -> Inferred:
+    def finished(self, block: Block, found: Predicted | None, room: np.ndarray) -> Inferred:
         """The result of a block, which is stored before it is passed on."""
         if block.stored is not None:
             self._plan.likeness.known(block.stored.farther)
             return block.stored
-        part = super().finished(block, y, room)
+        part = super().finished(block, found, room)
         with atomic_file(self._path(block.at), overwrite=True) as temporary:
             digest = np.frombuffer(block.digest, np.uint8)
             np.savez(temporary.with_suffix(".npz"), input=digest, **_arrays(part))
