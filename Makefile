@@ -12,7 +12,7 @@ READY  := $(VENV)/.ready
 
 # What depends on the versions beneath: files, arithmetic, the command line. How processes end, where outputs may be
 # written and how a package is built is our own and the same on all.
-FAST   := tests/io tests/dataset tests/prepare tests/models tests/cli $(addprefix --ignore=,tests/cli/test_torchrun.py \
+FAST   := tests/io tests/dataset tests/prepare tests/confidence tests/models tests/inference tests/cli $(addprefix --ignore=,tests/cli/test_torchrun.py \
             tests/cli/test_places.py tests/models/test_plug_in.py)
 # the first of some Pythons that runs, on the path or among pyenv's
 first   = $(firstword $(foreach p,$(1),$(shell for c in $(p) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin/$(p); do \

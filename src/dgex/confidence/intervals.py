@@ -223,7 +223,7 @@ class Intervals:
 
         def work(start: int) -> None:
             rows = slice(start, start + ROWS)
-            at = self._places(predicted[rows]) * np.int64(len(genes))
+            at = self._places(predicted[rows]).astype(np.int64) * len(genes)  # numpy 1 would stay in bytes
             at += genes
             half[rows] = heights.take(at) * powers[rows].take(self.exponents, axis=1)
 
