@@ -129,7 +129,7 @@ class GeneRanks:
 def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Correlation of ranks, genes x profiles; those of a gene are around (profiles + 1) / 2, whatever is tied."""
     middle = (one.shape[1] + 1) / 2
-    a, b = one - np.float64(middle), other - np.float64(middle)
+    a, b = (np.subtract(part, middle, dtype=np.float64) for part in (one, other))
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.einsum("gn,gn->g", a, b) / np.sqrt(np.einsum("gn,gn->g", a, a) * np.einsum("gn,gn->g", b, b))
     return np.asarray(np.clip(r, -1.0, 1.0))
