@@ -25,6 +25,18 @@ Format = Annotated[
     str | None, typer.Option(help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …")
 ]
 Layer = Annotated[str | None, typer.Option(help="AnnData: the layer that holds the values, or raw; X unless told.")]
+DepthAsModel = Annotated[
+    Literal["model", "none", "cpm", "size-factors"],
+    typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
+]
+CollapseAsModel = Annotated[
+    Literal["model", "mean", "median", "max-mean"],
+    typer.Option(help="Several rows of a gene: as in training, or told."),
+]
+Statistics = Annotated[
+    Literal["model", "own"],
+    typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
+]
 Aliases = Annotated[
     Path | None,
     typer.Option(

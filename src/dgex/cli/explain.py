@@ -8,7 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import show, there
-from dgex.cli.data import Aliases, Format, Layer, Orientation, Overwrite, Scale
+from dgex.cli.data import (
+    Aliases,
+    CollapseAsModel,
+    DepthAsModel,
+    Format,
+    Layer,
+    Orientation,
+    Overwrite,
+    Scale,
+    Statistics,
+)
 from dgex.progress import note
 
 __all__ = ["explain"]
@@ -37,18 +47,9 @@ def explain(
         typer.Option(help="Landmark genes or values that FILE lacks: auto imputes up to 5 %."),
     ] = "error",
     scale: Scale = "auto",
-    normalize: Annotated[
-        Literal["model", "none", "cpm", "size-factors"],
-        typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
-    ] = "model",
-    collapse: Annotated[
-        Literal["model", "mean", "median", "max-mean"],
-        typer.Option(help="Several rows of a gene: as in training, or told."),
-    ] = "model",
-    standardize: Annotated[
-        Literal["model", "own"],
-        typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
-    ] = "model",
+    normalize: DepthAsModel = "model",
+    collapse: CollapseAsModel = "model",
+    standardize: Statistics = "model",
     orientation: Orientation = "auto",
     format: Format = None,
     layer: Layer = None,

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import names, show, there, words
-from dgex.cli.data import Aliases, Orientation, Overwrite, Scale
+from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Orientation, Overwrite, Scale, Statistics
 from dgex.progress import note
 
 __all__ = ["adapt", "calibrate", "convert_weights", "evaluate", "infer", "interpret"]
@@ -146,14 +146,8 @@ def infer(
         typer.Option(help="Landmark genes or values that the input lacks: auto imputes up to 5 %."),
     ] = "error",
     scale: Scale = "auto",
-    normalize: Annotated[
-        Literal["model", "none", "cpm", "size-factors"],
-        typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
-    ] = "model",
-    collapse: Annotated[
-        Literal["model", "mean", "median", "max-mean"],
-        typer.Option(help="Several rows of a gene: as in training, or told."),
-    ] = "model",
+    normalize: DepthAsModel = "model",
+    collapse: CollapseAsModel = "model",
     interval: Annotated[
         float | None, typer.Option(help="Coverage of prediction intervals, such as 0.9: their half-widths are added.")
     ] = None,
@@ -168,10 +162,7 @@ def infer(
         Path | None, typer.Option(help="Folder for a page: what the file is and what every gene and profile is worth.")
     ] = None,
     log2: Annotated[Literal["never", "auto"] | None, typer.Option(hidden=True)] = None,
-    standardize: Annotated[
-        Literal["model", "own"],
-        typer.Option(help="By the model's training statistics, or by the input's own (another platform)."),
-    ] = "model",
+    standardize: Statistics = "model",
     orientation: Orientation = "auto",
     format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
@@ -246,14 +237,8 @@ def adapt(
         typer.Option(help="Landmark genes that WHOLE lacks: auto fills up to 5 % from the others, impute up to half."),
     ] = "error",
     scale: Scale = "auto",
-    normalize: Annotated[
-        Literal["model", "none", "cpm", "size-factors"],
-        typer.Option(help="Sequencing depth of linear values: as of the training profiles, or told."),
-    ] = "model",
-    collapse: Annotated[
-        Literal["model", "mean", "median", "max-mean"],
-        typer.Option(help="Several rows of a gene: as in training, or told."),
-    ] = "model",
+    normalize: DepthAsModel = "model",
+    collapse: CollapseAsModel = "model",
     orientation: Orientation = "auto",
     format: Annotated[str | None, typer.Option(help="Format of WHOLE, where its name does not say it.")] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,

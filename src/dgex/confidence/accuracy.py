@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import evenly
 from dgex.confidence.differences import Differences
 
-__all__ = ["COLUMNS", "RECALL_PROFILES", "gene_accuracy", "rank_recall", "spread"]
+__all__ = ["COLUMNS", "RECALL_PROFILES", "gene_accuracy", "rank_recall"]
 
 DRAWS = 400
 # Profiles are drawn again in as many lots where they have no groups: whole lots cost less, and say the same.
@@ -153,15 +154,10 @@ def _within(t: np.ndarray, p: np.ndarray, differences: Differences) -> np.ndarra
 
 def _recall(true: np.ndarray, predicted: np.ndarray, table: pd.DataFrame) -> None:
     """Fill in the rank recall, and where it would stand with the bounds of the correlations."""
-    at = spread(len(true), RECALL_PROFILES)
+    at = evenly(len(true), RECALL_PROFILES)
     bounds = table[["r_low", "r_high"]].to_numpy() - table[["r"]].to_numpy()
     known = table["r"].notna().to_numpy()
     table[["recall", "recall_low", "recall_high"]] = rank_recall(true[at], predicted[at], known, bounds)
-
-
-def spread(count: int, most: int) -> np.ndarray:
-    """Positions of at most so many of `count` profiles, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def rank_recall(

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import evenly
 from dgex.confidence.accuracy import COLUMNS, gene_accuracy
 from dgex.confidence.held_out import MOST, HeldOut
 from dgex.confidence.intervals import EXPONENTS, FEWEST, LEVELS, STEPS, Intervals
@@ -80,7 +81,7 @@ class Confidence:
                 f"at least {FEWEST} are needed"
             )
         held = held.few()
-        rows = np.linspace(0, len(training) - 1, min(len(training), 10 * MOST)).astype(int)
+        rows = evenly(len(training), 10 * MOST)
         landmarks = Landmarks.of(training, rows)
         far = held.distance(landmarks)
         groups = None if held.groups is None else np.asarray(held.groups, dtype=str)

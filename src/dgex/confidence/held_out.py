@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dgex.arrays.index import evenly
 from dgex.confidence.landmarks import Landmarks
 
 __all__ = ["MOST", "HeldOut"]
@@ -42,7 +43,7 @@ class HeldOut(NamedTuple):
         """At most 2,000 of the profiles, spread evenly."""
         if len(self.X) <= MOST:
             return self
-        rows = np.linspace(0, len(self.X) - 1, MOST).astype(int)
+        rows = evenly(len(self.X), MOST)
         groups = None if self.groups is None else np.asarray(self.groups)[rows]
         fold = None if self.fold is None else self.fold[rows]
         return HeldOut(self.X[rows], self.Y[rows], self.predicted[rows], fold, groups, self.words)

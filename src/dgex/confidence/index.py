@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.linalg import eigh
 
+from dgex.arrays.index import evenly
+
 __all__ = ["MOST_INDEXED", "TrainingIndex"]
 
 #: At most so many training profiles, spread evenly, are kept.
@@ -85,8 +87,8 @@ class TrainingIndex:
             Of each profile; what it tells is called `column`.
         column : str
         """
-        rows = _spread(len(X), MOST_INDEXED)
-        few = X[_spread(len(X), _FITTED)].astype(np.float64)
+        rows = evenly(len(X), MOST_INDEXED)
+        few = X[evenly(len(X), _FITTED)].astype(np.float64)
         mean, deviation = few.mean(axis=0), few.std(axis=0)
         deviation[deviation < 1e-6] = np.inf  # a gene that does not change tells nothing
         z = (few - mean) / deviation
@@ -187,10 +189,6 @@ class TrainingIndex:
             int(state["total"]),
             float(state["share"]),
         )
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def _plain(name: object) -> str:

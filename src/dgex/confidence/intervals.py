@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from dgex.dataset.split import dealt
 from dgex.errors import DataError, SettingsError
 
 __all__ = ["FEWEST", "LEVELS", "Intervals", "check_level"]
@@ -257,9 +258,4 @@ def _parts(n: int, groups: Sequence[str] | np.ndarray | None) -> np.ndarray:
     named = None if groups is None else np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
     if named is None or named.max() < PARTS - 1:
         return np.random.default_rng(0).permutation(n) % PARTS
-    sizes = np.bincount(named)
-    part, filled = np.empty(len(sizes), int), np.zeros(PARTS)
-    for group in np.argsort(-sizes, kind="stable"):
-        part[group] = filled.argmin()
-        filled[part[group]] += sizes[group]
-    return np.asarray(part[named])
+    return np.asarray(dealt(np.bincount(named), PARTS)[named])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dgex.arrays.index import evenly
 from dgex.confidence.held_out import HeldOut
 from dgex.confidence.landmarks import Landmarks
 
@@ -42,7 +43,7 @@ class MissingCost:
     ) -> MissingCost:
         """Take random genes away, twice for every share, over up to 100 profiles."""
         generator = np.random.default_rng(seed)
-        rows = np.linspace(0, len(held.X) - 1, min(len(held.X), PROFILES)).astype(int)
+        rows = evenly(len(held.X), PROFILES)
         X, residual = held.X[rows], held.predicted[rows] - held.Y[rows]
         whole, p = predict(X), held.X.shape[1]
         error = float(np.nanmean(np.abs(residual), dtype=np.float64))

@@ -10,9 +10,38 @@ import pandas as pd
 from dgex.errors import DataError, SettingsError
 from dgex.genes import texts
 
-__all__ = ["SPLITS", "split_samples"]
+__all__ = ["SPLITS", "dealt", "split_samples"]
 
 SPLITS = ("train", "validation", "test")
+
+
+def dealt(sizes: np.ndarray, parts: int, order: np.ndarray | None = None) -> np.ndarray:
+    """Whole groups dealt into parts of about one size: the largest first, each into the emptiest part.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (groups,)
+        Members of each group.
+    parts : int
+    order : ndarray of int, optional
+        In which order groups of one size come; as they stand unless told.
+
+    Returns
+    -------
+    ndarray of int, shape (groups,)
+        The part of each group.
+
+    Examples
+    --------
+    >>> dealt(np.array([3, 1, 1]), 2).tolist()
+    [0, 1, 1]
+    """
+    order = np.arange(len(sizes)) if order is None else order
+    part, filled = np.empty(len(sizes), int), np.zeros(parts, int)
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        part[group] = filled.argmin()
+        filled[part[group]] += sizes[group]
+    return part
 
 
 def split_samples(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.index import evenly
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
 from dgex.dataset.studies import split_by, study_columns
@@ -147,7 +148,7 @@ def look_closer(
             frame["original"] = frame["error"] * statistics[1]
         column, groups = _groups(source, index)
         order = np.argsort(-of[predictor.name].profiles, kind="stable")
-        rows = np.unique(np.r_[_spread(len(index), PROFILES), order[:WORST]])
+        rows = np.unique(np.r_[evenly(len(index), PROFILES), order[:WORST]])
         truth, guess, original = _inferred(predictor, source, index[rows], genes, chosen, block, statistics)
         profiles = pd.DataFrame(
             {
@@ -198,12 +199,8 @@ def _chosen(frame: pd.DataFrame, cards: Sequence[str], points: int) -> np.ndarra
     asked = np.isin(frame.index[order], list(cards))
     room = max(1, CELLS // points - int(asked.sum()))
     take = asked.copy()
-    take[_spread(len(order), room)] = True
+    take[evenly(len(order), room)] = True
     return np.asarray(order[take])
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64)) if count else np.arange(0)
 
 
 def _statistics(
@@ -272,7 +269,7 @@ def _points(
         largest = profiles["group"].value_counts().index[:GROUPS]
         apart = pd.DataFrame(np.abs(truth - guess), columns=names)
         by_group = apart.groupby(profiles["group"].to_numpy()).mean().loc[largest].rename_axis(column)
-    rows = _spread(len(profiles), POINTS)
+    rows = evenly(len(profiles), POINTS)
     return Points(
         names,
         profiles.index[rows].tolist(),

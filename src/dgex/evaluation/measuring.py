@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dgex.confidence.accuracy import RECALL_PROFILES, rank_recall, spread
+from dgex.arrays.index import evenly
+from dgex.confidence.accuracy import RECALL_PROFILES, rank_recall
 from dgex.confidence.differences import Differences
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
@@ -112,7 +113,7 @@ class _Truth:
     """Measured values whole: as they are for differences, ranked, and some profiles for rank recall."""
 
     def __init__(self, values: GeneRanks, ranked: bool, kept: bool) -> None:
-        self.at = spread(values.shape[0], RECALL_PROFILES)
+        self.at = evenly(values.shape[0], RECALL_PROFILES)
         self.profiles = values.profiles(self.at) if ranked else None
         self.values = values if kept else None
         self.ranks = (values.copy() if kept else values).rank() if ranked else None

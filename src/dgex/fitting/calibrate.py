@@ -12,6 +12,7 @@ import numpy as np
 
 from dgex import io
 from dgex.aliases import PathLike
+from dgex.arrays.index import evenly
 from dgex.confidence.confidence import trusted
 from dgex.confidence.held_out import MOST, HeldOut
 from dgex.confidence.intervals import FEWEST
@@ -148,7 +149,7 @@ def _read(model: Estimator, source: ExpressionFile, names: list[str], by: str | 
             f"too few held-out profiles to know how far values can be trusted: found {len(samples)}, at least {FEWEST} "
             "are needed"
         )
-    samples = samples[np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST)).astype(int))]
+    samples = samples[evenly(len(samples), MOST)]
     groups = _groups(source, samples, by)
     X, Y = (np.asarray(source.read(genes=part.index, samples=samples)) for part in genes)
     words = f"{len(samples):,} profiles of {', '.join(names)}"
@@ -156,7 +157,7 @@ def _read(model: Estimator, source: ExpressionFile, names: list[str], by: str | 
     train = rows(source, "train")
     near = X
     if len(train):
-        few = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), 10 * MOST)).astype(int))]
+        few = train[evenly(len(train), 10 * MOST)]
         near = np.asarray(source.read(genes=genes[0].index, samples=few))
     else:
         warn("the dataset has no training profiles: distances are taken from the held-out ones")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dgex.arrays.index import evenly
 from dgex.confidence.confidence import Confidence, trusted
 from dgex.confidence.held_out import MOST, HeldOut
 from dgex.fitting.splits import Splits
@@ -45,7 +46,7 @@ def _few(read: Splits, name: str) -> bool:
 
 def _by_validation(model: Estimator, read: Splits, name: str) -> HeldOut:
     x, y = read.values(name)
-    rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST)).astype(int))
+    rows = evenly(len(x), MOST)
     X, Y = (np.ascontiguousarray(m[rows]) for m in (x, y))
     groups = read.groups.get(name)
     words = f"{len(x):,} profiles of {name}" + ("" if groups is None else f" ({len(set(groups))} groups)")

@@ -13,8 +13,8 @@ from dgex.confidence.held_out import HeldOut
 from dgex.errors import DataError, SettingsError
 from dgex.models.adaptation.choice import SHAPES, Choice, Folds, Problem, choose, gram, units_of_few
 from dgex.models.adaptation.curve import further, learning_curve, told
-from dgex.models.adaptation.held import arrays_of, restored, state_of
 from dgex.models.base import Arrays, Estimator
+from dgex.models.held import arrays_of, restored, state_of
 from dgex.models.kernel.kernels import KernelShape, Units
 from dgex.models.selection import folds_of
 from dgex.progress import note

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dgex.aliases import Sets
+from dgex.dataset.split import dealt
 from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
 from dgex.progress import bar, note
@@ -148,11 +149,6 @@ def folds_of(n: int, count: int, labels: np.ndarray | None, generator: np.random
     if labels is None:
         return [np.sort(part) for part in np.array_split(generator.permutation(n), count)]
     names, index = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(index)
-    order = generator.permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    part_of, filled = np.empty(len(names), int), np.zeros(min(count, len(names)))
-    for group in order:  # the largest first, each into the emptiest part
-        part_of[group] = int(filled.argmin())
-        filled[part_of[group]] += sizes[group]
-    return [np.flatnonzero(part_of[index] == part) for part in range(len(filled))]
+    count = min(count, len(names))
+    part_of = dealt(np.bincount(index), count, generator.permutation(len(names)))
+    return [np.flatnonzero(part_of[index] == part) for part in range(count)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dgex.dataset.split import dealt
 from dgex.errors import DataError
 from dgex.panels.products import PART, Run, in_parts
 
@@ -33,12 +34,7 @@ def folds_of(groups: np.ndarray, most: int = FOLDS) -> np.ndarray:
             f"({names[0] if len(names) else 'none'})",
             accepted="two or more, or no per_group",
         )
-    sizes = np.bincount(member)
-    load, part = np.zeros(min(most, len(names)), int), np.zeros(len(names), int)
-    for group in np.argsort(-sizes, kind="stable"):
-        part[group] = load.argmin()
-        load[part[group]] += sizes[group]
-    return np.asarray(part[member])
+    return np.asarray(dealt(np.bincount(member), min(most, len(names)))[member])
 
 
 class LeftOut:

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dgex.aliases import PathLike, Sets
+from dgex.arrays.index import evenly
 from dgex.confidence.confidence import trusted
 from dgex.confidence.held_out import MOST, HeldOut
 from dgex.errors import DataError, DgexError, SettingsError
 from dgex.models.base import Arrays, Estimator
+from dgex.models.held import arrays_of, taken_back
 from dgex.models.stack.evidence import Evidence, gather
 from dgex.models.stack.judging import Judged, judge
 from dgex.models.stack.members import Member, rate, suitable
@@ -228,7 +230,7 @@ class Auto(Estimator):
 
     def _trust(self, evidence: Evidence, rows: np.ndarray, predicted: np.ndarray) -> None:
         """Judge every gene, and every value to come, by the held-out profiles."""
-        few = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int))
+        few = evenly(len(rows), MOST)
         folds = np.concatenate([np.full(len(held), at) for at, (_, held) in enumerate(evidence.folds)])
         several, at = len(evidence.folds) > 1, rows[few]
         held = HeldOut(
@@ -266,8 +268,7 @@ class Auto(Estimator):
     def _arrays(self) -> Arrays:
         arrays: Arrays = {"mean": self._mean, "weights": self.weights_, "expected": self.expected_by_gene_}
         for at, member in enumerate(self.members_):
-            own = member._own("give its arrays", member._arrays)
-            arrays |= {f"member-{at}.{name}": array for name, array in own.items()}
+            arrays |= arrays_of(member, f"member-{at}.")
         return arrays
 
     def _state(self) -> dict[str, Any]:
@@ -285,13 +286,9 @@ class Auto(Estimator):
         self.seen_ = tuple(state["seen"])
         self.members_ = []
         for at, one in enumerate(state["members"]):
-            prefix = f"member-{at}."
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in one["settings"].items()}
             model = Member(one["kind"], settings).new()
-            model._set_genes(*(genes.drop(columns="role") for genes in (self.landmark_genes(), self.target_genes())))
-            model.metrics_, model.fingerprint_ = {}, self.fingerprint_
-            own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            model._own("take back its arrays", lambda m=model, a=own, s=one["state"]: m._restore(a, s))  # type: ignore[misc]
+            taken_back(model, arrays, one["state"], f"member-{at}.", self)
             self.members_.append(model)
 
 

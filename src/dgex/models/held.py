@@ -8,7 +8,7 @@ from dgex.errors import ModelError
 from dgex.models.base import Arrays, Estimator
 from dgex.models.catalogue import known
 
-__all__ = ["arrays_of", "restored", "state_of"]
+__all__ = ["arrays_of", "restored", "state_of", "taken_back"]
 
 
 def arrays_of(model: Estimator, prefix: str) -> Arrays:
@@ -42,8 +42,14 @@ def restored(arrays: Arrays, state: dict[str, Any], prefix: str, holder: Estimat
         raise ModelError(f"the adapted model holds one of unknown kind {state['kind']!r}{brings}")
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in state["settings"].items()}
     model = found.load()(**settings)
-    model._set_genes(*(genes.drop(columns="role") for genes in (holder.landmark_genes(), holder.target_genes())))
-    model.metrics_, model.fingerprint_ = {}, state["fingerprint"]
-    own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
-    model._own("take back its arrays", lambda: model._restore(own, state["state"]))
+    taken_back(model, arrays, state["state"], prefix, holder)
+    model.fingerprint_ = state["fingerprint"]
     return model
+
+
+def taken_back(model: Estimator, arrays: Arrays, state: dict[str, Any], prefix: str, holder: Estimator) -> None:
+    """Give an estimator back what it had learned; genes and fingerprint are its holder's."""
+    model._set_genes(*(genes.drop(columns="role") for genes in (holder.landmark_genes(), holder.target_genes())))
+    model.metrics_, model.fingerprint_ = {}, getattr(holder, "fingerprint_", "")
+    own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+    model._own("take back its arrays", lambda: model._restore(own, state))
