@@ -10,7 +10,6 @@ import numpy as np
 
 from dgex.errors import first
 from dgex.genes import match_genes
-from dgex.inputs import regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,9 +187,11 @@ def _in_numbers(model: Estimator, known: Confidence, place: int) -> str:
 
 def _names(part: PathLike) -> list[str]:
     """Names at commas, or those in a file."""
-    path = Path(part)
-    text = regular(path).read_text("utf-8-sig") if path.is_file() else str(part).replace(",", "\n")
-    return [line.split("\t")[0].strip() for line in text.splitlines() if line.strip()]
+    from dgex.prepare.panel import read_names
+
+    if Path(part).is_file():
+        return read_names(part, "gene")
+    return [name.strip() for name in str(part).split(",") if name.strip()]
 
 
 def lines(description: dict[str, Any], indent: int = 0) -> list[str]:

@@ -671,3 +671,11 @@ def test_a_file_that_is_far_out_as_a_whole_is_told(model: Any, monkeypatch: pyte
     near = likeness.Likeness(None, None)
     near.add(rng.normal(size=(40, 20)).astype(np.float32), rng.uniform(0.02, 1, size=40))
     assert near.told([f"P{i}" for i in range(40)]) is None
+
+
+def test_a_list_of_genes_that_is_no_text_or_empty(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+    (tmp_path / "bytes.txt").write_bytes(b"\x94\xff\x00")
+    (tmp_path / "empty.txt").write_text("\n")
+    for name, said in (("bytes.txt", "no list of genes at .*it is no text"), ("empty.txt", "names no gene")):
+        with pytest.raises(DgexError, match=said):
+            dgex.infer(panel, model, genes=tmp_path / name)

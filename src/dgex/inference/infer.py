@@ -22,13 +22,13 @@ from dgex.inference.output import as_measured, profile_columns, tell, write
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
 from dgex.inference.reporting import claimed, write_report
-from dgex.inputs import regular
 from dgex.io.base import ExpressionFile
 from dgex.io.registry import find
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
 from dgex.places import check_inputs, claim
 from dgex.prepare.collapse import RULES
+from dgex.prepare.panel import read_names
 from dgex.progress import bar
 from dgex.renamed import AliasTable, read_aliases
 
@@ -245,8 +245,7 @@ def _names(genes: Sequence[str] | PathLike | None) -> list[str] | None:
     if genes is None:
         return None
     if isinstance(genes, str | os.PathLike):
-        text = regular(Path(genes)).read_text("utf-8-sig")
-        return [line.split("\t")[0].strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return read_names(genes, "gene")
     return [str(name) for name in genes]
 
 

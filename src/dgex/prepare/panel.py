@@ -20,8 +20,10 @@ from dgex.renamed import Aliases, causes, looked_up
 __all__ = ["named_once", "read_names", "with_landmarks"]
 
 
-def read_names(given: PathLike | Sequence[str]) -> list[str]:
-    """Names of landmark genes: a list, or a text file with one in each line, further fields and `#` lines left out.
+def read_names(given: PathLike | Sequence[str], what: str = "landmark gene") -> list[str]:
+    """Names of genes, called `what` in errors: a list, or a text file with one in each line.
+
+    Further fields of a line and `#` lines are left out.
 
     Raises
     ------
@@ -40,14 +42,14 @@ def read_names(given: PathLike | Sequence[str]) -> list[str]:
             raise
         except (OSError, UnicodeDecodeError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "it is no text"
-            raise FileError(f"no list of landmark genes at {where}: {why}") from None
+            raise FileError(f"no list of {what}s at {where}: {why}") from None
         names = [re.split(r"[\t,;]", line)[0].strip().strip('"') for line in lines if not line.startswith("#")]
         known = {name for kind in ID_COLUMNS.values() for name in kind}
         if names and canonical(names[0]) in known | {"name", "id"}:
             names = names[1:]
     names = list(dict.fromkeys(name for name in names if name))
     if not names:
-        raise GeneError(f"{where} names no landmark gene", accepted="one name a line")
+        raise GeneError(f"{where} names no {what}", accepted="one name a line")
     return names
 
 
