@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,12 +19,13 @@ from together import Ended, together, values
 from torch import Tensor
 
 from dgex.digests import of_sets
-from dgex.errors import DataError, OutputExistsError, RankError
+from dgex.errors import DataError, OutputExistsError, RankError, SettingsError
 from dgex.models.network.dgex import DGEX
 from dgex.training.learners.learner import make_learner
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.sharded import ShardedStep
 from dgex.training.processes.group import ALONE, Group
+from dgex.training.processes.join import check_devices, join
 from dgex.training.processes.watch import PeerWatch
 from dgex.training.run.checkpoint import Checkpoints
 from dgex.training.run.history import read_history
@@ -405,3 +407,34 @@ def leave_in_turn(group: Group) -> bool:
         for _ in range(group.rank):  # one leaves after the other
             torch.linalg.svd(torch.ones(300, 300))
     return group.fate.missing
+
+
+def test_a_port_that_is_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        told = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        program = "from dgex.training.processes.join import join\nwith join('cpu'): pass\n"
+        environment = os.environ | {name: str(value) for name, value in told.items()}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert f"RankError: port {port}, at which the processes would meet, is in use" in done.stderr
+
+
+def test_gpus_that_two_processes_share_or_that_differ() -> None:
+    card, other, small = ("a", "GPU-1", 80 << 30), ("a", "GPU-2", 80 << 30), ("b", "GPU-1", 40 << 30)
+    assert check_devices([card, other]) is None
+    with pytest.raises(SettingsError, match="processes 0 and 2 of this run are on the same GPU of a"):
+        check_devices([card, other, card])
+    assert "80 GiB, and 40 of rank 1, which decides what fits" in str(check_devices([card, small]))
+
+
+def test_gpus_without_nccl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: False)
+    told = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="built without NCCL"), join("cuda"):
+        pass

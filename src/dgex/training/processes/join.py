@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
-from dgex.errors import SettingsError
-from dgex.progress import processes
+from dgex.errors import RankError, SettingsError
+from dgex.progress import note, processes
 from dgex.training.machine.device import pick_device
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.processes.termination import Termination
 from dgex.training.processes.watch import PeerWatch
 
-__all__ = ["join"]
+__all__ = ["check_devices", "join"]
 
 # How long a rank waits for the others. A process that dies is noticed at once, by its closed connections; only a host
 # that vanishes takes this long. Reading the data and writing a checkpoint of gigabytes must fit.
@@ -36,9 +37,9 @@ def join(device: str) -> Iterator[Group]:
     Raises
     ------
     SettingsError
-        More processes on this host than it has CUDA devices.
+        More processes on this host than it has CUDA devices, two of them on one, or a PyTorch without NCCL.
     RankError
-        The processes do not find each other; while the block runs, also on SIGTERM.
+        The processes do not find each other, or their port is taken; while the block runs, also on SIGTERM.
     """
     if dist.is_available() and dist.is_initialized():  # by the caller, who also ends it
         own = _own_device(device)
@@ -51,8 +52,12 @@ def join(device: str) -> Iterator[Group]:
     own = _own_device(device)
     group = Group(int(os.environ["RANK"]), processes(), own)
     with Termination(group):
-        group.guarded(dist.init_process_group, _backends(own), timeout=TIMEOUT)
+        _begin(group, own)
         try:
+            if own.type == "cuda":
+                differ = check_devices(group.gather(_described(own)))
+                if differ is not None and group.leads:
+                    note(differ)
             with PeerWatch(group, _abort) if group.backend == "nccl" else nullcontext():
                 yield group
         except (RuntimeError, ValueError) as error:
@@ -63,6 +68,56 @@ def join(device: str) -> Iterator[Group]:
             with suppress(Exception):  # of a broken group; threads of a group not destroyed would abort the process
                 # A GPU that waits for a lost rank keeps a group from being destroyed, whoever noticed the loss.
                 _abort() if group.fate.missing and group.backend == "nccl" else dist.destroy_process_group()
+
+
+def _begin(group: Group, own: torch.device) -> None:
+    try:
+        group.guarded(dist.init_process_group, _backends(own), timeout=TIMEOUT)
+    except RankError as error:
+        if "EADDRINUSE" not in str(error):
+            raise
+        raise RankError(
+            f"port {os.environ.get('MASTER_PORT', '')}, at which the processes would meet, is in use by another "
+            "program; accepted: a free one (torchrun --master-port, or --standalone, which finds one)"
+        ) from error
+
+
+def _described(device: torch.device) -> tuple[str, str, int]:
+    """Host, what tells a GPU from every other, and its memory."""
+    properties = torch.cuda.get_device_properties(device)
+    return socket.gethostname(), str(getattr(properties, "uuid", "") or device), properties.total_memory
+
+
+def check_devices(found: Sequence[tuple[str, str, int]]) -> str | None:
+    """Refuse two processes on one GPU, and tell where GPUs differ in memory.
+
+    Parameters
+    ----------
+    found : sequence of (host, GPU, bytes of memory)
+        Of every rank.
+
+    Returns
+    -------
+    str or None
+        What is to be said.
+
+    Raises
+    ------
+    SettingsError
+        NCCL cannot serve two processes on one GPU.
+    """
+    for rank, one in enumerate(found):
+        before = found[:rank].index(one) if one in found[:rank] else None
+        if before is not None:
+            raise SettingsError(
+                f"processes {before} and {rank} of this run are on the same GPU of {one[0]}",
+                accepted="one process a GPU (torchrun --nproc-per-node and CUDA_VISIBLE_DEVICES)",
+            )
+    sizes = [size / 2**30 for *_, size in found]
+    if max(sizes) <= 1.05 * min(sizes):
+        return None
+    least = f"{min(sizes):.0f} of rank {sizes.index(min(sizes))}"
+    return f"the GPUs differ in memory: {max(sizes):.0f} GiB, and {least}, which decides what fits"
 
 
 def _abort() -> None:
@@ -80,6 +135,11 @@ def _own_device(name: str) -> torch.device:
     device = pick_device(name)
     if device.type != "cuda":
         return device
+    if not dist.is_nccl_available():
+        raise SettingsError(
+            "this PyTorch was built without NCCL, which exchanges between GPUs",
+            accepted="a build with it, one process, or --device cpu",
+        )
     local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if local >= there:
         raise SettingsError(
