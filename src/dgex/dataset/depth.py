@@ -29,12 +29,12 @@ def per_million(totals: np.ndarray, names: np.ndarray | list[str]) -> np.ndarray
 
 
 def size_reference(profiles: Iterable[np.ndarray]) -> np.ndarray:
-    """Geometric mean of each gene over one profile or more, float32; NaN where some profile does not express it.
+    """Geometric mean of each gene over profiles, float32; NaN where some profile does not express it.
 
     Raises
     ------
     DataError
-        Fewer than 10 genes are above zero in all profiles.
+        No profile; fewer than 10 genes are above zero in all profiles.
 
     References
     ----------
@@ -48,13 +48,15 @@ def size_reference(profiles: Iterable[np.ndarray]) -> np.ndarray:
             everywhere = everywhere & (row > 0)
             logs = logs + np.log(row.astype(np.float64))
             count += 1
+    if not count:
+        raise DataError("no training profile is on the linear scale: no size factors; normalize='cpm' needs none")
     everywhere = np.asarray(everywhere)
     if everywhere.sum() < _LEAST:
         raise DataError(
             f"only {int(everywhere.sum())} landmark genes are above zero in all training profiles, too few for size "
             f"factors (at least {_LEAST}); normalize='cpm' needs none"
         )
-    return np.where(everywhere, np.exp(logs / max(1, count)), np.nan).astype(np.float32)
+    return np.where(everywhere, np.exp(logs / count), np.nan).astype(np.float32)
 
 
 def factors_of(X: np.ndarray, reference: np.ndarray, names: np.ndarray | list[str]) -> np.ndarray:
