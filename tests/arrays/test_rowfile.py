@@ -11,34 +11,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dgex.arrays import rowfile
 from dgex.arrays.packing import drop_columns, drop_rows
 from dgex.arrays.passes import Regrouped, in_order
 from dgex.arrays.rowfile import RowFile
 from dgex.errors import FileError
 
 
-@settings(max_examples=40, deadline=None)
-@given(rows=st.integers(1, 30), columns=st.integers(1, 12), seed=st.integers(0, 99))
-def test_as_an_array(rows: int, columns: int, seed: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 30),
+    columns=st.integers(1, 12),
+    seed=st.integers(0, 99),
+    kind=st.sampled_from(["", "pages", "map"]),
+)
+def test_as_an_array(rows: int, columns: int, seed: int, kind: str) -> None:
+    """Rows end to end, in whole pages (past the cache where the system can), and to be mapped."""
     generator = np.random.default_rng(seed)
     held = np.zeros((rows, columns), np.float32)
-    with RowFile(held.shape, Path.cwd()) as file:
-        for _ in range(3):
-            start, stop = sorted(generator.integers(0, rows + 1, 2))
-            some = generator.permutation(rows)[: generator.integers(0, rows + 1)]
-            for where in (slice(int(start), int(stop)), some):
-                values = generator.normal(size=held[where].shape).astype(np.float32)
-                held[where] = file[where] = values
-            np.testing.assert_array_equal(file[:], held)
-            repeated = generator.integers(0, rows, 7)
-            np.testing.assert_array_equal(file[repeated], held[repeated])
-        np.testing.assert_array_equal(file.mapped(), held)
-        for drop, size in ((drop_rows, rows), (drop_columns, columns)):
-            keep = generator.random(size) < 0.7
-            held = np.ascontiguousarray(held[keep] if drop is drop_rows else held[:, keep])
-            assert drop(file, keep) is file
-            assert (len(file), file.shape) == (len(held), held.shape)
-            np.testing.assert_array_equal(file[:], held)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rowfile, "_WIDE", 0 if kind == "pages" else 16)
+        with RowFile(held.shape, Path.cwd(), mappable=kind == "map") as file:
+            for _ in range(3):
+                start, stop = sorted(generator.integers(0, rows + 1, 2))
+                some = generator.permutation(rows)[: generator.integers(0, rows + 1)]
+                for where in (slice(int(start), int(stop)), some):
+                    values = generator.normal(size=held[where].shape).astype(np.float32)
+                    held[where] = file[where] = values
+                np.testing.assert_array_equal(file[:], held)
+                repeated = generator.integers(0, rows, 7)
+                np.testing.assert_array_equal(file[repeated], held[repeated])
+            if kind == "map":
+                np.testing.assert_array_equal(file.mapped(), held)
+            for drop, size in ((drop_rows, rows), (drop_columns, columns)):
+                keep = generator.random(size) < 0.7
+                held = np.ascontiguousarray(held[keep] if drop is drop_rows else held[:, keep])
+                assert drop(file, keep) is file
+                assert (len(file), file.shape) == (len(held), held.shape)
+                np.testing.assert_array_equal(file[:], held)
 
 
 def test_it_has_no_name_and_errors_are_told(tmp_path: Path) -> None:

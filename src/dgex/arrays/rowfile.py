@@ -1,11 +1,14 @@
 """A float32 matrix in a file, read and written by rows as one in memory is; the file has no name.
 
 It is gone when it is closed or when the process ends, however it ends. Rows are copied in and out by plain reads and
-writes: nothing of the file counts as memory of this process, and a full disk is an error that can be told.
+writes: nothing of the file counts as memory of this process, and a full disk is an error that can be told. Wide rows
+go past the system's cache of files where the system and the disk can do that (O_DIRECT): to fill the cache costs more
+than to write, and pushes out what others need.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -21,6 +24,8 @@ from dgex.errors import FileError
 __all__ = ["RowFile", "Rows"]
 
 _BLOCK = 16 << 20  # bytes moved at a time where rows or columns are left out
+_PAGE = 4096  # what places, lengths and memory are multiples of past the cache
+_WIDE = 16  # pages of a row from which on whole pages waste little
 
 
 class RowFile:
@@ -32,6 +37,8 @@ class RowFile:
         Rows, columns; what was never written is zero.
     folder : path
         Where the file lies.
+    mappable : bool
+        Rows lie end to end, so that `mapped` can show them.
 
     Raises
     ------
@@ -48,15 +55,22 @@ class RowFile:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, shape: tuple[int, int], folder: Path) -> None:
-        self._rows, self._columns = shape
-        self.folder = folder
+    def __init__(self, shape: tuple[int, int], folder: Path, mappable: bool = False) -> None:
+        self.folder, self._mappable = folder, mappable
+        self._rows = shape[0]
+        self._lay_out(shape[1])
         self._lock = threading.Lock()
         try:
             self._file = tempfile.TemporaryFile(dir=folder, prefix=".dgex-partial-", buffering=0)  # noqa: SIM115
-            self._file.truncate(4 * shape[0] * shape[1])
+            self._direct = self._stride != 4 * self._columns and _past_cache(self._file.fileno(), True)
+            self._cut()
         except OSError as error:
             raise self._refused("write to", error) from error
+
+    @staticmethod
+    def size_of(shape: tuple[int, int]) -> int:
+        """Bytes of the disk that so many rows and columns take."""
+        return shape[0] * _stride(shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,17 +84,18 @@ class RowFile:
         """Copy rows: a slice of step 1, or positions in any order."""
         if isinstance(index, slice):
             start, stop, _ = index.indices(self._rows)
-            out = np.empty((max(0, stop - start), self._columns), np.float32)
+            out = self._empty(max(0, stop - start))
             self._move(start, out, write=False)
-            return out
-        out = np.empty((len(index), self._columns), np.float32)
-        for start, where in _runs(index):
-            self._move(start, out[where], write=False)
-        return out
+        else:
+            out = self._empty(len(index))
+            for start, where in _runs(index):
+                self._move(start, out[where], write=False)
+        return out[:, : self._columns]
 
     def __setitem__(self, index: Index, values: np.ndarray) -> None:
         """Put rows in; positions must differ from each other."""
-        block = np.ascontiguousarray(values, np.float32)
+        block = self._empty(len(values))
+        block[:, : self._columns], block[:, self._columns :] = values, 0
         if isinstance(index, slice):
             self._move(index.indices(self._rows)[0], block, write=True)
             return
@@ -95,21 +110,22 @@ class RowFile:
             if part[-1] != at + len(part) - 1:  # a row never moves back, so nothing unread is overwritten
                 self[at : at + len(part)] = self[part]
         self._rows = len(positions)
-        self._file.truncate(4 * self._rows * self._columns)
+        self._cut()
 
     def keep_columns(self, positions: np.ndarray) -> None:
         """Leave out all columns but those at some positions."""
-        step, wide = max(1, _BLOCK // max(1, 4 * self._columns)), self._columns
+        step, before = max(1, _BLOCK // max(1, 4 * self._columns)), self._columns
         for at in range(0, self._rows, step):
-            self._columns = wide
-            block = np.ascontiguousarray(self[at : at + step][:, positions])
-            self._columns = len(positions)
+            self._lay_out(before)
+            block = self[at : at + step][:, positions]
+            self._lay_out(len(positions))
             self[at : at + len(block)] = block  # ends before the rows that are not read yet begin
-        self._columns = len(positions)
-        self._file.truncate(4 * self._rows * self._columns)
+        self._lay_out(len(positions))
+        self._cut()
 
     def mapped(self) -> np.ndarray:
-        """All of it as a memory map to read from, for what takes nothing but an array."""
+        """All of it as a memory map to read from, for what takes nothing but an array; of a file that is `mappable`."""
+        assert self._mappable
         if not self._rows or not self._columns:
             return np.empty(self.shape, np.float32)
         return np.memmap(self._file, np.float32, "r", shape=self.shape)
@@ -124,23 +140,38 @@ class RowFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _lay_out(self, columns: int) -> None:
+        self._columns, self._stride = columns, 4 * columns if self._mappable else _stride(columns)
+
+    def _cut(self) -> None:
+        self._file.truncate(self._rows * self._stride)
+
+    def _empty(self, rows: int) -> np.ndarray:
+        """Memory for rows as they lie in the file, from a whole page on."""
+        if not self._stride:
+            return np.empty((rows, 0), np.float32)
+        raw = np.empty(rows * self._stride + _PAGE, np.uint8)
+        start = -raw.ctypes.data % _PAGE
+        return raw[start : start + rows * self._stride].view(np.float32).reshape(rows, self._stride // 4)
+
     def _move(self, row: int, values: np.ndarray, write: bool) -> None:
-        """Write `values`, C-contiguous, from a row on, or read into them."""
-        if not values.size:
-            return
+        """Write `values`, as `_empty` gives memory for them, from a row on, or read into them."""
         if row + len(values) > self._rows:
             raise IndexError(f"rows {row} to {row + len(values)} of {self._rows}")
-        left, place = memoryview(values).cast("B"), 4 * row * self._columns  # type: ignore[arg-type]
-        try:
-            while left:
+        if not values.size:
+            return
+        left, place = memoryview(values).cast("B"), row * self._stride  # type: ignore[arg-type]
+        while left:
+            try:
                 count = self._write(left, place) if write else self._read(left, place)
-                if not count:
-                    raise FileError(f"a temporary file in {self.folder} was cut short")
-                left, place = left[count:], place + count
-        except OSError as error:
-            if isinstance(error, FileError):
-                raise
-            raise self._refused("write to" if write else "read from", error) from error
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self._direct:
+                    raise self._refused("write to" if write else "read from", error) from error
+                self._direct = _past_cache(self._file.fileno(), False)  # this disk wants it otherwise
+                continue
+            if not count:
+                raise FileError(f"a temporary file in {self.folder} was cut short")
+            left, place = left[count:], place + count
 
     def _read(self, into: memoryview, place: int) -> int:
         if hasattr(os, "preadv"):
@@ -161,6 +192,26 @@ class RowFile:
             f"cannot {what} a temporary file in {self.folder}, which holds the profiles on their way: "
             f"{error.strerror or error}; TMPDIR names another folder"
         )
+
+
+def _stride(columns: int) -> int:
+    """Bytes from one row to the next: whole pages where rows are wide."""
+    size = 4 * columns
+    return -(-size // _PAGE) * _PAGE if size >= _WIDE * _PAGE else size
+
+
+def _past_cache(file: int, on: bool) -> bool:
+    """Have reads and writes go past the cache or not; tells whether they do now."""
+    if not hasattr(os, "O_DIRECT"):
+        return False
+    import fcntl
+
+    flags = fcntl.fcntl(file, fcntl.F_GETFL)
+    try:
+        fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_DIRECT if on else flags & ~os.O_DIRECT)
+    except OSError:  # a file system that always keeps what it reads, such as one in memory
+        return False
+    return on
 
 
 Rows: TypeAlias = np.ndarray | RowFile  # indexed by rows alone: copies of a file, of an array as numpy has it

@@ -140,15 +140,13 @@ def _clusters(X: Rows, clusters: int, seed: int, transform: Transform | None) ->
 
 def _compared(X: Rows, transform: Transform | None, stack: ExitStack) -> np.ndarray:
     """All values that are compared, in memory or mapped: k-means takes its profiles from all over them."""
-    if transform is None:
-        return X.mapped() if isinstance(X, RowFile) else X
     if not isinstance(X, RowFile):
-        return transform(X.copy(), np.arange(len(X)))
-    copy = stack.enter_context(RowFile(X.shape, X.folder))
+        return X if transform is None else transform(X.copy(), np.arange(len(X)))
+    copy = stack.enter_context(RowFile(X.shape, X.folder, mappable=True))
     step = max(1, _VALUES // max(1, X.shape[1]))
     for at in range(0, len(X), step):
         rows = np.arange(at, min(at + step, len(X)))
-        copy[at : at + len(rows)] = transform(X[rows], rows)
+        copy[at : at + len(rows)] = X[rows] if transform is None else transform(X[rows], rows)
     return copy.mapped()
 
 

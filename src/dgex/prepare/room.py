@@ -53,7 +53,7 @@ class Room:
             return np.empty((rows, columns), np.float32)
         # TMPDIR where somebody set it: /tmp is memory on many machines, and small on others.
         folder = Path(os.environ.get("TMPDIR") or self._output.parent)
-        self._check(folder, size, size if written else 0)
+        self._check(folder, RowFile.size_of((rows, columns)), size if written else 0)
         note(
             f"{rows:,} profiles x {columns:,} genes are worked on in a temporary file of {_gib(size)} in {folder}: "
             f"in memory they would take more than {HELD_SHARE:.0%} of it"
