@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from dgex.errors import DataError
@@ -26,29 +28,35 @@ def per_million(totals: np.ndarray, names: np.ndarray | list[str]) -> np.ndarray
     return np.asarray(1e6 / totals)
 
 
-def size_reference(X: np.ndarray) -> np.ndarray:
+def size_reference(profiles: Iterable[np.ndarray]) -> np.ndarray:
     """Geometric mean of each gene over profiles, float32; NaN where some profile does not express it.
 
     Raises
     ------
     DataError
-        Fewer than 10 genes are above zero in all profiles.
+        No profile; fewer than 10 genes are above zero in all profiles.
 
     References
     ----------
     Anders and Huber, Genome Biology 11 (2010) R106.
     """
-    logs, everywhere = np.zeros(X.shape[1]), np.ones(X.shape[1], dtype=bool)
+    logs: np.ndarray | float = 0.0
+    everywhere: np.ndarray | bool = True
+    count = 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        for row in X:
-            everywhere &= row > 0
-            logs += np.log(row.astype(np.float64))
+        for row in profiles:
+            everywhere = everywhere & (row > 0)
+            logs = logs + np.log(row.astype(np.float64))
+            count += 1
+    if not count:
+        raise DataError("no training profile is on the linear scale: no size factors; normalize='cpm' needs none")
+    everywhere = np.asarray(everywhere)
     if everywhere.sum() < _LEAST:
         raise DataError(
             f"only {int(everywhere.sum())} landmark genes are above zero in all training profiles, too few for size "
             f"factors (at least {_LEAST}); normalize='cpm' needs none"
         )
-    return np.where(everywhere, np.exp(logs / len(X)), np.nan).astype(np.float32)
+    return np.where(everywhere, np.exp(logs / count), np.nan).astype(np.float32)
 
 
 def factors_of(X: np.ndarray, reference: np.ndarray, names: np.ndarray | list[str]) -> np.ndarray:

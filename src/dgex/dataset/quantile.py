@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
+from dgex.arrays.passes import Regrouped, in_order, slices
+from dgex.arrays.rowfile import RowFile, Rows
+from dgex.dataset.ranking import Ranker
 from dgex.errors import DataError, SettingsError
+from dgex.progress import bar
 
-__all__ = ["TIES", "quantile_normalize", "reference_profile", "resample_reference"]
+__all__ = [
+    "TIES",
+    "ReferenceSum",
+    "normalized_blocks",
+    "quantile_normalize",
+    "reference_profile",
+    "resample_reference",
+]
 
 TIES = ("average", "floor", "dense")
 
 _CHUNK = 64  # rows a task takes; fixed, so that sums do not depend on the number of threads
-_LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
 
-Rows: TypeAlias = np.ndarray | None
-
-
-def default_threads() -> int:
-    """Number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+Chosen: TypeAlias = np.ndarray | None
 
 
 def reference_profile(
-    X: np.ndarray | Iterable[np.ndarray],
+    X: Rows | Iterable[np.ndarray],
     *,
-    rows: Rows = None,
+    rows: Chosen = None,
     columns: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -38,7 +40,7 @@ def reference_profile(
 
     Parameters
     ----------
-    X : ndarray of shape (samples, genes), or iterable of such blocks
+    X : ndarray or RowFile of shape (samples, genes), or iterable of blocks of rows
         Expression values, finite. Only a few rows are copied at a time.
     rows, columns : ndarray, optional
         Samples (positions) and genes (positions or mask) to use, all by default; `rows` needs a matrix.
@@ -60,71 +62,65 @@ def reference_profile(
     Bolstad et al., Bioinformatics 19 (2003) 185; Chen et al. 2016, section 2.1.
     """
 
-    def sorted_sum(block: np.ndarray, start: int) -> np.ndarray:
-        block = np.asarray(block if columns is None else block[:, columns], dtype=np.float32)
-        ranker = _Ranker(block.shape[1])
-        total = np.zeros(block.shape[1])
-        for row, values in enumerate(block):
-            total += values.take(ranker(values, start + row))
-        return total
+    if not isinstance(X, np.ndarray | RowFile):
+        of_blocks = ReferenceSum(columns)
+        for block in X:
+            of_blocks.add(block)
+        return of_blocks.mean()
+    chosen = np.arange(len(X)) if rows is None else np.asarray(rows)
 
-    total: np.ndarray | float = 0.0
-    count = 0
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
-        if isinstance(X, np.ndarray):
-            chosen = np.arange(len(X)) if rows is None else np.asarray(rows)
-            count = len(chosen)
-            tasks = [(chosen[at : at + _CHUNK], at) for at in range(0, count, _CHUNK)]
-            for part in _ordered(pool, lambda task: sorted_sum(X[task[0]], task[1]), tasks):
-                total = total + part
-        else:
-            for block in X:
-                starts = range(0, len(block), _CHUNK)
-                for part in pool.map(lambda at, b=block, c=count: sorted_sum(b[at : at + _CHUNK], c + at), starts):
-                    total = total + part
-                count += len(block)
-    if count == 0:
-        raise DataError("no profiles to take a quantile reference from; at least 1 is needed")
-    return np.asarray(total / count)
+    def work(where: slice) -> np.ndarray:
+        return _sorted_sum(X[chosen[where]], columns, where.start)
+
+    total, parts = ReferenceSum(), slices(len(chosen), _CHUNK)
+    with bar(len(chosen), "quantile reference") as progress:
+        for where, part in zip(parts, in_order(work, parts, threads)):
+            total.join(part, where.stop - where.start)
+            progress.advance(where.stop - where.start)
+    return total.mean()
 
 
-def _ordered(pool: ThreadPoolExecutor, work: Callable[[Any], Any], tasks: list[Any]) -> Iterator[Any]:
-    """Map over tasks in order, a few ahead only, so that results do not pile up in memory."""
-    ahead = 4 * pool._max_workers
-    futures = [pool.submit(work, task) for task in tasks[:ahead]]
-    for position in range(len(tasks)):
-        yield futures[position].result()
-        futures[position] = None  # type: ignore[call-overload]
-        if position + ahead < len(tasks):
-            futures.append(pool.submit(work, tasks[position + ahead]))
+class ReferenceSum:
+    """`reference_profile` of rows that come in blocks of any size.
+
+    Parameters
+    ----------
+    columns : ndarray, optional
+        Genes (positions or mask) to use; all by default.
+    """
+
+    def __init__(self, columns: np.ndarray | None = None) -> None:
+        self.count = 0
+        self._total: np.ndarray | float = 0.0
+        self._columns = columns
+        self._groups = Regrouped(_CHUNK, self._take)
+
+    def add(self, rows: np.ndarray) -> None:
+        """Add the profiles that follow."""
+        self._groups.add(np.asarray(rows if self._columns is None else rows[:, self._columns], dtype=np.float32))
+
+    def join(self, part: np.ndarray, count: int) -> None:
+        """Add a sum of sorted profiles."""
+        self._total, self.count = self._total + part, self.count + count
+
+    def mean(self) -> np.ndarray:
+        """Mean of the sorted profiles, float64."""
+        self._groups.end()
+        if self.count == 0:
+            raise DataError("no profiles to take a quantile reference from; at least 1 is needed")
+        return np.asarray(self._total / self.count)
+
+    def _take(self, rows: np.ndarray) -> None:
+        self.join(_sorted_sum(rows, None, self.count), len(rows))
 
 
-class _Ranker:
-    """Sorts single profiles; holds the buffers of one task."""
-
-    def __init__(self, genes: int) -> None:
-        self.values = np.empty(genes, dtype=np.float32)
-        self.bits = self.values.view(np.uint32)
-        self.halves = self.values.view(np.uint16).reshape(genes, 2)
-        self.mask = np.empty(genes, dtype=np.uint32)
-
-    def __call__(self, row: np.ndarray, position: int) -> np.ndarray:
-        """Columns of a profile in ascending order of its values; leaves order-preserving keys in `bits`."""
-        if not len(row):
-            return np.empty(0, dtype=np.int64)
-        np.add(row, np.float32(0), out=self.values)  # a negative zero becomes zero: they are equal values
-        if not np.isfinite(self.values).all():
-            raise DataError(
-                f"profile {position} (counted from 0) holds NaN or infinity; "
-                "quantile normalisation needs complete profiles"
-            )
-        if self.values.min() < 0:  # the bits of floats below zero count the other way round
-            np.right_shift(self.bits.view(np.int32), 31, out=self.mask.view(np.int32))
-            self.mask |= np.uint32(0x80000000)
-            self.bits ^= self.mask
-        self.bits -= self.bits.min()  # often frees the highest byte, whose pass numpy then skips
-        order = np.argsort(self.halves[:, _LOW], kind="stable")
-        return order.take(np.argsort(self.halves[:, _HIGH].take(order), kind="stable"))
+def _sorted_sum(block: np.ndarray, columns: np.ndarray | None, start: int) -> np.ndarray:
+    block = np.asarray(block if columns is None else block[:, columns], dtype=np.float32)
+    ranker = Ranker(block.shape[1])
+    total = np.zeros(block.shape[1])
+    for row, values in enumerate(block):
+        total += ranker.ascending(values, start + row)
+    return total
 
 
 def quantile_normalize(
@@ -132,7 +128,7 @@ def quantile_normalize(
     reference: np.ndarray,
     *,
     ties: str = "average",
-    rows: Rows = None,
+    rows: Chosen = None,
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -174,9 +170,7 @@ def quantile_normalize(
 
     Notes
     -----
-    Profiles are ranked by two stable sorts of the halves of their order-preserving bits: numpy sorts 16-bit numbers by
-    radix, which costs the same on every processor (its vectorised sorts do not: on AMD Zen 4 those for AVX-512 take
-    five times as long as those for AVX2) and gives ranks, ties and the way back without a second matrix. numpy sorts
+    Ranks, ties and the way back come from one sort of each profile, without a second matrix (see `Ranker`). numpy sorts
     without holding the interpreter lock, so profiles are treated in threads.
 
     References
@@ -196,16 +190,50 @@ def quantile_normalize(
     spread = _Spread(reference, ties)
 
     def work(task: np.ndarray) -> None:
-        ranker = _Ranker(X.shape[1])
+        ranker = Ranker(X.shape[1])
         for row in task:
-            order = ranker(X[row], int(row))
-            out[row][order] = spread(ranker.bits.take(order))
+            order, keys = ranker(X[row], int(row))
+            out[row][order] = spread(keys)
 
-    tasks = [chosen[at : at + _CHUNK] for at in range(0, len(chosen), _CHUNK)]
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
-        for _ in _ordered(pool, work, tasks):
-            pass
+    for _ in in_order(work, [chosen[part] for part in slices(len(chosen), _CHUNK)], threads):
+        pass
     return out
+
+
+def normalized_blocks(
+    X: Rows, reference: np.ndarray, ties: np.ndarray, threads: int | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """`quantile_normalize` of all rows of a matrix in its own place, block by block; the blocks are given on, in order.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or RowFile, shape (samples, genes)
+    reference : ndarray, shape (genes,)
+    ties : ndarray of str, shape (samples,)
+        What equal values get, for every profile.
+    threads : int, optional
+
+    Yields
+    ------
+    slice
+        Which rows.
+    ndarray of float32
+        Their values now; to be read only.
+    """
+    reference = _checked_reference(reference, X.shape[1])
+    spreads = {str(rule): _Spread(reference, str(rule)) for rule in dict.fromkeys(ties.tolist())}
+
+    def work(where: slice) -> tuple[slice, np.ndarray]:
+        block = X[where]
+        ranker = Ranker(X.shape[1])
+        for position, row in enumerate(block, where.start):
+            order, keys = ranker(row, position)
+            row[order] = spreads[ties[position]](keys)
+        if isinstance(X, RowFile):  # else it is a view
+            X[where] = block
+        return where, block
+
+    yield from in_order(work, slices(len(X), _CHUNK), threads)
 
 
 def _checked_reference(reference: np.ndarray, genes: int) -> np.ndarray:

@@ -133,12 +133,13 @@ def open_hdf(path: Path, values: tuple[str, ...] = MATRICES) -> h5py.File:
     The sieve buffer, 64 KiB by default, is read around every short run of a contiguous matrix: a thousand neighbouring
     genes would cost sixteen times their bytes. A page is enough.
     """
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    access.set_cache(0, 1009, CACHE, 0.75)
-    access.set_sieve_buf_size(4096)
     try:
-        handle = h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+        try:
+            handle = _opened(path, h5py.h5f.CLOSE_STRONG)
+        except OSError as error:
+            if "close degree" not in str(error):
+                raise
+            handle = _opened(path, h5py.h5f.CLOSE_WEAK)  # a backed AnnData has it open, as h5py opens files
     except OSError as error:
         if "unable to lock file" in str(error):
             raise FileError(
@@ -152,6 +153,14 @@ def open_hdf(path: Path, values: tuple[str, ...] = MATRICES) -> h5py.File:
         handle.close()
         raise
     return handle
+
+
+def _opened(path: Path, degree: int) -> h5py.File:
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(degree)
+    access.set_cache(0, 1009, CACHE, 0.75)
+    access.set_sieve_buf_size(4096)
+    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
 
 
 def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:

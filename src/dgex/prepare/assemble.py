@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
+from dgex.arrays.passes import default_threads, in_order
+from dgex.arrays.rowfile import RowFile, Rows
 from dgex.dataset.depth import per_million
 from dgex.dataset.roles import check_finite
 from dgex.dataset.scale import as_log2, to_log2
@@ -14,15 +19,18 @@ from dgex.genes import texts
 from dgex.prepare.collapse import Collapse, block_rows
 from dgex.prepare.duplicates import Duplicates, near_duplicates
 from dgex.prepare.gene_plan import GenePlan
+from dgex.prepare.room import Room
 from dgex.prepare.sources import Source
 from dgex.progress import bar, note, warn
 
 __all__ = ["assign_sets", "compendium_duplicates", "read_matrix", "sample_table"]
 
+_READERS = 4  # blocks that are worked on at a time: each takes up to 130 MB
+
 
 def read_matrix(
-    sources: list[Source], plan: GenePlan, rule: str, log2: str, normalize: str = "none"
-) -> tuple[np.ndarray, np.ndarray]:
+    sources: list[Source], plan: GenePlan, rule: str, log2: str, normalize: str, room: Room
+) -> tuple[Rows, np.ndarray]:
     """Read all inputs into one float32 matrix; rows are collapsed and linear values logged block by block.
 
     With `normalize="cpm"` linear profiles are brought to a million first, by all genes of their file; with
@@ -30,43 +38,28 @@ def read_matrix(
 
     Returns
     -------
-    X : ndarray of float32, shape (all samples, genes), C-contiguous
+    X : ndarray of float32, C-contiguous, or RowFile; shape (all samples, genes)
     linear : ndarray of bool, shape (all samples,)
         Samples whose values are on the linear scale now.
     """
     total = sum(source.shape[0] for source in sources)
-    X = np.empty((total, len(plan.var)), dtype=np.float32)
+    X = room.matrix(total, len(plan.var))
     linear = np.zeros(total, dtype=bool)
-    landmarks = (plan.var["role"] == "landmark").to_numpy()
     shares: list[np.ndarray] = []
     at = 0
     with bar(total, "reading") as progress:
         for source, columns in zip(sources, plan.columns):
-            collapse = Collapse.of(columns, rule, source.data)
             scale = source.scale
             log = log2 == "always" or (log2 == "auto" and scale.linear)
             if log and not scale.linear:
                 warn(f"{source.label} looks like {scale}, and is logged as asked for")
-            depth, later = normalize == "cpm" and scale.linear, normalize == "size-factors" and scale.linear
-            names = source.obs.index
-            wanted = None if depth else collapse.needed
-            for where, block in source.blocks(block_rows(source.shape[1] if depth else len(collapse.needed)), wanted):
-                totals = block.sum(axis=1, dtype=np.float64) if depth else None
-                needed = block[:, collapse.needed] if depth else block
-                part = collapse(needed, X[at + where.start : at + where.stop])
-                try:
-                    check_finite(part, names[where], plan.var.index)
-                    if totals is not None:
-                        factors = per_million(totals, names[where].tolist())
-                        shares.append(part[:, landmarks].sum(axis=1, dtype=np.float64) / totals)
-                        part *= factors[:, None].astype(np.float32)
-                    if log and not later:
-                        to_log2(part, out=part)
-                    elif not scale.linear:
-                        part[:] = as_log2(part, scale)
-                except DataError as error:
-                    raise DataError(f"{source.label}: {error}") from None
-                progress.advance(len(part))
+            later = normalize == "size-factors" and scale.linear
+            collapse = Collapse.of(columns, rule, source.data)
+            reader = _Reader(source, plan.var, collapse, normalize == "cpm" and scale.linear, log, later)
+            for count, share in reader.into(X, at):
+                progress.advance(count)
+                if share is not None:
+                    shares.append(share)
             linear[at : at + source.shape[0]] = scale.linear and (later or not log)
             source.facts["logged"] = bool(log)
             at += source.shape[0]
@@ -75,7 +68,57 @@ def read_matrix(
     return X, linear
 
 
-def compendium_duplicates(sources: list[Source], distance: float, method: str, seed: int) -> Duplicates:
+@dataclass(frozen=True)
+class _Reader:
+    """One input on its way into the matrix."""
+
+    source: Source
+    var: pd.DataFrame  # genes of the matrix
+    collapse: Collapse
+    depth: bool  # brought to a million
+    log: bool
+    later: bool  # depth is taken out once samples are split, and the logarithm then
+
+    def into(self, X: Rows, at: int) -> Iterator[tuple[int, np.ndarray | None]]:
+        """Put the values in from row `at` on; gives the profiles and the landmark shares of every block."""
+        source, wanted = self.source, None if self.depth else self.collapse.needed
+        size = block_rows(source.shape[1] if self.depth else len(self.collapse.needed))
+
+        def work(read: tuple[slice, np.ndarray]) -> tuple[int, np.ndarray | None]:
+            where, block = read
+            rows = slice(at + where.start, at + where.stop)
+            part = None if isinstance(X, RowFile) else X[rows]
+            try:
+                part, share = self._treated(where, block, part)
+            except DataError as error:
+                raise DataError(f"{source.label}: {error}") from None
+            if isinstance(X, RowFile):  # else it is in its place
+                X[rows] = part
+            return len(part), share
+
+        yield from in_order(work, source.blocks(size, wanted), min(_READERS, default_threads()), ahead=1)
+
+    def _treated(self, where: slice, block: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        names = self.source.obs.index[where]
+        totals = block.sum(axis=1, dtype=np.float64) if self.depth else None
+        part = self.collapse(block[:, self.collapse.needed] if self.depth else block, out)
+        check_finite(part, names, self.var.index)
+        share = None
+        if totals is not None:
+            factors = per_million(totals, names.tolist())
+            landmarks = (self.var["role"] == "landmark").to_numpy()
+            share = part[:, landmarks].sum(axis=1, dtype=np.float64) / totals
+            part *= factors[:, None].astype(np.float32)
+        if self.log and not self.later:
+            to_log2(part, out=part)
+        elif not self.source.scale.linear:
+            scaled = as_log2(part, self.source.scale)
+            if scaled is not part:
+                part[:] = scaled
+        return part, share
+
+
+def compendium_duplicates(sources: list[Source], distance: float, method: str, seed: int, room: Room) -> Duplicates:
     """Find near-duplicates of the compendium over all columns that its inputs share, on the log2 scale.
 
     Returns
@@ -90,7 +133,7 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
     if not shared:
         raise GeneError(f"the {len(own)} inputs of the compendium share no column to find duplicates by")
     total = sum(source.shape[0] for source in own)
-    X = np.empty((total, len(shared)), dtype=np.float32)
+    X = room.matrix(total, len(shared), written=False)
     places = []  # of the samples of X among those of all inputs
     at = before = 0
     with bar(total, "reading for duplicates") as progress:
@@ -99,13 +142,14 @@ def compendium_duplicates(sources: list[Source], distance: float, method: str, s
                 once_there = pd.Series(np.arange(len(source.var)), index=source.var.index)
                 columns = once_there[once_there.index.isin(shared)][shared].to_numpy()
                 for where, block in source.blocks(block_rows(len(columns)), columns):
-                    values = X[at + where.start : at + where.stop]
-                    values[:] = to_log2(np.maximum(block, 0)) if source.scale.linear else block
+                    logged = to_log2(np.maximum(block, 0)) if source.scale.linear else block
+                    X[at + where.start : at + where.stop] = logged
                     progress.advance(len(block))
                 places.append(np.arange(before, before + source.shape[0]))
                 at += source.shape[0]
             before += source.shape[0]
     duplicates = near_duplicates(X, distance, method=method, seed=seed)
+    room.give_back(X)
     all_places = np.concatenate(places)
     keep = np.ones(before, dtype=bool)
     keep[all_places] = duplicates.keep

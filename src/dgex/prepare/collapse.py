@@ -116,7 +116,9 @@ class Collapse:
             out = np.empty((len(block), self.genes), dtype=np.float32)
         for genes, places in self._groups:
             size = places.shape[1]
-            if size == 1:
+            if size == 1 and len(genes) == self.genes and out.flags.c_contiguous and out.dtype == block.dtype:
+                np.take(block, places[:, 0], axis=1, out=out, mode="clip")  # half the time; no place is outside
+            elif size == 1:
                 out[:, genes] = block[:, places[:, 0]]
             elif self.rule == "median":
                 out[:, genes] = np.median(block[:, places], axis=2)

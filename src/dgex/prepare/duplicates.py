@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
+from dgex.arrays.rowfile import RowFile, Rows
 from dgex.errors import DataError, SettingsError
+from dgex.prepare.distances import below, direction, with_norms
+from dgex.progress import bar
 
 __all__ = ["METHODS", "Duplicates", "close_pairs", "near_duplicates"]
 
@@ -16,6 +20,8 @@ METHODS = ("exact", "clusters")
 _BLOCK = 2048  # rows of a block of the Gram matrix: 16 MiB of products
 _SCREEN = 512  # columns that are compared before all are, where there are four times as many
 _CANDIDATES = 10  # pairs a sample that may pass; beyond, these columns do not tell profiles apart
+_MOST = 50_000_000  # pairs that are held: 800 MB. More tell no copies, whatever the profiles are
+_VALUES = 1 << 24  # read at a time where only a part of them is held
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -42,7 +48,7 @@ class Duplicates:
 
 
 def near_duplicates(
-    X: np.ndarray,
+    X: Rows,
     distance: float,
     *,
     method: str = "exact",
@@ -54,8 +60,8 @@ def near_duplicates(
 
     Parameters
     ----------
-    X : ndarray of float32, shape (samples, genes)
-        Profiles, finite.
+    X : ndarray of float32 or RowFile, shape (samples, genes)
+        Profiles, finite; of a file blocks are held.
     distance : float
         Euclidean distance over all genes, in the units of `X`; pairs strictly closer are near-duplicates.
     method : {"exact", "clusters"}
@@ -82,7 +88,7 @@ def near_duplicates(
     SettingsError
         Unknown method, or a distance that is not above zero.
     DataError
-        NaN or infinity.
+        NaN or infinity; more than 50 million pairs.
 
     References
     ----------
@@ -118,21 +124,34 @@ def _keep_first(samples: int, pairs: np.ndarray) -> np.ndarray:
     return keep
 
 
-def _clusters(X: np.ndarray, clusters: int, seed: int, transform: Transform | None) -> np.ndarray:
+def _clusters(X: Rows, clusters: int, seed: int, transform: Transform | None) -> np.ndarray:
     from sklearn.cluster import MiniBatchKMeans
 
-    rows = np.arange(len(X))
-    values = X if transform is None else transform(X.copy(), rows)
-    if not np.isfinite(values).all():
-        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
-    model = MiniBatchKMeans(
-        n_clusters=min(clusters, len(X)), max_iter=10, batch_size=1000, n_init=3, random_state=seed, compute_labels=True
-    )
-    return np.asarray(model.fit_predict(values))
+    with ExitStack() as stack:
+        values = _compared(X, transform, stack)
+        for at in range(0, len(values), _BLOCK):
+            if not np.isfinite(values[at : at + _BLOCK]).all():
+                raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+        model = MiniBatchKMeans(
+            n_clusters=min(clusters, len(X)), max_iter=10, batch_size=1000, n_init=3, random_state=seed
+        )
+        return np.asarray(model.fit_predict(values))
+
+
+def _compared(X: Rows, transform: Transform | None, stack: ExitStack) -> np.ndarray:
+    """All values that are compared, in memory or mapped: k-means takes its profiles from all over them."""
+    if not isinstance(X, RowFile):
+        return X if transform is None else transform(X.copy(), np.arange(len(X)))
+    copy = stack.enter_context(RowFile(X.shape, X.folder, mappable=True))
+    step = max(1, _VALUES // max(1, X.shape[1]))
+    for at in range(0, len(X), step):
+        rows = np.arange(at, min(at + step, len(X)))
+        copy[at : at + len(rows)] = X[rows] if transform is None else transform(X[rows], rows)
+    return copy.mapped()
 
 
 def close_pairs(
-    X: np.ndarray,
+    X: Rows,
     distance: float,
     *,
     rows: np.ndarray | None = None,
@@ -143,7 +162,7 @@ def close_pairs(
 
     Parameters
     ----------
-    X : ndarray of float32, shape (samples, genes)
+    X : ndarray of float32 or RowFile, shape (samples, genes)
     distance : float
         In the units of `X`.
     rows : ndarray of int, optional
@@ -158,6 +177,11 @@ def close_pairs(
     ndarray of int64, shape (pairs, 2)
         Positions in `X`, the smaller first, sorted.
 
+    Raises
+    ------
+    DataError
+        NaN or infinity; more than 50 million pairs, which tell that the distance is too wide.
+
     Notes
     -----
     The result is that of float64 arithmetic on every pair. Products of centred float32 blocks give every squared
@@ -168,35 +192,50 @@ def close_pairs(
     pairs that are close there are measured over all.
     """
     rows = np.arange(len(X)) if rows is None else np.asarray(rows)
-    if len(rows) < 2:
-        return np.empty((0, 2), dtype=np.int64)
 
     def fetch(chosen: np.ndarray) -> np.ndarray:
         values = X[chosen].astype(np.float32, copy=False)
         return values if transform is None else transform(values, chosen)
 
-    if X.shape[1] >= 4 * _SCREEN:
-        screened = _screened(fetch, rows, X.shape[1], distance, block)
-        if screened is not None:
-            return screened
-    centre, along = _direction(fetch, rows, block)
+    found = _screened(fetch, rows, X.shape[1], distance, block) if X.shape[1] >= 4 * _SCREEN else None
+    found = _pairs(fetch, rows, distance, block, _MOST) if found is None else found
+    if found is None:
+        raise DataError(
+            f"more than {_MOST:,} pairs of {len(rows):,} profiles are closer than {distance:g}: on these values that "
+            "distance tells no copies; a smaller one may"
+        )
+    return found
+
+
+def _pairs(
+    fetch: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, distance: float, block: int, most: int
+) -> np.ndarray | None:
+    """Close pairs of rows; None where there are more than `most`."""
+    if len(rows) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    centre, along = direction(fetch, rows, block)
     order = np.argsort(along, kind="stable")
     rows, along = rows[order], along[order]
     starts = np.arange(0, len(rows), block)
     low, high = along[starts], along[np.minimum(starts + block, len(rows)) - 1]
     reach = distance + 1e-3 * float(np.abs(along).max())  # the float32 projections are far better than this
-    close_pairs = []
-    for first, start in enumerate(starts):
-        mine = rows[start : start + block]
-        left = _with_norms(fetch(mine), centre)
-        for second in range(first, len(starts)):
-            if low[second] - high[first] > reach:
-                break  # along is sorted: every later block is further away
-            theirs = rows[starts[second] : starts[second] + block]
-            right = left if first == second else _with_norms(fetch(theirs), centre)
-            i, j = _below(left, right, distance, fetch, mine, theirs, first == second)
-            close_pairs.append(np.stack([mine[i], theirs[j]], axis=1))
-    pairs = np.sort(np.concatenate(close_pairs).astype(np.int64), axis=1)
+    found, count = [], 0
+    with bar(len(starts), "looking for near-duplicates") as progress:
+        for first, start in enumerate(starts):
+            mine = rows[start : start + block]
+            left = with_norms(fetch(mine), centre)
+            for second in range(first, len(starts)):
+                if low[second] - high[first] > reach:
+                    break  # along is sorted: every later block is further away
+                theirs = rows[starts[second] : starts[second] + block]
+                right = left if first == second else with_norms(fetch(theirs), centre)
+                i, j = below(left, right, distance, fetch, mine, theirs, first == second)
+                found.append(np.stack([mine[i], theirs[j]], axis=1))
+                count += len(i)
+                if count > most:
+                    return None
+            progress.advance()
+    pairs = np.sort(np.concatenate(found).astype(np.int64), axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
@@ -206,14 +245,19 @@ def _screened(
     """Close pairs by way of those that are close over a few columns; None where too many are."""
     columns = np.linspace(0, genes - 1, _SCREEN).astype(np.int64)
     few = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for at in range(0, len(rows), block):
-        values = fetch(rows[at : at + block])
-        if not np.isfinite(values).all():
-            raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
-        few[at : at + block] = values[:, columns]
-    candidates = rows[close_pairs(few, distance * (1 + 1e-6), block=block)]  # wider by more than rounding
-    if len(candidates) > _CANDIDATES * len(rows):
+    step = max(1, _VALUES // genes)
+    with bar(len(rows), "reading for near-duplicates") as progress:
+        for at in range(0, len(rows), step):
+            values = fetch(rows[at : at + step])
+            if not np.isfinite(values).all():
+                raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
+            few[at : at + step] = values[:, columns]
+            progress.advance(len(values))
+    wider = distance * (1 + 1e-6)  # by more than rounding
+    found = _pairs(lambda at: few[at], np.arange(len(rows)), wider, block, _CANDIDATES * len(rows))
+    if found is None:
         return None
+    candidates = rows[found]
     close = np.zeros(len(candidates), dtype=bool)
     step = max(1, 2**21 // genes)
     for start in range(0, len(candidates), step):
@@ -221,82 +265,3 @@ def _screened(
         difference = fetch(i).astype(np.float64) - fetch(j)
         close[start : start + step] = np.einsum("ij,ij->i", difference, difference) < distance**2
     return np.asarray(candidates[close])
-
-
-def _direction(
-    fetch: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, block: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The mean profile and every sample's place along a direction of large spread.
-
-    Any unit vector serves (projections are never further apart than the samples), so the direction is taken from a
-    few hundred samples.
-    """
-    sample = fetch(rows[:: max(1, len(rows) // 400)]).astype(np.float64)
-    if not np.isfinite(sample).all():
-        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
-    centre = sample.mean(axis=0)
-    sample -= centre
-    direction = np.linspace(1.0, 2.0, len(sample)) @ sample
-    for _ in range(8):  # power iteration
-        norm = np.linalg.norm(direction)
-        if norm == 0:
-            direction = np.ones_like(centre)
-            norm = np.linalg.norm(direction)
-        direction = direction / norm
-        direction = (sample @ direction) @ sample
-    norm = np.linalg.norm(direction)
-    unit = (direction / norm if norm > 0 else direction).astype(np.float32)
-    centre = centre.astype(np.float32)
-    along = np.concatenate([(fetch(rows[at : at + block]) - centre) @ unit for at in range(0, len(rows), block)])
-    if not np.isfinite(along).all():
-        raise DataError("profiles hold NaN or infinity; near-duplicates need complete profiles")
-    return centre, along
-
-
-@dataclass(frozen=True)
-class _Block:
-    values: np.ndarray  # centred, [rows, genes]
-    half: np.ndarray  # half the squared norms, float32
-
-
-def _with_norms(values: np.ndarray, centre: np.ndarray) -> _Block:
-    values = values - centre
-    return _Block(values, np.einsum("ij,ij->i", values, values, dtype=np.float64) / 2)
-
-
-def _below(
-    left: _Block,
-    right: _Block,
-    distance: float,
-    fetch: Callable[[np.ndarray], np.ndarray],
-    mine: np.ndarray,
-    theirs: np.ndarray,
-    same: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (i in left, j in right) of the pairs closer than `distance`; i < j where both are the same block."""
-    products = left.values @ right.values.T
-    # d**2 = 2 (half_i + half_j - product): close means product - half_j > half_i - d**2 / 2.
-    products -= right.half.astype(np.float32)
-    error = (left.values.shape[1] + 8) * 2.0**-23
-    threshold = distance**2 / 2
-    slack = error * (left.half + right.half.max(initial=0) + np.sqrt(left.half * right.half.max(initial=0)) * 2)
-    if same:
-        np.fill_diagonal(products, -np.inf)
-    candidate_rows = np.flatnonzero(products.max(axis=1) > left.half - threshold - slack)
-    if not len(candidate_rows):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    part = products[candidate_rows]
-    at, j = np.nonzero(part > (left.half - threshold - slack)[candidate_rows, None])
-    i = candidate_rows[at]
-    if same:
-        at, i, j = at[i < j], i[i < j], j[i < j]
-    half_squared = left.half[i] - part[at, j]
-    slack_pair = error * (np.sqrt(left.half[i]) + np.sqrt(right.half[j])) ** 2
-    sure = half_squared < threshold - slack_pair
-    doubt = np.flatnonzero(~sure & (half_squared < threshold + slack_pair))
-    step = max(1, 2**21 // left.values.shape[1])
-    for start in range(0, len(doubt), step):
-        pairs = doubt[start : start + step]
-        difference = fetch(mine[i[pairs]]).astype(np.float64) - fetch(theirs[j[pairs]])
-        sure[pairs] = np.einsum("ij,ij->i", difference, difference) < distance**2
-    return i[sure], j[sure]

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from dgex import io
 from dgex._version import __version__
 from dgex.aliases import PathLike
 from dgex.errors import DataError, SettingsError, first
@@ -25,12 +24,14 @@ from dgex.prepare.assemble import assign_sets, compendium_duplicates, read_matri
 from dgex.prepare.gene_plan import plan_genes
 from dgex.prepare.options import Options
 from dgex.prepare.panel import read_names
+from dgex.prepare.preparation import Preparation
+from dgex.prepare.quantiles import normalize_quantiles
+from dgex.prepare.result import written
+from dgex.prepare.room import Room
 from dgex.prepare.sources import Source, open_sources
 from dgex.prepare.steps import (
-    Preparation,
     drop_near_duplicates,
     normalize_depth,
-    normalize_quantiles,
     split_work,
     standardize_sets,
     treat_constant,
@@ -147,7 +148,8 @@ def prepare(
     -------
     AnnData
         Samples x genes, float32, landmark genes first; `obs["split"]`, `obs["set"]`, `obs["platform"]`, `var["role"]`,
-        `varm["mean"]` and `varm["std"]` (genes x sets), and in `uns["dgex"]` what was done.
+        `varm["mean"]` and `varm["std"]` (genes x sets), and in `uns["dgex"]` what was done. Of a dataset that was not
+        held in memory (see Notes) `X` is read from the output as it is asked for, as of any backed AnnData.
 
     Raises
     ------
@@ -158,12 +160,15 @@ def prepare(
     SettingsError
         A setting outside what is accepted.
     FileError, OutputExistsError
-        An input that cannot be read; an output that cannot be written, or exists.
+        An input that cannot be read; an output that cannot be written, or exists; a disk without room for the output
+        and what is on the way to it.
 
     Notes
     -----
-    The matrix is read block by block and changed in place: beside it, nothing of its size is held. With
-    `dedup_over="compendium"` all columns of the compendium are read first, and given back.
+    The matrix is read block by block and changed in place: beside it, nothing of its size is held. Where it would take
+    more than an eighth of the memory and an output is given, it lies in a temporary file meanwhile (in the folder of
+    the output, or where `TMPDIR` says), which is gone when the process ends; memory is then bounded whatever its size,
+    and values are the same. With `dedup_over="compendium"` all columns of the compendium are read and compared first.
 
     References
     ----------
@@ -217,25 +222,25 @@ def _prepared(
     """As `prepare`, with settings that are checked, once the output is this process's own."""
     table = genes if genes is None or isinstance(genes, GeneTable) else read_gene_table(genes, roles=landmarks is None)
     names = None if landmarks is None else read_names(landmarks)
-    with ExitStack() as stack:
-        sources = open_sources(inputs, stack, options.scale, **reading, genes=None if table is None else table.frame)
-        work, duplicates = _read(sources, table, options, names, aliases)
-    if options.dedup:
-        drop_near_duplicates(work, options, duplicates)
-    split_work(work, options)
-    if options.normalize == "size-factors":
-        normalize_depth(work, options)
-    treat_constant(work, options)
-    if options.quantile != "none":
-        normalize_quantiles(work, options)
+    with ExitStack() as files:  # of what is on the way
+        room = Room(output, files)
+        with ExitStack() as stack:
+            sources = open_sources(
+                inputs, stack, options.scale, **reading, genes=None if table is None else table.frame
+            )
+            work, duplicates = _read(sources, table, options, names, aliases, room)
+        if options.dedup:
+            drop_near_duplicates(work, options, duplicates)
+        split_work(work, options)
+        if options.normalize == "size-factors":
+            normalize_depth(work, options)
         treat_constant(work, options)
-    if options.standardize != "none":
-        standardize_sets(work, options)
-    adata = AnnData(X=work.X, obs=work.obs, var=work.var, varm=work.varm, uns={"dgex": work.record})
-    if output is not None:
-        io.write(adata, output, overwrite=overwrite)
-        note(f"wrote {output}: {adata.n_obs:,} profiles x {adata.n_vars:,} genes")
-    return adata
+        if options.quantile != "none":
+            normalize_quantiles(work, options)
+            treat_constant(work, options)
+        if options.standardize != "none":
+            standardize_sets(work, options)
+        return written(work, output, overwrite)
 
 
 def _claimed(output: PathLike, overwrite: bool, inputs: list[Any]) -> AbstractContextManager[Path]:
@@ -250,6 +255,7 @@ def _read(
     options: Options,
     landmarks: list[str] | None,
     aliases: Aliases | None,
+    room: Room,
 ) -> tuple[Preparation, duplicating.Duplicates | None]:
     _need_linear(sources, options)
     plan = plan_genes(sources, table, options.same_gene, options.collapse, landmarks, aliases)
@@ -269,8 +275,8 @@ def _read(
     _need_group(obs, sources, options)
     duplicates = None
     if options.dedup and options.dedup_over == "compendium":  # its matrix is given back before the next is read
-        duplicates = compendium_duplicates(sources, options.dedup, options.dedup_method, options.seed)
-    X, linear = read_matrix(sources, plan, options.collapse, options.log2, options.normalize)
+        duplicates = compendium_duplicates(sources, options.dedup, options.dedup_method, options.seed, room)
+    X, linear = read_matrix(sources, plan, options.collapse, options.log2, options.normalize, room)
     later = linear & (options.log2 == "never")  # what stays linear
     unlogged = [source.label for source in sources if source.scale.linear and not source.facts["logged"]]
     if unlogged and options.quantile == "none":

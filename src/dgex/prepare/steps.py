@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from dgex.arrays.packing import drop_columns, drop_rows
+from dgex.arrays.passes import in_order, slices
 from dgex.dataset.depth import factors_of, size_reference
-from dgex.dataset.normalization import ties_rule
-from dgex.dataset.quantile import quantile_normalize, reference_profile
 from dgex.dataset.roles import landmarks
 from dgex.dataset.scale import to_log2
 from dgex.dataset.split import SPLITS, split_samples
-from dgex.dataset.standardize import PAPER_EPSILON, GeneStatistics, gene_statistics, row_blocks, standardize
+from dgex.dataset.standardize import (
+    PAPER_EPSILON,
+    constant_genes,
+    row_blocks,
+    standardize,
+)
 from dgex.dataset.studies import study_columns
 from dgex.errors import DataError, first
 from dgex.genes import texts
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.options import Options
+from dgex.prepare.preparation import TRAIN, Preparation, mask_of, sets_of, statistics_of
 from dgex.prepare.together import joined_groups, near_pairs
-from dgex.progress import note, warn
+from dgex.progress import bar, note, warn
 
 __all__ = [
-    "Preparation",
     "drop_near_duplicates",
+    "finished",
     "normalize_depth",
-    "normalize_quantiles",
     "split_work",
     "standardize_sets",
     "treat_constant",
 ]
 
-_LOOKED_AT = 1024  # profiles, evenly spaced, by which a rule for ties is judged
-_SPREAD = 0.01  # of the reference's own spread: below, errors of linear regression change by 1 % at most
-_RANKS = {"average": "average", "floor": "floored average", "dense": "dense"}
-
-
-@dataclass
-class Preparation:
-    """The dataset in the making."""
-
-    X: np.ndarray
-    obs: pd.DataFrame
-    var: pd.DataFrame
-    linear: np.ndarray
-    record: dict[str, Any]
-    varm: dict[str, pd.DataFrame]
-
-    @property
-    def train(self) -> np.ndarray:
-        return np.flatnonzero((self.obs["split"] == "train").to_numpy())
+_ROWS = 64  # profiles that leave at a time
 
 
 def _logged(work: Preparation) -> duplicating.Transform | None:
@@ -165,11 +150,15 @@ def normalize_depth(work: Preparation, options: Options) -> None:
     landmark = landmarks(work.var)
     linear = np.flatnonzero(work.linear)
     train = linear[np.isin(linear, work.train)]
-    reference = size_reference(work.X[train][:, landmark])
-    for rows in row_blocks(linear, work.X.shape[1]):
-        factors = factors_of(work.X[rows][:, landmark], reference, work.obs.index[rows].tolist())
-        values = work.X[rows] * factors[:, None].astype(np.float32)
-        work.X[rows] = values if options.log2 == "never" else to_log2(values)
+    blocks = (work.X[rows][:, landmark] for rows in row_blocks(train, work.X.shape[1]))
+    reference = size_reference(row for block in blocks for row in block)
+    with bar(len(linear), "size factors") as progress:
+        for rows in row_blocks(linear, work.X.shape[1]):
+            block = work.X[rows]
+            factors = factors_of(block[:, landmark], reference, work.obs.index[rows].tolist())
+            values = block * factors[:, None].astype(np.float32)
+            work.X[rows] = values if options.log2 == "never" else to_log2(values)
+            progress.advance(len(rows))
     work.linear[:] &= options.log2 == "never"
     work.record["depth"] = {"size_reference": reference}
     note(f"size factors of {len(linear):,} profiles by the landmark genes of {len(train):,} training profiles")
@@ -177,7 +166,10 @@ def normalize_depth(work: Preparation, options: Options) -> None:
 
 def treat_constant(work: Preparation, options: Options) -> None:
     """Genes that are constant over the training samples teach nothing, and have no scale."""
-    constant = gene_statistics(work.X, work.train).constant
+    if options.standardize == "inductive" and options.quantile == "none":
+        statistics_of(work, TRAIN, work.train)  # which are needed anyway
+    known = work.statistics.get(TRAIN)
+    constant = constant_genes(work.X, work.train) if known is None else known.constant
     work.record["genes"]["constant"] = work.record["genes"].get("constant", 0) + int(constant.sum())
     if not constant.any():
         return
@@ -185,6 +177,7 @@ def treat_constant(work: Preparation, options: Options) -> None:
     if options.constant == "drop":
         note(f"{len(names):,} genes are constant over the training samples and are left out: {first(names)}")
         work.X, work.var = drop_columns(work.X, ~constant), work.var[~constant].copy()
+        work.statistics.clear()  # taken again: how blocks are cut, and so the last digit, depends on the genes
         for role in ("landmark", "target"):
             if not (work.var["role"] == role).any():
                 raise DataError(f"every {role} gene is constant over the training samples")
@@ -201,94 +194,24 @@ def treat_constant(work: Preparation, options: Options) -> None:
         raise DataError(f"{what} constant over the training samples: {first(names)}; constant='drop' leaves them out")
 
 
-def normalize_quantiles(work: Preparation, options: Options) -> None:
-    # A model treats a new profile by the mode: average ranks under a name of their own.
-    mode = "average" if options.quantile == "paper" and options.ties == "average" else options.quantile
-    platform = work.obs["platform"].to_numpy(dtype=object)
-    split = work.obs["split"].to_numpy(dtype=object)
-    if options.quantile == "inductive":
-        source, origin = work.train, "the training samples"
-        rules = np.full(len(work.X), "average", dtype=object)
-    else:
-        compendium = np.isin(split, SPLITS)
-        arrays = np.flatnonzero(compendium & (platform != "rnaseq"))
-        if len(arrays):
-            source, origin = arrays, "the arrays of the compendium"
-            rules = np.array([ties_rule("paper", name) for name in platform], dtype=object)
-        else:
-            source, origin = np.flatnonzero(compendium), "the compendium"
-            rules = np.full(len(work.X), "floor", dtype=object)
-        if options.ties == "average":
-            rules[:] = "average"
-    if work.linear[source].any():
-        kind = "partly linear" if not work.linear[source].all() else "linear"
-        warn(f"the quantile reference comes from {kind} values; --log2 auto logs them first")
-    elif work.linear.any():
-        work.record["units"] = "log2 expression"
-    reference = reference_profile(work.X, rows=source).astype(np.float32)
-    logs = work.linear & ~work.linear[source].any()  # the units of the reference
-    measures = {}
-    for ties in dict.fromkeys(rules.tolist()):
-        rows = np.flatnonzero(rules == ties)
-        looked = rows[:: -(-len(rows) // _LOOKED_AT)]
-        before = work.X[looked]
-        quantile_normalize(work.X, reference, ties=ties, rows=rows, out=work.X)
-        measures[ties] = _measure_ties(before, work.X[looked], logs[looked])
-        _warn_of_ties(ties, len(rows), float(reference.std()), **measures[ties])
-    # What a panel of landmark genes alone is mapped to: their share of the normalised profiles.
-    landmark_reference = reference_profile(work.X, rows=source, columns=np.flatnonzero(landmarks(work.var)))
-    work.record["quantile"] = {
-        "mode": mode,
-        "reference": reference,
-        "landmark_reference": landmark_reference.astype(np.float32),
-        "samples": len(source),
-        "measures": measures,
-        "ties": {str(rule): int((rules == rule).sum()) for rule in dict.fromkeys(rules.tolist())},
-    }
-    counts = ", ".join(f"{count:,} by {_RANKS[rule]} ranks" for rule, count in work.record["quantile"]["ties"].items())
-    note(f"quantile-normalised ({options.quantile}) to the mean of {len(source):,} profiles of {origin}: {counts}")
-
-
-def _measure_ties(before: np.ndarray, after: np.ndarray, logs: np.ndarray) -> dict[str, float]:
-    """Median share of different values in a profile, and spread of the profiles' means before and after."""
-    different = float(np.median([len(np.unique(row)) for row in before]) / before.shape[1])
-    before[logs] = to_log2(np.maximum(before[logs], 0))
-    spread = [float(values.mean(axis=1, dtype=np.float64).std()) for values in (before, after)]
-    return {"different": different, "spread_before": spread[0], "spread_after": spread[1]}
-
-
-def _warn_of_ties(
-    ties: str, profiles: int, within: float, different: float, spread_before: float, spread_after: float
-) -> None:
-    """Normalising brings profiles together; a rule that drives their means apart makes all genes of one move alike."""
-    if spread_after > max(spread_before, _SPREAD * within):
-        warn(
-            f"{_RANKS[ties]} ranks drive the means of {profiles:,} profiles apart, by {spread_after:.2g} (standard "
-            f"deviation) where it was {spread_before:.2g}: only {different:.0%} of a profile's values differ, and "
-            "errors then compare ties, not methods; ties='average' is safe"
-        )
-
-
 def standardize_sets(work: Preparation, options: Options) -> None:
-    sets = work.obs["set"].to_numpy(dtype=object)
-    everything = np.arange(len(work.X))
-    if options.standardize == "inductive":
-        parts = {"train": (gene_statistics(work.X, work.train), everything)}
-    else:
-        parts = {
-            str(name): _own(work, np.flatnonzero(sets == name), str(name)) for name in dict.fromkeys(sets.tolist())
-        }
+    """Take means and divisors; `finished` applies them."""
+    parts = {TRAIN: work.train} if options.standardize == "inductive" else sets_of(work)
     mean, std = {}, {}
-    for name, (statistics, rows) in parts.items():
+    for (kind, name), rows in parts.items():
+        if len(rows) < 2 and kind == "set":
+            raise DataError(f"the set {name} has 1 profile, and no statistics of its own; at least 2 are needed")
+        statistics = statistics_of(work, (kind, name), rows)
         divisor = statistics.std + (PAPER_EPSILON if options.standardize == "paper" else 0.0)
         # Rounded first, so that the statistics kept are exactly those applied.
         mean[name], std[name] = statistics.mean.astype(np.float32), divisor.astype(np.float32)
-        standardize(work.X, mean[name], std[name], rows)
+        applied = np.arange(len(work.X)) if options.standardize == "inductive" else rows
+        work.scales.append((mean[name], std[name], mask_of(applied, len(work.X))))
     work.varm = {"mean": pd.DataFrame(mean, index=work.var.index), "std": pd.DataFrame(std, index=work.var.index)}
     if options.standardize == "inductive":
         note(f"standardised by the {len(work.train):,} training profiles")
     else:
-        sizes = ", ".join(f"{name} ({len(rows):,})" for name, (_, rows) in parts.items())
+        sizes = ", ".join(f"{name} ({len(rows):,})" for (_, name), rows in parts.items())
         note(f"standardised each set by its own profiles: {sizes}")
         if options.group:
             warn(
@@ -298,7 +221,15 @@ def standardize_sets(work: Preparation, options: Options) -> None:
             )
 
 
-def _own(work: Preparation, rows: np.ndarray, name: str) -> tuple[GeneStatistics, np.ndarray]:
-    if len(rows) < 2:
-        raise DataError(f"the set {name} has 1 profile, and no statistics of its own; at least 2 are needed")
-    return gene_statistics(work.X, rows), rows
+def finished(work: Preparation) -> Iterator[np.ndarray]:
+    """The values as they are in the dataset, block by block: standardised, in memory in their own place."""
+
+    def work_on(where: slice) -> np.ndarray:
+        block = work.X[where]
+        for mean, std, mask in work.scales:
+            rows = np.flatnonzero(mask[where])
+            if len(rows):
+                standardize(block, mean, std, None if len(rows) == len(block) else rows)
+        return np.asarray(block)
+
+    yield from in_order(work_on, slices(len(work.X), _ROWS))

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from dgex.arrays.rowfile import Rows
 from dgex.genes import texts
 from dgex.prepare.duplicates import Transform, close_pairs
 from dgex.progress import note, warn
@@ -23,7 +24,7 @@ CLOSE = 0.01
 LARGEST = 0.5
 
 
-def near_pairs(X: np.ndarray, distance: float, transform: Transform | None) -> np.ndarray | None:
+def near_pairs(X: Rows, distance: float, transform: Transform | None) -> np.ndarray | None:
     """Pairs of profiles closer than `distance`, [pairs, 2]; None, and why is said, where there are too many to look."""
     if len(X) > MOST:
         note(
