@@ -170,7 +170,8 @@ def _train(
     else:
         spool = place.spool if place is not None and _leads(together) else None
         placement, in_blocks = getattr(model, "placement", "auto"), isinstance(model, FromMoments)
-        read = read_splits(data, validation, stack, placement, spool, in_blocks)
+        held = model.label if getattr(model, "holds_profiles", False) else ""
+        read = read_splits(data, validation, stack, placement, spool, in_blocks, held)
     # of what stays in its file the digest costs a pass, unless the pass that fits has been made
     later = bool(read.streams) and not (place is not None and place.goes_on)
     record = _record(read, compared=place is not None) if _leads(together) and not later else None

@@ -100,7 +100,7 @@ def test_as_many_centers_as_profiles_are_the_exact_solution() -> None:
     units = exact._units
     near = standardized(X, units, CPU)
     exact.alpha_ = 0.1
-    weights = exact._with_centers(near, near, Y)
+    weights = exact._with_centers(X, near, Y)
     kernel = kernel_of(near, near, KernelShape(1.0, 0.1), units)
     np.testing.assert_allclose((kernel @ weights).numpy() + exact._mean, exact.predict(X), atol=5e-3)
 

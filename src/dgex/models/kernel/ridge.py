@@ -315,9 +315,9 @@ def _that_fit(X: np.ndarray, Y: np.ndarray, device: torch.device) -> int:
     Beside the kernel matrix of all lie their landmark genes, a weight a target gene, and some targets once more; beside
     the two matrices of m centers and what is multiplied with them, m weights a target gene twice.
     """
-    (profiles, landmarks), targets = X.shape, Y.shape[1]
+    profiles, landmarks, targets = len(X), int(X.shape[1]), int(Y.shape[1])
     free = SHARE * free_memory(device) if device.type == "cuda" else HOST_SHARE * host_memory()
-    room = free / 4
+    room = float(free) / 4
     if device.type != "cuda":
         room -= sum(matrix.size for matrix in (X, Y) if map_of(matrix) is None)
     if profiles * (profiles + landmarks + targets + 3 * min(targets, TARGETS)) <= room:
