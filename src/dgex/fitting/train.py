@@ -67,6 +67,7 @@ def train(
         0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
         `ols`, `ridge`, `lasso` and `knn-ge` need no such files: they go through the dataset in blocks, where it lies.
+        `knn` and `sample-lasso`, whose models are their training profiles, are refused.
         What `read_splits` has read already serves for several models.
     method : str, optional
         A name of `dgex.models.catalogue.methods()`: `auto`, which weighs several gene by gene, `dgex`, `kernel`,
