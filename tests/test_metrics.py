@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -68,6 +69,17 @@ def test_spearman_agrees_with_scipy_also_with_ties(pair):
 @given(size=st.integers(1, 220))
 def test_block_size_changes_nothing(pair, size):
     assert_same(gathered(*pair, size=size), gathered(*pair))
+
+
+def test_threads_change_no_bit(pair):
+    true, pred = pair
+    one, other = GeneErrors(true.shape[1]), GeneErrors(true.shape[1])
+    with ThreadPoolExecutor(2) as pool:
+        for part in (slice(0, 3), slice(3, 3), slice(3, None)):
+            one.update(true[part], pred[part])
+            other.update(true[part], pred[part], pool)
+    for name in ("mae", "rmse", "pearson", "r2", "slope", "n"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
 @given(cut=st.integers(0, 211))

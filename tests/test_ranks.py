@@ -12,16 +12,20 @@ from dgex.ranks import GeneRanks, spearman
 
 
 @pytest.mark.parametrize("held", [0, 1 << 28])
-def test_ranks_are_the_same_in_memory_and_in_a_file(monkeypatch, held):
-    monkeypatch.setattr("dgex.ranks._HELD", held)
+@pytest.mark.parametrize("block", [10, 600])
+def test_ranks_are_the_same_in_memory_and_in_a_file_and_in_any_blocks(monkeypatch, held, block):
+    monkeypatch.setattr("dgex.arrays.columns._HELD", held)
     rng = np.random.default_rng(0)
-    true, pred = rng.normal(size=(2, 57, 23)).round(1).astype(np.float32)
-    ranks = [GeneRanks(57, 23), GeneRanks(57, 23)]
-    assert isinstance(ranks[0]._values, np.memmap) == (held == 0)
-    for matrix, rank in zip((true, pred), ranks):
-        for start in range(0, 57, 10):
-            rank.append(matrix[start : start + 10])
-    assert_allclose(ranks[0].rank().spearman(ranks[1].rank()), spearman(true, pred), rtol=1e-12)
+    true, pred = rng.normal(size=(2, 1300, 23)).round(1).astype(np.float32)
+    held = [GeneRanks(1300, 23), GeneRanks(1300, 23)]
+    for matrix, ranks in zip((true, pred), held):
+        for start in range(0, 1300, block):
+            ranks.append(matrix[start : start + block])
+    values = held[1].copy()
+    found = held[0].rank().spearman(values)
+    assert_allclose(found, spearman(true, pred), rtol=1e-12)
+    assert np.array_equal(found, held[0].spearman(held[1].rank()))  # ranks of ranks are what they are
+    assert np.array_equal(values.genes(slice(3, 23)), pred.T[3:])
 
 
 def test_ranks_need_every_profile():
@@ -45,7 +49,7 @@ def test_ranks_are_those_of_scipy(ties, size):
     ranks = GeneRanks(*values.shape)
     ranks.append(values)
     expected = stats.rankdata(values, axis=0)
-    assert np.array_equal(ranks.rank().profiles(np.arange(size)), expected)
+    assert np.array_equal(ranks.rank().genes(slice(None)), expected.T)
     assert np.array_equal(ranks.genes(slice(2, 5)), expected.T[2:5])
 
 
@@ -54,11 +58,17 @@ def test_correlations_are_those_of_scipy():
     true = rng.normal(size=(400, 20)).astype(np.float32)
     pred = np.round(true + rng.normal(size=true.shape), 1).astype(np.float32)
     pred[:, 5], pred[7, 6] = 1.0, np.nan
+    pred[3, 7], pred[5, 7], pred[9, 7] = np.inf, np.inf, -np.inf
+    pred[:300, 8], pred[:, 9] = 0.0, pred[:, 9] > 0
     held = [GeneRanks(*true.shape), GeneRanks(*true.shape)]
     for ranks, values in zip(held, (true, pred)):
         ranks.append(values)
-    found = held[0].rank().spearman(held[1].rank())
+    found = held[0].rank().spearman(held[1])
     known = np.r_[0:5, 7:20]
     expected = [stats.spearmanr(true[:, at], pred[:, at]).statistic for at in known]
     assert_allclose(found[known], expected, rtol=1e-12)
     assert np.isnan(found[[5, 6]]).all()
+    assert np.isnan(GeneRanks(0, 2).rank().spearman(GeneRanks(0, 2))).all()
+    one = GeneRanks(1, 2)
+    one.append(np.ones((1, 2), np.float32))
+    assert np.isnan(one.rank().spearman(one)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ __all__ = ["GeneErrors", "in_blocks", "measured", "relative_improvement", "share
 # Elements of one float64 working copy: small enough for the cache of a CPU, enough to keep a GPU busy.
 _CHUNK_CPU = 1 << 16
 _CHUNK_DEVICE = 1 << 24
+# Parts of the genes that threads take.
+_PARTS = 4
 # Below this spread relative to its mean a gene counts as constant: its correlation would be rounding noise.
 _CONSTANT = 1e-13
 
@@ -59,7 +62,7 @@ class GeneErrors:
         self._sums: list[Any] | None = None  # |d|, d^2 and, with correlation, t, p, tt, pp, tp
         self._shift: tuple[Any, Any] = (0.0, 0.0)  # subtracted from t and p before they are summed
 
-    def update(self, Y_true: Any, Y_pred: Any) -> None:
+    def update(self, Y_true: Any, Y_pred: Any, pool: Executor | None = None) -> None:
         """Add a block of profiles.
 
         Parameters
@@ -67,6 +70,8 @@ class GeneErrors:
         Y_true, Y_pred
             Measured and predicted expression, both numpy arrays or both torch tensors of one device,
             profiles x genes.
+        pool
+            Threads that take parts of the genes each, of arrays; the sums are the same to the bit.
 
         Raises
         ------
@@ -82,29 +87,42 @@ class GeneErrors:
             # Chunks this small are numpy's strength: torch would wake its threads for each of them.
             Y_true, Y_pred = Y_true.detach().numpy(), Y_pred.detach().numpy()
         rows = max(1, (_CHUNK_CPU if _on_cpu(Y_true) else _CHUNK_DEVICE) // max(1, self.n_genes))
+        if pool is None or not _on_cpu(Y_true):
+            self._sums, self._shift = self._added(Y_true, Y_pred, rows, slice(0, self.n_genes))
+        elif len(Y_true):
+            width = -(-self.n_genes // _PARTS)
+            parts = [slice(at, min(at + width, self.n_genes)) for at in range(0, self.n_genes, width)]
+            found = list(pool.map(lambda genes: self._added(Y_true, Y_pred, rows, genes), parts))
+            self._sums = [np.concatenate(of) for of in zip(*(sums for sums, _ in found if sums is not None))]
+            if self.correlation:
+                self._shift = tuple(np.concatenate(of) for of in zip(*(shift for _, shift in found)))  # type: ignore[assignment]
+        self.n += int(Y_true.shape[0])
+
+    def _added(self, Y_true: Any, Y_pred: Any, rows: int, genes: slice) -> tuple[list[Any] | None, tuple[Any, Any]]:
+        """Sums and shifts of some genes with a block of profiles added, in chunks of `rows`."""
+        sums, shift = None, self._shift
+        if self._sums is not None:
+            sums = [of[genes] for of in self._sums]
+            if self.correlation:
+                shift = (shift[0][genes], shift[1][genes])
+        width = genes.stop - genes.start
+        scratch = np.empty((3, min(rows, len(Y_true)), width)) if _on_cpu(Y_true) else None
         # An infinite value makes its gene's results infinite or NaN; numpy need not warn about it as well.
         with np.errstate(invalid="ignore", over="ignore"):
             for start in range(0, int(Y_true.shape[0]), rows):
-                true, pred = Y_true[start : start + rows], Y_pred[start : start + rows]
-                if self.correlation or _on_cpu(true):
+                true, pred = Y_true[start : start + rows, genes], Y_pred[start : start + rows, genes]
+                if scratch is not None:
+                    left = scratch[:, : len(true)]
+                    left[0], left[1] = true, pred
+                    true, pred = left[:2]
+                elif self.correlation:
                     true, pred = _double(true), _double(pred)
-                self._add(true, pred)
-
-    def _add(self, true: Any, pred: Any) -> None:
-        difference = true - pred
-        if hasattr(difference, "detach"):  # float32 on a GPU is subtracted as it is: half the bytes, sums as exact
-            new = [abs(difference).sum(0, dtype=_float64()), difference.square().sum(0, dtype=_float64())]
-        else:
-            new = [abs(difference).sum(0), (difference * difference).sum(0)]
-        if self.correlation:
-            if self._sums is None:
-                self._shift = (true.mean(0), pred.mean(0))
-            true = true - self._shift[0]
-            pred = pred - self._shift[1]
-            new += [true.sum(0), pred.sum(0)]
-            new += [(true * true).sum(0), (pred * pred).sum(0), (true * pred).sum(0)]
-        self._sums = new if self._sums is None else [old + more for old, more in zip(self._sums, new)]
-        self.n += int(true.shape[0])
+                if self.correlation and sums is None:
+                    shift = (true.mean(0), pred.mean(0))
+                known = shift if self.correlation else None
+                new = _sums_of(true, pred, known) if scratch is None else _sums_in_place(true, pred, left[2], known)
+                sums = new if sums is None else [old + more for old, more in zip(sums, new)]
+        return sums, shift
 
     def sums(self) -> np.ndarray:
         """Sums over profiles of the absolute and of the squared error, float64 of shape (2, genes), as a copy."""
@@ -238,6 +256,31 @@ def share_better(errors: Any, baseline_errors: Any) -> float:
     if errors.size == 0 or np.isnan(errors).any() or np.isnan(baseline_errors).any():
         return float("nan")
     return float(np.mean(errors < baseline_errors))
+
+
+def _sums_in_place(
+    true: np.ndarray, pred: np.ndarray, scratch: np.ndarray, shift: tuple[Any, Any] | None
+) -> list[np.ndarray]:
+    """As `_sums_of`, of arrays that are used up: new memory for every step takes longer than the steps."""
+    np.abs(np.subtract(true, pred, out=scratch), out=scratch)
+    new = [scratch.sum(0), np.multiply(scratch, scratch, out=scratch).sum(0)]
+    if shift is not None:
+        true -= shift[0]
+        pred -= shift[1]
+        new += [true.sum(0), pred.sum(0)]
+        new += [np.multiply(a, b, out=scratch).sum(0) for a, b in ((true, true), (pred, pred), (true, pred))]
+    return new
+
+
+def _sums_of(true: Any, pred: Any, shift: tuple[Any, Any] | None) -> list[Any]:
+    """Sums over profiles, on a device, of what is gathered; with a shift of what correlations need too."""
+    difference = true - pred  # float32 is subtracted as it is: half the bytes, sums as exact
+    new = [abs(difference).sum(0, dtype=_float64()), difference.square().sum(0, dtype=_float64())]
+    if shift is not None:
+        true, pred = true - shift[0], pred - shift[1]
+        new += [true.sum(0), pred.sum(0)]
+        new += [(true * true).sum(0), (pred * pred).sum(0), (true * pred).sum(0)]
+    return new
 
 
 def _on_cpu(block: Any) -> bool:

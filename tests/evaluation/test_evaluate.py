@@ -78,6 +78,13 @@ def test_block_size_changes_nothing(result, models, data, block):
     pd.testing.assert_frame_equal(again.per_gene, result.per_gene, rtol=1e-9)
 
 
+def test_models_measured_together_or_alone_are_measured_alike(result, models, data, monkeypatch):
+    monkeypatch.setattr("dgex.evaluation.measuring.MOST_TOGETHER", 1)
+    alone = evaluate(models, data, "test, GTEx")
+    pd.testing.assert_frame_equal(alone.overall.drop(columns="seconds"), result.overall.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(alone.per_gene, result.per_gene, rtol=1e-15)
+
+
 def test_genes_in_another_order_change_nothing(result, models, data, caplog):
     order = np.random.default_rng(1).permutation(data.n_vars)
     with caplog.at_level(logging.WARNING, "dgex"):

@@ -155,7 +155,7 @@ def test_evaluations_tell_of_differences(models, plates, control, caplog, tmp_pa
 @pytest.mark.parametrize("block", [1, 7])
 def test_blocks_and_files_change_nothing(models, plates, block, monkeypatch):
     whole = evaluate(models, plates, within="plate")
-    monkeypatch.setattr("dgex.ranks._HELD", 0)
+    monkeypatch.setattr("dgex.arrays.columns._HELD", 0)
     again = evaluate(models, plates, within="plate", block=block)
     drop = ["seconds"]
     pd.testing.assert_frame_equal(again.overall.drop(columns=drop), whole.overall.drop(columns=drop), rtol=1e-6)

@@ -7,6 +7,8 @@ can be told. And pages that a map has touched count as memory of this process un
 from __future__ import annotations
 
 import mmap
+import os
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -15,7 +17,9 @@ import numpy as np
 
 from dgex.errors import FileError
 
-__all__ = ["RowReader", "gathered", "map_of", "release"]
+__all__ = ["RowReader", "gathered", "joined", "map_of", "release"]
+
+_BLOCK = 1024  # rows that are copied at once
 
 
 def map_of(array: np.ndarray) -> np.memmap | None:
@@ -86,6 +90,38 @@ class RowReader:
             if isinstance(error, FileError):
                 raise
             raise FileError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The rows of both, float32: in memory, or where the first is a map in one of a temporary file without a name.
+
+    Raises
+    ------
+    FileError
+        The temporary folder has no room.
+    """
+    if map_of(one) is None:
+        return np.concatenate([one, other])
+    shape = len(one) + len(other), one.shape[1]
+    try:
+        with tempfile.TemporaryFile(prefix="dgex-") as file:
+            if hasattr(os, "posix_fallocate"):  # the room is taken now: a map that outgrows the disk kills the process
+                os.posix_fallocate(file.fileno(), 0, 4 * shape[0] * shape[1])
+            file.truncate(4 * shape[0] * shape[1])
+            whole = np.memmap(file, np.float32, "r+", shape=shape)
+    except OSError as error:
+        raise FileError(
+            f"no room for {4 * shape[0] * shape[1] / 2**30:.1f} GiB of profiles in {tempfile.gettempdir()} "
+            f"({error.strerror}); TMPDIR names another folder"
+        ) from error
+    for at, part in ((0, one), (len(one), other)):
+        for start in range(0, len(part), _BLOCK):
+            block = part[start : start + _BLOCK]
+            whole[at + start : at + start + len(block)] = block
+            release(part)
+            release(whole)
+    whole.flags.writeable = False
+    return whole
 
 
 def gathered(array: np.ndarray, index: np.ndarray) -> np.ndarray:

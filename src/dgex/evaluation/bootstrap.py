@@ -13,7 +13,7 @@ REPEATS = 2000
 #: Below so many profiles or groups 95 % cannot be told: all of n are on one side by chance in 2 of 2^n cases.
 FEW = 6
 _SEED = 20160613
-_ROWS = 256  # profiles whose differences are held at once
+_ROWS = 8  # profiles whose differences are held at once: the cache holds them too
 _CELLS = 1 << 24  # counts of draws held at once
 
 

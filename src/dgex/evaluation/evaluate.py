@@ -115,9 +115,11 @@ def evaluate(
     A model that was trained by `dgex.train` knows its training profiles again, under any id and in another split: where
     some are measured on, that is said, and `settings["models"][name]["trained_on"]` counts them.
 
-    At any time memory holds one block and per-gene sums, and for Spearman correlations and rank recall, or differences,
-    two float32 matrices of the split's profiles x compared genes (truth and one model; three where both are asked for),
-    each in a temporary file when above 256 MiB. Every split is read once a model.
+    Memory does not grow with the number of profiles: it holds a block and per-gene sums, and for rank recall 1,000
+    profiles of each model. Spearman correlations and differences need whole columns: a float32 matrix of the split's
+    profiles x compared genes for the truth (two where both are asked for) and for each model, each in a temporary file
+    (in `TMPDIR`) when above 64 MiB. Six predictors go through a split together, or as many as 8 GiB of these files
+    allow.
 
     Examples
     --------

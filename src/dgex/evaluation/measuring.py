@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +19,15 @@ from dgex.evaluation.bootstrap import profile_errors
 from dgex.evaluation.within import Draws, Within, measure_within
 from dgex.genes import texts
 from dgex.io.base import ExpressionFile
-from dgex.metrics import GeneErrors, measured
+from dgex.metrics import GeneErrors
 from dgex.models.base import Estimator
 from dgex.progress import Bar
 from dgex.ranks import GeneRanks
 
 __all__ = ["Measurement", "Predictor", "blocks", "measure", "same_units", "training_mean"]
+
+# Predictors that go through the data together, as far as their columns take no more bytes of temporary files.
+MOST_TOGETHER, TEMPORARY = 6, 8 << 30
 
 
 @dataclass(frozen=True)
@@ -109,14 +114,41 @@ class Measurement:
     within: Within | None = None
 
 
-class _Truth:
-    """Measured values whole: as they are for differences, ranked, and some profiles for rank recall."""
+class _Told:
+    """What is gathered of one predictor, or of the measured values, while blocks of profiles come.
 
-    def __init__(self, values: GeneRanks, ranked: bool, kept: bool) -> None:
-        self.at = evenly(values.shape[0], RECALL_PROFILES)
-        self.profiles = values.profiles(self.at) if ranked else None
-        self.values = values if kept else None
-        self.ranks = (values.copy() if kept else values).rank() if ranked else None
+    Parameters
+    ----------
+    profiles, genes : int
+        How many there are.
+    whole : bool
+        Keep whole columns, for ranks and for differences.
+    at : ndarray of int
+        Profiles to keep, for rank recall.
+    """
+
+    def __init__(self, profiles: int, genes: int, whole: bool, at: np.ndarray) -> None:
+        self.errors, self.seconds = GeneErrors(genes), 0.0
+        self.profiles = np.empty(profiles)
+        self.columns = GeneRanks(profiles, genes) if whole else None
+        self.at, self.some = at, np.empty((len(at), genes), np.float32)
+
+    def keep(self, start: int, values: np.ndarray) -> None:
+        """Take the values of the profiles from `start` on."""
+        if self.columns is not None:
+            self.columns.append(values)
+        part = slice(*np.searchsorted(self.at, [start, start + len(values)]))
+        self.some[part] = values[self.at[part] - start]
+
+    def compare(self, start: int, Y: np.ndarray, inferred: np.ndarray, pool: Executor) -> None:
+        """Take what was inferred of the profiles from `start` on; threads of `pool` share the work."""
+        kept = pool.submit(self.keep, start, inferred)
+        half = len(Y) // 2
+        parts = [slice(0, half), slice(half, len(Y))]
+        for part, errors in zip(parts, pool.map(lambda part: profile_errors(Y[part], inferred[part]), parts)):
+            self.profiles[start + part.start : start + part.stop] = errors
+        self.errors.update(Y, inferred, pool)
+        kept.result()
 
 
 def measure(
@@ -141,52 +173,67 @@ def measure(
     differences, draws : Differences and Draws, optional
         Measure differences between profiles at these positions of `samples`.
     """
-    truth: _Truth | None = None
-    found = []
     some = ranked and any(predictor.model is not None for predictor in predictors)
-    for predictor in predictors:
-        whole = ranked and predictor.model is not None
-        held = whole or differences is not None
-        inferred = GeneRanks(len(samples), len(genes)) if held else None
-        true = GeneRanks(len(samples), len(genes)) if held and truth is None else None
-        clock, of_profiles = [0.0], np.empty(len(samples))
-        pairs = _pairs(predictor, source, samples, genes, size, clock, of_profiles, progress, (true, inferred))
-        errors = measured(pairs, len(genes))
-        if true is not None:
-            truth = _Truth(true, some, differences is not None)
-        within, correlation, recall = None, np.full(len(genes), np.nan), np.full(len(genes), np.nan)
-        if inferred is not None and truth is not None:
-            if differences is not None and draws is not None and truth.values is not None:
-                within = measure_within(truth.values, inferred, differences, draws)
-            if whole and truth.ranks is not None and truth.profiles is not None:
-                known = np.isfinite(errors.pearson)
-                recall = rank_recall(truth.profiles, inferred.profiles(truth.at), known)[:, 0]
-                correlation = truth.ranks.spearman(inferred.rank())
-        found.append(Measurement(errors, correlation, recall, clock[0], of_profiles, within))
+    none = np.array([], dtype=np.int64)
+    at = evenly(len(samples), RECALL_PROFILES) if some else none
+    shape = len(samples), len(genes)
+    truth = _Told(*shape, some or differences is not None, at)
+    ranks: GeneRanks | None = None
+    found = []
+    with ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 1))) as pool:
+        for group in _together(predictors, shape):
+            told = []
+            for predictor in group:
+                whole = ranked and predictor.model is not None
+                told.append(_Told(*shape, whole or differences is not None, at if whole else none))
+            _gather(group, told, truth, source, samples, genes, size, progress, pool)
+            if some and ranks is None and truth.columns is not None:
+                ranks = (truth.columns.copy() if differences is not None else truth.columns).rank()
+            for one in told:
+                within, correlation, recall = None, np.full(len(genes), np.nan), np.full(len(genes), np.nan)
+                if one.columns is not None and truth.columns is not None:
+                    if differences is not None and draws is not None:
+                        within = measure_within(truth.columns, one.columns, differences, draws)
+                    if len(one.at) and ranks is not None:
+                        recall = rank_recall(truth.some, one.some, np.isfinite(one.errors.pearson))[:, 0]
+                        correlation = ranks.spearman(one.columns)
+                one.columns = None  # its temporary file goes
+                found.append(Measurement(one.errors, correlation, recall, one.seconds, one.profiles, within))
     return found
 
 
-def _pairs(
-    predictor: Predictor,
+def _together(predictors: Sequence[Predictor], shape: tuple[int, int]) -> Iterator[Sequence[Predictor]]:
+    """Predictors that go through the data together: a pass less for each, and their columns lie on disk at once."""
+    most = min(MOST_TOGETHER, max(1, TEMPORARY // max(1, 4 * shape[0] * shape[1])))
+    for start in range(0, len(predictors), most):
+        yield predictors[start : start + most]
+
+
+def _gather(
+    predictors: Sequence[Predictor],
+    told: Sequence[_Told],
+    truth: _Told,
     source: ExpressionFile,
     samples: np.ndarray,
     genes: np.ndarray,
     size: int,
-    clock: list[float],
-    of_profiles: np.ndarray,
     progress: Bar,
-    holders: tuple[GeneRanks | None, GeneRanks | None],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Measured and inferred blocks; what is told of them on the way goes into `clock`, `of_profiles` and `holders`."""
+    pool: Executor,
+) -> None:
+    """Go through the profiles once: every predictor infers every block, and what is told of it goes into `told`."""
+    inputs = np.unique(np.concatenate([predictor.inputs for predictor in predictors]))
+    known = truth.columns is None or truth.columns.complete
     at = 0
-    for X, Y in blocks(source, samples, predictor.inputs, genes, size):
-        began = time.perf_counter()
-        inferred = predictor(X, samples[at : at + len(Y)])
-        clock[0] += time.perf_counter() - began
-        of_profiles[at : at + len(Y)] = profile_errors(Y, inferred)
+    for X, Y in blocks(source, samples, inputs, genes, size):
+        where = samples[at : at + len(Y)]
+        kept = None if known else pool.submit(truth.keep, at, Y)
+        for predictor, one in zip(predictors, told):
+            own = X if np.array_equal(predictor.inputs, inputs) else X[:, np.searchsorted(inputs, predictor.inputs)]
+            began = time.perf_counter()
+            inferred = predictor(own, where)
+            one.seconds += time.perf_counter() - began
+            one.compare(at, Y, inferred, pool)
+            progress.advance(len(Y))
+        if kept is not None:
+            kept.result()
         at += len(Y)
-        for holder, values in zip(holders, (Y, inferred)):
-            if holder is not None:
-                holder.append(values)
-        progress.advance(len(Y))
-        yield Y, inferred

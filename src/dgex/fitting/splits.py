@@ -15,7 +15,7 @@ import pandas as pd
 
 from dgex import io
 from dgex.aliases import PathLike
-from dgex.arrays.host import fits_host
+from dgex.arrays.host import HOST_SHARE, fits_host, host_memory
 from dgex.arrays.maps import release
 from dgex.arrays.stored import SpooledRows, identity_of
 from dgex.dataset.normalization import Normalization
@@ -23,7 +23,7 @@ from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
 from dgex.dataset.studies import split_by, split_words
 from dgex.digests import of_matrices
-from dgex.errors import SettingsError, first
+from dgex.errors import DataError, SettingsError, first
 from dgex.fitting.streaming import FileSet
 from dgex.genes import texts
 from dgex.progress import bar, note, warn
@@ -95,6 +95,7 @@ def read_splits(
     placement: str = "auto",
     spool_folder: Path | None = None,
     in_blocks: bool = False,
+    held: str = "",
 ) -> Splits:
     """Read the training rows and the validation sets, landmark and target genes apart: one copy of each.
 
@@ -105,7 +106,7 @@ def read_splits(
     Raises
     ------
     SettingsError, DataError, GeneError
-        As `dgex.train`.
+        As `dgex.train`; `held` names a method whose model is its training profiles, which memory does not hold.
     """
     with ExitStack() as opened:
         source = opened.enter_context(io.open(data))
@@ -113,6 +114,13 @@ def read_splits(
         parts = {s: rows(source, s) for s in ("train", *_known(source.obs, validation))}
         masks = [np.flatnonzero(landmarks(source)), np.flatnonzero(targets(source))]
         size = 4 * sum(map(len, parts.values())) * sum(map(len, masks))
+        if held and not fits_host(4 * len(parts["train"]) * sum(map(len, masks))):
+            raise DataError(
+                f"{held}: its model holds the training profiles, and whoever predicts with it holds them in memory",
+                found=f"{size / 2**30:,.1f} GiB",
+                accepted=f"{HOST_SHARE * host_memory() / 2**30:,.1f} GiB here; ridge, knn-ge, kernel and the networks "
+                "are trained from disk",
+            )
         spool, streams = None, {}
         too_large = placement == "disk" or (placement != "memory" and not fits_host(size))
         if too_large and in_blocks:

@@ -67,6 +67,7 @@ def train(
         0.6 of the memory there is goes to files of float32 rows and is worked on from there (`placement="disk"` asks
         for it, `placement="memory"` forbids it): in `OUTPUT.checkpoint` for a network, else in a temporary folder.
         `ols`, `ridge`, `lasso` and `knn-ge` need no such files: they go through the dataset in blocks, where it lies.
+        `knn` and `sample-lasso`, whose models are their training profiles, are refused.
         What `read_splits` has read already serves for several models.
     method : str, optional
         A name of `dgex.models.catalogue.methods()`: `auto`, which weighs several gene by gene, `dgex`, `kernel`,
@@ -170,7 +171,8 @@ def _train(
     else:
         spool = place.spool if place is not None and _leads(together) else None
         placement, in_blocks = getattr(model, "placement", "auto"), isinstance(model, FromMoments)
-        read = read_splits(data, validation, stack, placement, spool, in_blocks)
+        held = model.label if getattr(model, "holds_profiles", False) else ""
+        read = read_splits(data, validation, stack, placement, spool, in_blocks, held)
     # of what stays in its file the digest costs a pass, unless the pass that fits has been made
     later = bool(read.streams) and not (place is not None and place.goes_on)
     record = _record(read, compared=place is not None) if _leads(together) and not later else None

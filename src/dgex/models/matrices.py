@@ -107,9 +107,20 @@ def dense(values: Any, what: str) -> np.ndarray:
 def unit_variance(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of every gene, and one over its deviation: zero where a gene is the same in all profiles, and tells nothing.
 
-    Both are float64 and of shape (genes,).
+    Both are float64 and of shape (genes,). Rows are taken in blocks, and let go of where they are a memory map's: they
+    add up as numpy adds them.
     """
-    mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    total, square = np.zeros((1, X.shape[1])), np.zeros((1, X.shape[1]))
+    for start in range(0, len(X), 1024):
+        block = X[start : start + 1024].astype(np.float64)
+        total[0] = np.concatenate([total, block]).sum(axis=0)
+        release(X)
+    mean = total[0] / len(X)
+    for start in range(0, len(X), 1024):
+        block = X[start : start + 1024] - mean
+        square[0] = np.concatenate([square, block * block]).sum(axis=0)
+        release(X)
+    deviation = np.sqrt(square[0] / len(X))
     varies = deviation > 1e-6 * np.abs(mean)  # what varies by rounding only is constant
     return mean, np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
 

@@ -182,6 +182,7 @@ class SampleKNN(Estimator):
     """
 
     kind: ClassVar[str] = "knn"
+    holds_profiles: ClassVar[bool] = True
     refits: ClassVar[bool] = True
     label: ClassVar[str] = "KNN"
 

@@ -81,6 +81,7 @@ class SampleLasso(Estimator):
     """
 
     kind: ClassVar[str] = "sample-lasso"
+    holds_profiles: ClassVar[bool] = True
     label: ClassVar[str] = "sample-lasso"
 
     def __init__(self, alpha: float | None = None, tol: float = 1e-3) -> None:

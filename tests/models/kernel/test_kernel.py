@@ -100,7 +100,7 @@ def test_as_many_centers_as_profiles_are_the_exact_solution() -> None:
     units = exact._units
     near = standardized(X, units, CPU)
     exact.alpha_ = 0.1
-    weights = exact._with_centers(near, near, Y)
+    weights = exact._with_centers(X, near, Y)
     kernel = kernel_of(near, near, KernelShape(1.0, 0.1), units)
     np.testing.assert_allclose((kernel @ weights).numpy() + exact._mean, exact.predict(X), atol=5e-3)
 
@@ -175,8 +175,10 @@ def test_a_small_memory_takes_fewer_centers_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     X, Y = problem(400)
+    needs = X.size + Y.size + module.ROWS * (12 + 2 * 9) + 2 * 100 * 9 + 3 * 100**2
+    memory = 4 * needs / module.HOST_SHARE + 64
     caplog.set_level("INFO", logger="dgex")
-    monkeypatch.setattr(module, "host_memory", lambda: 4 * (3 * 400 * 9 + 3 * 100**2) / module.HOST_SHARE + 64)
+    monkeypatch.setattr(module, "host_memory", lambda: memory)
     model = KernelRidge(gamma=1.0, linear=0.1, alpha=0.1, device="cpu").fit(X, Y)
     assert model.centers_ == 100
     assert "100 of them carry weights" in caplog.text
@@ -206,3 +208,15 @@ def test_the_gpu_gives_what_the_cpu_gives() -> None:
     X, Y = problem(500)
     models = [KernelRidge(gamma=1.0, linear=0.1, alpha=0.1, device=name).fit(X, Y) for name in ("cpu", "cuda")]
     np.testing.assert_allclose(models[0].predict(X), models[1].predict(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("centers", [None, 60])
+def test_matrices_that_are_maps_of_files_give_the_same(tmp_path: Path, centers: int | None) -> None:
+    X, Y = problem(2500)
+    maps = []
+    for name, values in (("X", X), ("Y", Y)):
+        np.save(tmp_path / f"{name}.npy", values)
+        maps.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    settings: dict[str, Any] = {"gamma": 1.0, "linear": 0.1, "alpha": 0.1, "centers": centers, "device": "cpu"}
+    one, other = (KernelRidge(**settings).fit(*pair) for pair in ((X, Y), maps))
+    np.testing.assert_array_equal(one.predict(X[:50]), other.predict(X[:50]))

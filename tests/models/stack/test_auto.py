@@ -13,6 +13,7 @@ import dgex
 from dgex.errors import DataError, ModelError, SettingsError
 from dgex.models.catalogue import METHODS, Method
 from dgex.models.stack import auto as module
+from dgex.models.stack import evidence
 from dgex.models.stack.auto import Auto
 from dgex.models.stack.evidence import ENOUGH, gather
 from dgex.models.stack.judging import judge
@@ -249,3 +250,26 @@ def test_going_on_takes_what_was_judged(tmp_path: Path, monkeypatch: pytest.Monk
 def test_settings_that_no_data_could_make_right(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         Auto(**settings).fit(*problem(20))
+
+
+def test_of_maps_as_many_held_out_profiles_judge_as_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 5)).astype(np.float32)
+    Y = np.sin(X @ rng.normal(size=(5, 8))).astype(np.float32)
+    for name, values in (("X", X), ("Y", Y)):
+        np.save(tmp_path / f"{name}.npy", values)
+    maps = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "XY"]
+    whole, held = gather(*maps, {"validation": (X[:1200], Y[:1200])}, None, None, 5, 0), slice(1500, 2700)
+    assert np.array_equal(whole.X, np.concatenate([X, X[:1200]]))
+    assert np.array_equal(whole.Y[held], Y[:1200])
+    assert len(whole.folds[0][1]) == 1200
+    monkeypatch.setattr(evidence, "host_memory", lambda: 1000)
+    caplog.set_level("INFO", logger="dgex")
+    few = gather(*maps, {"validation": (X[:1200], Y[:1200])}, None, None, 5, 0)
+    assert len(few.folds[0][1]) == 1000
+    assert sorted(np.concatenate(few.parts)) == sorted(few.folds[0][1])
+    assert "1,000 validation profiles of 1,200 judge" in caplog.text
+    with pytest.raises(DataError, match="1,600 profiles in turn"):
+        gather(*maps, {"validation": (X[:100], Y[:100])}, None, None, 5, 0)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dgex.arrays.maps import release
 from dgex.models.matrices import unit_variance
 from dgex.models.selection import spread
 
@@ -66,9 +67,13 @@ def units_of(X: np.ndarray) -> Units:
 
 def standardized(X: np.ndarray, units: Units, device: torch.device) -> torch.Tensor:
     """Landmark genes at mean 0 and variance 1 on the device, a constant one at 0."""
-    values = torch.from_numpy(np.ascontiguousarray(X)).to(device)
     mean, scale = (torch.from_numpy(values).to(device) for values in (units.mean, units.scale))
-    return (values - mean) * scale
+    out = torch.empty(X.shape, dtype=torch.float32, device=device)
+    for start in range(0, len(X), ROWS):
+        block = torch.from_numpy(np.array(X[start : start + ROWS])).to(device)  # a copy: a map may not be written to
+        out[start : start + ROWS] = block.sub_(mean).mul_(scale)
+        release(X)
+    return out
 
 
 def kernel_of(A: torch.Tensor, B: torch.Tensor, shape: KernelShape, units: Units) -> torch.Tensor:

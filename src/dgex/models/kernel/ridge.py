@@ -10,11 +10,12 @@ import torch
 
 from dgex.aliases import Sets
 from dgex.arrays.host import HOST_SHARE, host_memory
+from dgex.arrays.maps import map_of, release
 from dgex.errors import DataError, SettingsError
 from dgex.models.base import Arrays, Estimator, report_choice
 from dgex.models.explaining import Explained
 from dgex.models.kernel.choice import Pair, choose, choose_penalty
-from dgex.models.kernel.kernels import KernelShape, Units, kernel_blocks, standardized, units_of
+from dgex.models.kernel.kernels import ROWS, KernelShape, Units, kernel_blocks, kernel_of, standardized, units_of
 from dgex.models.kernel.solver import NotPositive, cholesky_, solve_
 from dgex.models.paths import rational_path
 from dgex.models.selection import check_penalty, held_out, spread
@@ -70,7 +71,8 @@ class KernelRidge(Estimator):
 
     Notes
     -----
-    Needs four bytes for each pair of training profiles: 1.6 GB for 20,000. The model folder holds the landmark genes of
+    Needs four bytes for each pair of training profiles: 1.6 GB for 20,000. Targets that lie in a file are taken from
+    there block by block. The model folder holds the landmark genes of
     the centers and a weight for each of them and each target gene.
 
     References
@@ -128,7 +130,7 @@ class KernelRidge(Estimator):
             assert self.alpha is not None
             self.gamma_, self.linear_, self.alpha_ = float(self.gamma), float(self.linear), float(self.alpha)
         self._units = units_of(X)
-        self.centers_ = min(len(X), self.centers or _that_fit(len(X), Y.shape[1], device))
+        self.centers_ = min(len(X), self.centers or _that_fit(X, Y, device))
         self._solve(X, Y, device)
 
     def _choose(self, pair: Pair, device: torch.device) -> None:
@@ -158,15 +160,12 @@ class KernelRidge(Estimator):
 
     def _solve(self, X: np.ndarray, Y: np.ndarray, device: torch.device) -> None:
         self._mean = Y.mean(axis=0, dtype=np.float64).astype(np.float32)
-        near = standardized(X, self._units, device)
-        weights = torch.empty(0)
+        release(Y)
+        exact = self.centers_ == len(X)
+        near = standardized(X if exact else X[spread(len(X), self.centers_)], self._units, device)
         while True:
             try:
-                if self.centers_ == len(X):
-                    weights = self._exact(near, Y)
-                else:
-                    near_centers = near[torch.from_numpy(spread(len(X), self.centers_)).to(device)]
-                    weights, near = self._with_centers(near, near_centers, Y), near_centers
+                weights = self._exact(near, Y) if exact else self._with_centers(X, near, Y)
                 break
             except NotPositive:
                 if self.alpha_ > 1e3:
@@ -189,13 +188,16 @@ class KernelRidge(Estimator):
         probes = spread(Y.shape[1], PROBES)
         few = torch.from_numpy(probes).to(near.device)
         true = self._centred(Y[:, probes], near.device, self._mean[probes])
+        release(Y)
         for left in reversed(range(ROUNDS)):
             self.residual_ = self._residual(near, weights[:, few], true.clone())
             if self.residual_ <= TOLERANCE or not left:
                 return weights
-            rest = self._centred(Y, near.device)
-            self._leave(near, weights, rest)
-            weights += solve_(kernel, rest)
+            for start in range(0, Y.shape[1], TARGETS):
+                genes = slice(start, start + TARGETS)
+                rest = self._centred(Y[:, genes], near.device, self._mean[genes])
+                self._leave(near, weights[:, genes], rest)
+                weights[:, genes] += solve_(kernel, rest)
         return weights
 
     def _residual(self, near: torch.Tensor, weights: torch.Tensor, rest: torch.Tensor) -> float:
@@ -212,16 +214,21 @@ class KernelRidge(Estimator):
             for part, values in kernel_blocks(near, near, self._shape, self._units):
                 rest[part, genes] -= (values.double() @ exact + self.alpha_ * exact[part]).float()
 
-    def _with_centers(self, near: torch.Tensor, centers: torch.Tensor, Y: np.ndarray) -> torch.Tensor:
-        """Weights of the centers alone: ridge regression on the kernel to them, whitened by their own."""
+    def _with_centers(self, X: np.ndarray, centers: torch.Tensor, Y: np.ndarray) -> torch.Tensor:
+        """Weights of the centers alone: ridge regression on the kernel to them, whitened by their own.
+
+        Training profiles are gone through in blocks.
+        """
         self.residual_ = float("nan")
-        m, device = len(centers), near.device
+        m, device = len(centers), centers.device
         own = torch.cat([values for _, values in kernel_blocks(centers, centers, self._shape, self._units)])
         own.diagonal().add_(JITTER * m)
         cholesky_(own)
         gram = torch.zeros((m, m), device=device)
         cross = torch.zeros((m, Y.shape[1]), device=device)
-        for part, values in kernel_blocks(near, centers, self._shape, self._units):
+        for start in range(0, len(X), ROWS):
+            part = slice(start, start + ROWS)
+            values = kernel_of(standardized(X[part], self._units, device), centers, self._shape, self._units)
             white = torch.linalg.solve_triangular(own.T, values, upper=True, left=False)
             gram.addmm_(white.T, white)
             cross.addmm_(white.T, self._centred(Y[part], device))
@@ -231,9 +238,15 @@ class KernelRidge(Estimator):
         return weights
 
     def _centred(self, Y: np.ndarray, device: torch.device, mean: np.ndarray | None = None) -> torch.Tensor:
+        """Targets less their mean, as a copy; rows are taken in blocks, and let go of where they are a memory map's."""
         mean = self._mean if mean is None else mean
-        moved = torch.from_numpy(np.ascontiguousarray(Y)).to(device)
-        return moved - torch.from_numpy(mean).to(device)
+        moved = torch.empty(Y.shape, dtype=torch.float32, device=device)
+        of_genes = torch.from_numpy(mean).to(device)
+        for start in range(0, len(Y), ROWS):
+            block = torch.from_numpy(np.array(Y[start : start + ROWS])).to(device)
+            moved[start : start + ROWS] = block.sub_(of_genes)
+            release(Y)
+        return moved
 
     def _place(self, near: torch.Tensor, weights: torch.Tensor, device: torch.device) -> None:
         self._device, self._near, self._weights = device, near, weights
@@ -296,13 +309,21 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _that_fit(profiles: int, targets: int, device: torch.device) -> int:
-    """All training profiles where their kernel matrix fits; else as many centers as do, which is said."""
+def _that_fit(X: np.ndarray, Y: np.ndarray, device: torch.device) -> int:
+    """All training profiles where their kernel matrix fits; else as many centers as do, which is said.
+
+    Beside the kernel matrix of all lie their landmark genes, a weight a target gene, and some targets once more; beside
+    the two matrices of m centers and what is multiplied with them, m weights a target gene twice.
+    """
+    profiles, landmarks, targets = len(X), int(X.shape[1]), int(Y.shape[1])
     free = SHARE * free_memory(device) if device.type == "cuda" else HOST_SHARE * host_memory()
-    room = free / 4 - 3 * profiles * targets
-    if profiles**2 <= room:
+    room = float(free) / 4
+    if device.type != "cuda":
+        room -= sum(matrix.size for matrix in (X, Y) if map_of(matrix) is None)
+    if profiles * (profiles + landmarks + targets + 3 * min(targets, TARGETS)) <= room:
         return profiles
-    fit = int(np.sqrt(max(room, 0.0) / 3))
+    room -= ROWS * (landmarks + 2 * targets)
+    fit = int((np.sqrt(targets**2 + 3 * max(room, 0.0)) - targets) / 3)
     if fit < 2:
         raise DataError(
             f"kernel: the memory of {device} holds no kernel matrix beside {profiles:,} profiles of {targets:,} targets"

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dgex.aliases import Sets
+from dgex.arrays.host import HOST_SHARE, host_memory
+from dgex.arrays.index import evenly
+from dgex.arrays.maps import joined, map_of
 from dgex.errors import DataError
 from dgex.models.selection import folds_of
 from dgex.progress import note
@@ -16,6 +19,8 @@ __all__ = ["ENOUGH", "Evidence", "Pair", "gather"]
 
 # A validation set of as many profiles, in as many groups, judges alone.
 ENOUGH, ENOUGH_GROUPS = 1000, 20
+# Copies of the targets of held-out profiles, of all members and of what weighs them.
+_TIMES = 16
 
 
 class Pair(NamedTuple):
@@ -93,8 +98,8 @@ def gather(
     held = next(iter(eval_sets.values()), None)
     if held is not None and groups is not None and held_groups is None:
         held_groups = [f"validation {i}" for i in range(len(held[0]))]
-    whole = X if held is None else np.concatenate([X, held[0]])
-    targets = Y if held is None else np.concatenate([Y, held[1]])
+    whole = X if held is None else joined(X, held[0])
+    targets = Y if held is None else joined(Y, held[1])
     labels = None
     if groups is not None:
         labels = np.array([*map(str, groups), *([] if held is None or held_groups is None else map(str, held_groups))])
@@ -104,11 +109,17 @@ def gather(
             )
     rows, n = np.arange(len(whole)), len(X)
     if held is not None and len(held[0]) >= ENOUGH and (labels is None or len(set(labels[n:])) >= ENOUGH_GROUPS):
-        parts = [
-            rows[n:][part] for part in folds_of(len(rows) - n, folds, None if labels is None else labels[n:], generator)
-        ]
-        return Evidence(
-            whole, targets, n, [(rows[:n], rows[n:])], parts, f"{len(held[0]):,} validation profiles", labels
+        judging = rows[n:][evenly(len(held[0]), _that_fit(Y))]
+        of_groups = None if labels is None else labels[judging]
+        parts = [judging[part] for part in folds_of(len(judging), folds, of_groups, generator)]
+        words = f"{len(judging):,} validation profiles"
+        if len(judging) < len(held[0]):
+            note(f"auto: {words} of {len(held[0]):,} judge, whose predictions by all members memory holds")
+        return Evidence(whole, targets, n, [(rows[:n], judging)], parts, words, labels)
+    if len(rows) > _that_fit(Y):
+        raise DataError(
+            f"auto: what is inferred of {len(rows):,} profiles in turn does not fit in memory; accepted: a validation "
+            f"set of {ENOUGH:,} profiles or more (in {ENOUGH_GROUPS} groups, where there are groups), or one method"
         )
     if labels is not None and len(set(labels)) < 2:
         note("auto: all profiles are of one group, so that none can be held out whole; folds are drawn at random")
@@ -120,6 +131,16 @@ def gather(
     pairs = [(np.setdiff1d(rows, part), part) for part in parts]
     by = "at random" if labels is None else f"by group ({len(set(labels))} groups)"
     return Evidence(whole, targets, n, pairs, parts, f"{count} folds of {len(whole):,} profiles, {by}", labels)
+
+
+def _that_fit(targets: np.ndarray) -> int:
+    """Held-out profiles whose targets memory holds once a member, and as often where weights are sought.
+
+    As many as one likes where the targets of the training profiles are in memory: those held out are no more.
+    """
+    if map_of(targets) is None:
+        return int(1e18)
+    return max(ENOUGH, int(HOST_SHARE * host_memory() / (_TIMES * 4 * targets.shape[1])))
 
 
 def _rows(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:

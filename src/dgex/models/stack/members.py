@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from dgex.arrays.host import HOST_SHARE, host_memory
 from dgex.errors import SettingsError
 from dgex.models.base import Estimator
 from dgex.models.catalogue import METHODS, method, new
@@ -69,9 +70,14 @@ def suitable(names: tuple[str, ...] | None, profiles: int, device: str, seed: in
         takes = set(method(kind).load()().get_params(deep=False))
         settings: dict[str, Any] = {k: v for k, v in (("device", device), ("seed", seed)) if k in takes}
         if kind == "kernel" and profiles > KERNEL[where]:
-            settings["centers"] = CENTERS[where]
+            settings["centers"] = CENTERS[where] if where == "cuda" else min(CENTERS[where], _centers_that_fit())
         members.append(Member(kind, settings))
     return members
+
+
+def _centers_that_fit() -> int:
+    """Centers whose three square matrices take a quarter of the memory there is for matrices."""
+    return max(2, int((HOST_SHARE * host_memory() / 48) ** 0.5))
 
 
 def rate(device: str) -> float:
