@@ -23,6 +23,8 @@ from dgex.io.hdf5_guard import check_hdf5
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
 from dgex.io.slabs import fill
 from dgex.io.writer import Writer
+from dgex.remote.places import Remote
+from dgex.remote.stream import BLOCK
 
 __all__ = ["GctxFile", "GctxWriter"]
 
@@ -137,8 +139,14 @@ def open_hdf(path: Path, values: tuple[str, ...] = MATRICES) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     access.set_cache(0, 1009, CACHE, 0.75)
     access.set_sieve_buf_size(4096)
+    name = os.fsencode(path)
+    if isinstance(path, Remote):
+        stream = path.stream()
+        access.set_sieve_buf_size(BLOCK)  # what lies between short runs comes with them anyway
+        access.set_fileobj_driver(h5py.h5fd.fileobj_driver, stream)
+        name = repr(stream).encode("ascii", "replace")
     try:
-        handle = h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+        handle = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDONLY, access))
     except OSError as error:
         if "unable to lock file" in str(error):
             raise FileError(

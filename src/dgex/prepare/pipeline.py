@@ -36,6 +36,7 @@ from dgex.prepare.steps import (
     treat_constant,
 )
 from dgex.progress import note, warn
+from dgex.remote.sending import sends
 from dgex.renamed import Aliases, AliasTable, read_aliases
 
 __all__ = ["prepare"]
@@ -43,6 +44,7 @@ __all__ = ["prepare"]
 Input: TypeAlias = PathLike | AnnData
 
 
+@sends("output")
 def prepare(
     inputs: Input | Sequence[Input],
     output: PathLike | None = None,
