@@ -21,6 +21,7 @@ SECRETS = (
     "https://host/a/plate.gctx?sig=SECRET&se=2030",
     "https://host/a/plate.gctx?token=SECRET#SECRET",
     "s3://SECRET:SECRET@bucket/plate.gctx",
+    "s3://bucket/plate.gctx?token=SECRET",
     "https://host/a/plate.gctx?unheard_of=SECRET",
 )
 

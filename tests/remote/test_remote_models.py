@@ -126,3 +126,24 @@ def test_the_web_is_read_only(web: Web, compendium: Any) -> None:
     with pytest.raises(FileError, match="read only"):
         dgex.write(compendium, f"{web.url}/a.h5ad")
     assert web.asked == []
+
+
+def test_the_command_line_takes_urls_in_arguments_and_options(web: Web, compendium: Any, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from dgex.cli.app import app
+
+    dgex.write(compendium, web.folder / "raw.h5ad")
+    lines = [f"{gene}\t{role}" for gene, role in compendium.var["role"].items()]
+    (web.folder / "genes.tsv").write_text("\n".join(["gene\trole", *lines]) + "\n")
+    data, model, full = (str(tmp_path / name) for name in ("data.h5ad", "model", "full.gctx"))
+    for words in (
+        ["prepare", f"{web.url}/raw.h5ad", data, "--genes", f"{web.url}/genes.tsv?q=//"],
+        ["train", data, model, "--method", "ridge"],
+        ["infer", f"{web.url}/raw.h5ad", model, full],
+        ["info", f"{web.url}/raw.h5ad", "--genes", f"{web.url}/genes.tsv", "--model", model],
+    ):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, (words, result.output, result.exception)
+    assert f"{web.url}/raw.h5ad" in result.output
+    assert "20 of 20" in result.output

@@ -97,7 +97,8 @@ def child(url: str, inner: str) -> str:
     ('https://host/model/model.json?token=1', 's3://bucket/model/model.json')
     """
     if not _web(url):
-        return f"{url.rstrip('/')}/{inner}"
+        base, mark, query = url.partition("?")
+        return f"{base.rstrip('/')}/{inner}{mark}{query}"
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(inner)}", fragment=""))
 
@@ -128,5 +129,5 @@ def _web(url: str) -> bool:
 
 
 def _path(url: str) -> str:
-    """The path of a URL: of all but those of the web, whatever follows the scheme, question marks included."""
-    return urlsplit(url).path if _web(url) else url.partition("://")[2]
+    """The path of a URL; of all but those of the web with the name of the bucket."""
+    return urlsplit(url).path if _web(url) else url.partition("://")[2].partition("?")[0]

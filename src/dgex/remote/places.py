@@ -183,6 +183,9 @@ class Fetched(_Other):
     def __truediv__(self, inner: Any) -> Fetched:
         return Fetched(os.path.join(self._local, inner), f"{self._text.rstrip('/')}/{inner}")
 
+    def glob(self, *patterns: Any, **options: Any) -> Any:
+        return Path(self._local).glob(*patterns, **options)
+
 
 def is_url(thing: object) -> bool:
     """Whether it is a URL, as text or as a place."""
