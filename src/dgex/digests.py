@@ -10,12 +10,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from dgex.aliases import PathLike, Sets
 from dgex.arrays.maps import RowReader, map_of, release
+from dgex.remote.places import located
 
 __all__ = ["RowsDigest", "of_file", "of_matrices", "of_matrix", "of_names", "of_sets", "spread"]
 
@@ -129,7 +129,7 @@ def of_file(path: PathLike) -> str:
     OSError
         It cannot be read.
     """
-    source = Path(path)
+    source = located(path)
     if source.is_dir():
         files = sorted(inner for inner in source.rglob("*") if inner.is_file())
         return of_names(*((inner.relative_to(source), of_file(inner)) for inner in files))

@@ -118,6 +118,8 @@ def first(items: Iterable[object], count: int = 10) -> str:
 
 def os_error(path: str | os.PathLike[str], error: OSError) -> FileError:
     """Turn an operating system's refusal to write `path` into a one-line error."""
+    if os.fspath(path).startswith(f"{os.devnull}/"):  # where places of `dgex.remote` lie for who takes them for local
+        return FileError("this command writes to local places only, and a URL was given; copy the result there")
     reason = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",

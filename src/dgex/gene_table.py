@@ -19,6 +19,8 @@ from dgex.genes import ROLES
 from dgex.inputs import Unpacked, regular
 from dgex.limits import allowed
 from dgex.progress import note
+from dgex.remote.fetching import at_hand
+from dgex.remote.places import located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +94,7 @@ def read_gene_table(paths: PathLike | Sequence[PathLike], *, roles: bool = True)
 
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
-    files = [Path(path) for path in paths]
+    files = [at_hand(path, allowed("table")) for path in paths]
     frames = [_read_one(path) for path in files]
     if len(frames) == 2 and all("role" not in frame for frame in frames):
         landmark = next((i for i, path in enumerate(files) if "lm" in path.name or "landmark" in path.name), 0)
@@ -277,10 +279,11 @@ def _start(path: Path) -> tuple[int, str]:
 
 def has_header(path: PathLike) -> bool:
     """Tell whether a file is anything but one half of the paper's pair: symbol, Ensembl id, probe ids, no header."""
-    if not Path(path).is_file():
-        return True
     try:
-        with Path(path).open("rb") as handle:
+        place = located(path)
+        if not place.is_file():
+            return True
+        with place.open("rb") as handle:
             fields = handle.readline(4096).decode("utf-8").split("\t")
     except (UnicodeDecodeError, OSError):
         return True

@@ -13,6 +13,7 @@ from typing import IO
 from dgex.aliases import PathLike
 from dgex.errors import FileError
 from dgex.limits import LIMITS, allowed, refuse
+from dgex.remote.places import located
 
 __all__ = ["Unpacked", "regular"]
 
@@ -36,7 +37,7 @@ def regular(path: PathLike) -> Path:
     ------
     FileError
     """
-    target = Path(path)
+    target = located(path)
     try:
         mode = target.stat().st_mode
     except (OSError, ValueError):

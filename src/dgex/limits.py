@@ -21,6 +21,7 @@ LIMITS: dict[str, int] = {
     "line": 32 << 20,  # bytes of a line of text
     "chunk": 256 << 20,  # bytes of an unpacked chunk of HDF5 or zarr
     "record": 64 << 20,  # bytes of a JSON file
+    "fetched": 8 << 30,  # bytes of a remote file that is fetched whole
     "stretch": 250,  # times its size that compressed text may unpack to: zeros reach 1,000, real tables 20
     "array ratio": 100,  # times the size of its file that an array may unpack to
     "metadata ratio": 4,  # times the size of its file that metadata may take in memory
@@ -30,7 +31,7 @@ LIMITS: dict[str, int] = {
     "depth": 64,  # groups inside groups
 }
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_RAISED = ("memory", "text", "table", "line", "chunk", "record")
+_RAISED = ("memory", "text", "table", "line", "chunk", "record", "fetched")
 
 
 def max_memory() -> int | None:
@@ -56,9 +57,10 @@ def allowed(name: str) -> int:
 
 
 def on_disk(path: Path) -> int:
-    """Bytes that a file takes, without its holes: what it can hold."""
+    """Bytes that a file takes, without its holes: what it can hold; of a remote one no more than may be believed."""
     stat = path.stat()
-    return min(stat.st_size, 512 * stat.st_blocks)
+    blocks: int | None = stat.st_blocks
+    return min(stat.st_size, 2 * allowed("memory") if blocks is None else 512 * blocks)
 
 
 def refuse(path: Path | str, what: str, needed: int | None, limit: int) -> FileError:

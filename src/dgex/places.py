@@ -13,9 +13,13 @@ from dgex.aliases import PathLike
 from dgex.errors import FileError, OutputExistsError, os_error
 from dgex.locks import alone
 from dgex.ownership import refuse_others
+from dgex.remote.addresses import PROTOCOLS
+from dgex.remote.places import Remote, is_url, located
 
 __all__ = ["check_inputs", "check_output", "claim", "paths_of", "split_name"]
 
+# what is left of a URL that was made a path before it came here: writing it would make a folder of that name
+_COLLAPSED = {(f"{protocol}:",) for protocol in PROTOCOLS}
 _NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
 
 
@@ -43,7 +47,9 @@ def check_output(
         `path` is a link, a device, a mount point, the folder one stands in, one of `inputs`, or in the way of them, or
         the folder to hold it cannot be made.
     """
-    target = Path(path)
+    target = located(path)
+    if isinstance(target, Remote) or target.parts[:1] in _COLLAPSED:
+        raise FileError(f"{target} is no place that this command writes to; give a local name, and copy it there")
     folder = target.suffix == ".zarr" if folder is None else folder
     _check_kind(target, folder)
     check_inputs(target, inputs)
@@ -67,9 +73,11 @@ def check_inputs(output: PathLike, inputs: Iterable[Any]) -> None:
     FileError
         Names the input.
     """
-    target = Path(output)
+    target = located(output)
     real = target.resolve()
     for source in paths_of(inputs):
+        if isinstance(source, Remote):
+            continue
         found = source.resolve()
         if found == real or (target.exists() and source.exists() and os.path.samefile(target, source)):
             raise FileError(f"{target} is the file to read; give another name")
@@ -82,7 +90,7 @@ def check_inputs(output: PathLike, inputs: Iterable[Any]) -> None:
 def split_name(text: str) -> tuple[str | None, str]:
     """Name and path of an input written `NAME=PATH`; no name where it is a path as it stands."""
     named = _NAMED.match(text)
-    return (named[1], named[2]) if named and not Path(text).exists() else (None, text)
+    return (named[1], named[2]) if named and not is_url(text) and not Path(text).exists() else (None, text)
 
 
 def paths_of(things: Iterable[Any]) -> list[Path]:
@@ -94,7 +102,7 @@ def paths_of(things: Iterable[Any]) -> list[Path]:
             continue
         backing = getattr(thing, "filename", None) if not isinstance(thing, str | os.PathLike) else thing
         if isinstance(backing, str | os.PathLike):
-            paths.append(Path(split_name(os.fspath(backing))[1]))
+            paths.append(located(split_name(os.fspath(backing))[1]))
     return paths
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -15,7 +14,9 @@ from dgex.errors import FileError, first
 from dgex.gene_ids import ID_COLUMNS, canonical, excel_dates, id_type, normalize_ids
 from dgex.gene_table import cells
 from dgex.genes import Match, id_columns, numbers_are_entrez
+from dgex.limits import allowed
 from dgex.progress import note
+from dgex.remote.fetching import at_hand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,7 @@ def read_aliases(given: AliasTable | None) -> Aliases | None:
         return given
     if isinstance(given, Mapping):
         return _of_pairs(given.items(), "aliases")
-    path = Path(given)
+    path = at_hand(given, allowed("table"))
     raw = cells(path, "table of aliases")
     columns = [canonical(name) for name in raw.iloc[0]]
     current = next((name for name in _CURRENT if name in columns), None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dgex.errors import first
 from dgex.genes import match_genes
+from dgex.remote.places import located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +55,11 @@ def summary(
     dict
         Plain values and nested dicts, fit for JSON.
     """
-    folder = Path(path)
-    if (folder / "model.json").is_file():
-        return _model(folder, genes)
+    from dgex.models.folder import is_model
+
+    place = located(path)
+    if is_model(place):
+        return _model(place, genes)
     import pandas as pd
 
     from dgex import io
@@ -69,8 +72,8 @@ def summary(
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
     if wanted:
         reading["genes"] = pd.concat(wanted.values())
-    with io.open(path, **reading, allow_missing=True, allow_repeats=True) as source:
-        description = described(source, path)
+    with io.open(place, **reading, allow_missing=True, allow_repeats=True) as source:
+        description = described(source, place)
         found = {name: _found(frame, source, older) for name, frame in wanted.items()}
         how = {} if split_by(source.uns) is None else {"how it was split": split_words(source.uns, source.obs)}
     return {"what it is": in_words(description), **how, **description, **found}
@@ -189,7 +192,7 @@ def _names(part: PathLike) -> list[str]:
     """Names at commas, or those in a file."""
     from dgex.prepare.panel import read_names
 
-    if Path(part).is_file():
+    if located(part).is_file():
         return read_names(part, "gene")
     return [name.strip() for name in str(part).split(",") if name.strip()]
 

@@ -24,6 +24,7 @@ from dgex.models.folder import is_model, load, place
 from dgex.models.record import TrainingRecord
 from dgex.places import claim
 from dgex.progress import note, warn
+from dgex.remote.sending import sends
 from dgex.renamed import AliasTable, read_aliases
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = ["adapt"]
 DRAWN = 10
 
 
+@sends("output")
 def adapt(
     model: PathLike | Estimator,
     whole: PathLike | AnnData | pd.DataFrame,

@@ -6,14 +6,16 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from dgex._version import __version__
 from dgex.cli import data, download, explain, models, panels, study, train
-from dgex.cli.arguments import GeneTables, GridAxes
+from dgex.cli.arguments import GeneTables, GridAxes, place
 from dgex.errors import printable
 
 __all__ = ["app", "run"]
@@ -61,22 +63,35 @@ def _main(
     progress.enable(not quiet and progress.speaks(), in_words=with_flags)
 
 
-app.command("info", cls=GeneTables)(data.info)
-app.command("convert")(data.convert)
-app.command("simulate")(data.simulate)
-app.command("download")(download.download)
-app.command("prepare", cls=GeneTables)(data.prepare)
-app.command("select-landmarks")(panels.select_landmarks)
-app.command("train", cls=GridAxes)(train.train)
-app.command("convert-weights")(models.convert_weights)
-app.command("calibrate")(models.calibrate)
-app.command("evaluate")(models.evaluate)
-app.command("infer")(models.infer)
-app.command("adapt")(models.adapt)
-app.command("interpret")(models.interpret)
-app.command("explain")(explain.explain)
-app.command("demo")(study.demo)
-app.command("reproduce")(study.reproduce)
+def _command(function: Callable[..., None], name: str, **options: Any) -> None:
+    """Add a command, all of whose paths may be URLs: a path would lose one of the two slashes."""
+    hints = get_type_hints(function, include_extras=True)
+    for hint in hints.values():
+        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        parts = [kind, *get_args(kind)]
+        if Path in [*parts, *(inner for part in parts for inner in get_args(part))]:
+            for parameter in notes:
+                parameter.parser = place
+    function.__annotations__ = hints
+    app.command(name, **options)(function)
+
+
+_command(data.info, "info", cls=GeneTables)
+_command(data.convert, "convert")
+_command(data.simulate, "simulate")
+_command(download.download, "download")
+_command(data.prepare, "prepare", cls=GeneTables)
+_command(panels.select_landmarks, "select-landmarks")
+_command(train.train, "train", cls=GridAxes)
+_command(models.convert_weights, "convert-weights")
+_command(models.calibrate, "calibrate")
+_command(models.evaluate, "evaluate")
+_command(models.infer, "infer")
+_command(models.adapt, "adapt")
+_command(models.interpret, "interpret")
+_command(explain.explain, "explain")
+_command(study.demo, "demo")
+_command(study.reproduce, "reproduce")
 
 
 def run() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "merge_settings",
     "names",
     "numbers",
+    "place",
     "show",
     "there",
     "words",
@@ -61,6 +62,14 @@ class GridAxes(TyperCommand):
             inside = value or word == "--grid"
             spread.append(word)
         return super().parse_args(ctx, spread)
+
+
+def place(text: str) -> Any:
+    """A path or a URL; text where it is `NAME=` and one of these."""
+    from dgex.remote.addresses import is_address
+    from dgex.remote.places import located
+
+    return located(text) if is_address(text) or "://" not in text else text
 
 
 def there(*paths: Path) -> None:
@@ -139,8 +148,10 @@ def words(text: str) -> list[str]:
 
 def names(text: str | None) -> list[str] | Path | None:
     """A list at commas, or the file that holds it."""
-    if text is None or Path(text).is_file():
-        return None if text is None else Path(text)
+    from dgex.remote.places import located
+
+    if text is None or located(text).is_file():
+        return None if text is None else located(text)
     return words(text)
 
 

@@ -13,6 +13,7 @@ from dgex.dataset.scale import decide_scale
 from dgex.genes import id_type
 from dgex.io.base import ExpressionFile
 from dgex.io.files import open
+from dgex.remote.places import located
 
 __all__ = ["describe", "described"]
 
@@ -81,7 +82,7 @@ def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict
     size = source.shape[0] * source.shape[1]
     scale = decide_scale(source, seen=found) if finite else None
     return {
-        "path": str(path),
+        "path": str(located(path)),
         "format": source.format,
         "notes": {key: value for key, value in source.notes.items() if key != "format"},
         "samples": source.shape[0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
 from dgex.progress import warn
+from dgex.remote.places import located
 
 __all__ = ["Models", "aligned", "are_models", "in_units", "loaded_models", "rows_of", "trained_on"]
 
@@ -44,10 +44,10 @@ def loaded_models(models: Models | Estimator | PathLike) -> dict[str, Estimator]
         several = isinstance(models, Iterable) and not isinstance(models, str | os.PathLike | Estimator)
         listed: list[Any] = list(models) if several else [models]  # type: ignore[arg-type]
         named = {}
-        paths = [Path(m).resolve() if isinstance(m, str | os.PathLike) else None for m in listed]
+        paths = [located(m).resolve() if isinstance(m, str | os.PathLike) else None for m in listed]
         short = [path.name if path else str(getattr(m, "kind", m)) for m, path in zip(listed, paths)]
         for name, model in zip(short, listed):
-            name = str(model) if short.count(name) > 1 else name
+            name = str(located(model)) if short.count(name) > 1 and not isinstance(model, Estimator) else name
             if name in named:
                 raise SettingsError(f"a model is named twice: {name}")
             named[name] = model

@@ -28,6 +28,8 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load, save
 from dgex.places import claim
 from dgex.progress import note, warn
+from dgex.remote.places import located
+from dgex.remote.sending import sends
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate"]
 
 
+@sends("output")
 def calibrate(
     model: PathLike | Estimator,
     data: PathLike | AnnData,
@@ -91,7 +94,7 @@ def calibrate(
     60
     """
     names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
-    here = Path(model) if isinstance(model, str | os.PathLike) else None
+    here = located(model) if isinstance(model, str | os.PathLike) else None
     target = output if output is not None else here
     with ExitStack() as stack:
         if target is not None:

@@ -28,6 +28,8 @@ from dgex.models.linear.from_moments import FromMoments
 from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
 from dgex.progress import note
+from dgex.remote.places import located
+from dgex.remote.sending import sends
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,6 +45,7 @@ SECONDS = 3e11
 T = TypeVar("T")
 
 
+@sends("output")
 def train(
     data: PathLike | AnnData | Splits,
     method: str | None = None,
@@ -198,8 +201,8 @@ def _train(
 def _inputs(data: Any) -> list[PathLike]:
     """The files that are read; what is no dataset is refused before anything heavy is imported or made."""
     if isinstance(data, str | os.PathLike):
-        if not Path(data).exists():
-            raise FileError(f"{os.fspath(data)} does not exist")
+        if not (place := located(data)).exists():
+            raise FileError(f"{place} does not exist")
         return [data]
     if not isinstance(data, Splits) and not is_annotated(data):
         raise DataError("data", found=type(data).__name__, accepted="the path of a dataset, or an AnnData")

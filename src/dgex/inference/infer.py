@@ -30,6 +30,7 @@ from dgex.places import check_inputs, claim
 from dgex.prepare.collapse import RULES
 from dgex.prepare.panel import read_names
 from dgex.progress import bar
+from dgex.remote.sending import sends
 from dgex.renamed import AliasTable, read_aliases
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ CHOICES = {
 }
 
 
+@sends("output")
 def infer(
     source: PathLike | AnnData | pd.DataFrame | Sequence[PathLike],
     model: PathLike | Estimator,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from dgex.models.linear.moments import Moments
 from dgex.models.selection import spread
 from dgex.places import claim
 from dgex.progress import Bar, bar, note, warn
+from dgex.remote.places import located
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
 
@@ -167,7 +167,7 @@ def interpret(
         summary = {
             "dgex": __version__,
             "model": {
-                "name": fitted.label or fitted.kind if isinstance(model, Estimator) else Path(model).resolve().name,
+                "name": fitted.label or fitted.kind if isinstance(model, Estimator) else located(model).resolve().name,
                 "kind": fitted.kind,
                 "landmarks": fitted.n_features_in_,
                 "targets": fitted.n_targets_,

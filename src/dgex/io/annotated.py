@@ -24,6 +24,8 @@ from dgex.io.records import EXTRAS, decode_uns, extras
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
 from dgex.io.zarr_guard import check_zarr
+from dgex.io.zarr_remote import open_remote
+from dgex.remote.places import Remote
 
 __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
 
@@ -148,6 +150,8 @@ class ZarrFile(_AnnDataFile):
     format = "AnnData zarr"
 
     def _open(self, path: Path) -> Any:
+        if isinstance(path, Remote):
+            return open_remote(path, _BY_PARTS)
         check_zarr(path, _BY_PARTS)
         return zarr.open_group(str(path), mode="r")
 

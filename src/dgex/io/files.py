@@ -15,9 +15,11 @@ from dgex.io.base import ExpressionFile, Selection, Turned
 from dgex.io.checks import check_ids
 from dgex.io.genes import tidy
 from dgex.io.orientation import ORIENTATIONS, check_not_turned, wanted_names
-from dgex.io.registry import find, recognise
+from dgex.io.registry import find, ready, recognise
 from dgex.io.writer import Writer
 from dgex.places import claim
+from dgex.remote.places import located
+from dgex.remote.sending import sends
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,9 +91,9 @@ def open(
 
         options: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer, "genes": genes}
         options["allow_repeats"] = allow_repeats
-        handle: ExpressionFile = Joined([Path(one) for one in path], lambda one: open(one, **options))
+        handle: ExpressionFile = Joined([located(one) for one in path], lambda one: open(one, **options))
     elif isinstance(path, str | os.PathLike):
-        handle = _open_file(Path(path), orientation, format, layer, wanted)
+        handle = _open_file(located(path), orientation, format, layer, wanted)
     else:
         handle = _open_memory(path, layer)
     try:
@@ -107,6 +109,7 @@ def open(
 def _open_file(
     source: Path, orientation: str, format: str | None, layer: str | None, genes: frozenset[str]
 ) -> ExpressionFile:
+    source = ready(source, format)
     chosen = recognise(source, format)
     options: dict[str, Any] = {}
     if layer is not None:
@@ -239,6 +242,7 @@ def create(
     return writer(target, obs, var, uns=uns, varm=varm, overwrite=overwrite, **format_options)
 
 
+@sends("path")
 def write(
     adata: AnnData,
     path: PathLike,
@@ -288,6 +292,7 @@ def write(
             writer.append(np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float32))
 
 
+@sends("target")
 def convert(
     source: PathLike,
     target: PathLike,
@@ -336,7 +341,7 @@ def convert(
         obs, var, varm = handle.selected(genes, samples)
         with (
             create(target, obs, var, uns=handle.uns, varm=varm, overwrite=overwrite, **format_options) as out,
-            progress.bar(len(obs), f"converting {Path(source).name}") as bar,
+            progress.bar(len(obs), f"converting {located(source).name}") as bar,
         ):
             for _, values in handle.iter_blocks(block, genes, samples):
                 out.append(values)

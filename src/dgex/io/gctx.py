@@ -23,6 +23,8 @@ from dgex.io.hdf5_guard import check_hdf5
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
 from dgex.io.slabs import fill
 from dgex.io.writer import Writer
+from dgex.remote.places import Remote
+from dgex.remote.stream import BLOCK
 
 __all__ = ["GctxFile", "GctxWriter"]
 
@@ -160,7 +162,13 @@ def _opened(path: Path, degree: int) -> h5py.File:
     access.set_fclose_degree(degree)
     access.set_cache(0, 1009, CACHE, 0.75)
     access.set_sieve_buf_size(4096)
-    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access))
+    name = os.fsencode(path)
+    if isinstance(path, Remote):
+        stream = path.stream()
+        access.set_sieve_buf_size(BLOCK)  # what lies between short runs comes with them anyway
+        access.set_fileobj_driver(h5py.h5fd.fileobj_driver, stream)
+        name = repr(stream).encode("ascii", "replace")
+    return h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDONLY, access))
 
 
 def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t, h5z
 
 from dgex.errors import FileError
 from dgex.limits import LIMITS, allowed, on_disk, refuse
+from dgex.remote.places import Remote
 
 __all__ = ["check_hdf5"]
 
@@ -47,7 +48,8 @@ class _Walk:
     def __init__(self, path: Path, values: tuple[str, ...]) -> None:
         self._path, self._values = path, values
         self._disk = on_disk(path)
-        self._most = max(allowed("memory"), LIMITS["array ratio"] * self._disk)
+        size = path.stat().st_size if isinstance(path, Remote) else self._disk  # arrays are read by parts
+        self._most = max(allowed("memory"), LIMITS["array ratio"] * size)
         self._left = self._budget = max(allowed("memory"), LIMITS["metadata ratio"] * self._disk)
         self._groups: set[tuple[int, int]] = set()
         self._objects = 0
@@ -202,7 +204,7 @@ class _Lengths:
 
     def _contiguous(self, count: int) -> int:
         total = 0
-        with open(self._path, "rb") as stream:
+        with self._path.open("rb") as stream:
             stream.seek(self._dataset.get_offset())
             while count > 0:
                 raw = np.frombuffer(stream.read(min(count, 1 << 16) * self._width), np.uint8)

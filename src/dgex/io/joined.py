@@ -17,6 +17,7 @@ from dgex.io.base import ExpressionFile
 from dgex.io.checks import check_ids
 from dgex.io.head import look
 from dgex.io.registry import recognise
+from dgex.remote.places import is_url
 
 __all__ = ["Joined", "one_sample"]
 
@@ -95,6 +96,8 @@ class Joined(ExpressionFile):
 
 def _folder(paths: Sequence[Path]) -> Path:
     """The folder that all files are in, which messages call them by."""
+    if any(is_url(path) for path in paths):
+        return paths[0].parent
     return Path(os.path.commonpath([path.resolve().parent for path in paths]))
 
 

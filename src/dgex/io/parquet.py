@@ -27,6 +27,7 @@ from dgex.io.metadata import frame
 from dgex.io.numerals import PLAIN
 from dgex.io.orientation import COLUMNS, ROWS, detect
 from dgex.io.parquet_writer import GENES, LAYOUT, VALUES, ParquetWriter, unpack_table
+from dgex.remote.places import Remote
 
 __all__ = ["ParquetWriter", "open_parquet"]
 
@@ -36,7 +37,7 @@ _BUFFER = 16 << 20  # bytes of values decoded at a time
 def open_parquet(path: Path, *, orientation: str = "auto", genes: frozenset[str] = frozenset()) -> ExpressionFile:
     """Open a Parquet file of any layout."""
     with reading(path, "Parquet"):
-        stored = pq.ParquetFile(path)
+        stored = pq.ParquetFile(path.open("rb") if isinstance(path, Remote) else path)
         metadata = stored.schema_arrow.metadata or {}
         if LAYOUT not in metadata:
             return _open_foreign(path, stored, orientation, genes)

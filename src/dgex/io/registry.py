@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import codecs
 import importlib
 import zlib
@@ -13,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from dgex.errors import FileError, SettingsError, first
 from dgex.inputs import Unpacked, regular
+from dgex.progress import note
+from dgex.remote.answers import RefusedError
+from dgex.remote.fetching import fetched
+from dgex.remote.places import Remote
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
     from dgex.io.writer import Writer
 
-__all__ = ["Format", "find", "formats", "named", "recognise"]
+__all__ = ["Format", "find", "formats", "named", "ready", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,30 @@ def find(path: Path, key: str | None = None) -> Format:
     raise FileError(f"{path}: suffix {path.suffix!r} is of no known format that is written", accepted=accepted)
 
 
+def ready(path: Path, key: str | None = None) -> Path:
+    """A remote file as its format is read: by parts where it is, else a copy of the whole; local ones as they are.
+
+    Raises
+    ------
+    FileError
+    """
+    if not isinstance(path, Remote) or path.suffix == ".zarr" or (key or "").lower() == "zarr":
+        return path
+    try:
+        facts = path.facts()
+    except RefusedError as error:
+        if error.code == 404:
+            raise FileError(f"{path} does not exist") from None
+        raise
+    if facts.folder:
+        raise FileError(f"{path} is a folder", accepted="a file, or a folder called .zarr")
+    if facts.parts and (not facts.size or _content(path) in ("hdf5", "parquet")):
+        return path
+    if not facts.parts:
+        note(f"{path}: the server gives no parts of it: it is fetched whole")
+    return fetched(path)
+
+
 def _inside(path: Path) -> Format:
     """The format of an HDF5 file by what it holds."""
     if _content(path) != "hdf5":
@@ -209,8 +236,10 @@ def _content(path: Path) -> str:
     if path.is_dir():
         return "folder"
     try:
-        with builtins.open(path, "rb") as stream:
+        with path.open("rb") as stream:
             head = stream.read(4096)
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from error
     if not head:

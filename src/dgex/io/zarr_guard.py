@@ -19,7 +19,7 @@ from dgex.inputs import regular
 from dgex.limits import LIMITS, allowed, refuse
 from dgex.records import read_json
 
-__all__ = ["check_zarr"]
+__all__ = ["METADATA", "check_zarr"]
 
 _PACKING = ("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd")
 _CHANGING = ("adler32", "astype", "bitround", "crc32", "crc32c", "delta", "fixedscaleoffset", "fletcher32", "packbits")
@@ -28,14 +28,14 @@ _STRINGS = "vlen-utf8"
 CODECS = frozenset(
     {*_PACKING, *_CHANGING, "quantize", "shuffle", _STRINGS, "bytes", "endian", "transpose", "sharding_indexed"}
 )
-_METADATA = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
+METADATA = (".zarray", ".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 _TYPES = ("bool", "int", "uint", "float", "complex", "string", "fixed_length_utf32", "numpy.datetime64")
 _TYPES_OF_3 = (*_TYPES, "numpy.timedelta64", "null_terminated_bytes", "raw_bytes", "bfloat")
 _OBJECT = 64  # bytes that a string takes in Python beside its text
 _STRING = 8  # bytes that an entry of variable length takes in an array
 
 
-def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
+def check_zarr(folder: Path, values: tuple[str, ...], remote: bool = False) -> None:
     """Refuse a folder with a codec that is not listed, with arrays beyond its size, or that leads out of itself.
 
     Parameters
@@ -43,6 +43,9 @@ def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
     folder : path
     values : tuple of str
         Names of arrays and groups that are read by parts; all else counts as metadata, which is held.
+    remote : bool
+        The folder holds the metadata of a store that lies elsewhere: how large that is is not known. Arrays that are
+        read by parts may then be of any size.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def check_zarr(folder: Path, values: tuple[str, ...]) -> None:
             if not own.is_file():  # zarr would give its fill value, without a word
                 raise FileError(f"{folder} is damaged: {own}, of an array that {file.name} tells of, is missing")
             arrays.append((inner, description))
-    _check_sizes(folder, arrays, disk, values)
+    _check_sizes(folder, arrays, None if remote else disk, values)
 
 
 def _walk(folder: Path) -> tuple[int, list[Path]]:
@@ -85,7 +88,7 @@ def _walk(folder: Path) -> tuple[int, list[Path]]:
                     regular(path)
                     stat = entry.stat()
                     disk += min(stat.st_size, 512 * stat.st_blocks)
-                    if entry.name in _METADATA:
+                    if entry.name in METADATA:
                         found.append(path)
         if len(found) > LIMITS["objects"]:
             raise FileError(f"{folder} holds over {LIMITS['objects']:,} objects", accepted="fewer")
@@ -148,10 +151,12 @@ def _codecs(said: Any, path: Path) -> Iterator[str]:
                 yield from _codecs(_mapping(item.get("configuration") or {}, path), path)
 
 
-def _check_sizes(folder: Path, arrays: list[tuple[str, dict[str, Any]]], disk: int, values: tuple[str, ...]) -> None:
+def _check_sizes(
+    folder: Path, arrays: list[tuple[str, dict[str, Any]]], disk: int | None, values: tuple[str, ...]
+) -> None:
     """Refuse arrays, chunks and metadata beyond what the size of the store allows."""
-    most = max(allowed("memory"), LIMITS["array ratio"] * disk)
-    budget = max(allowed("memory"), LIMITS["metadata ratio"] * disk)
+    most = math.inf if disk is None else max(allowed("memory"), LIMITS["array ratio"] * disk)
+    budget = max(allowed("memory"), LIMITS["metadata ratio"] * (disk or 0))
     held: dict[str, int] = {}
     for name, said in arrays:
         grid = said.get("chunk_grid")
@@ -160,7 +165,7 @@ def _check_sizes(folder: Path, arrays: list[tuple[str, dict[str, Any]]], disk: i
         count, chunk = (_product(shape, f"{folder}/{name}") for shape in (said.get("shape"), chunks))
         width, text = _width(said)
         if count * width > most:
-            raise refuse(folder, f"holds an array at {name}", count * width, most)
+            raise refuse(folder, f"holds an array at {name}", count * width, int(most))
         if chunk * width > allowed("chunk"):
             raise refuse(folder, f"has chunks at {name}", chunk * width, allowed("chunk"))
         if not f"{name}/".startswith(values):

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +20,14 @@ from dgex._version import __version__
 from dgex.atomic import atomic_folder, json_dump, plain, readable, writing
 from dgex.errors import FileError, ModelError, SettingsError, first
 from dgex.genes import texts
+from dgex.io.registry import formats
+from dgex.limits import allowed
 from dgex.models.card import card
 from dgex.models.catalogue import known, methods
 from dgex.models.schema import check_fields, check_format, shown
 from dgex.records import read_json
+from dgex.remote.fetching import fetched_folder
+from dgex.remote.places import Remote, located
 from dgex.work import Work
 
 if TYPE_CHECKING:
@@ -54,7 +59,10 @@ class Attachment(Protocol):
 def is_model(thing: object) -> bool:
     """Whether it is a fitted estimator, or the path of a model folder."""
     if isinstance(thing, str | os.PathLike):
-        return (Path(thing) / DESCRIPTION).is_file()
+        place = located(thing)
+        if isinstance(place, Remote) and place.name.lower().endswith(tuple(chain(*formats().values()))):
+            return False  # the name of a matrix; a server is not asked for nothing
+        return (place / DESCRIPTION).is_file()
     return hasattr(thing, "landmark_genes")
 
 
@@ -162,7 +170,7 @@ def load(path: PathLike) -> Estimator:
     """
     if not isinstance(path, str | os.PathLike):
         raise ModelError("a model to load", found=type(path).__name__, accepted="the path of a model folder")
-    folder = Path(path)
+    folder = _at_hand(path)
     description = describe(folder)
     entry = known(description["kind"])
     assert entry is not None  # `describe` has looked
@@ -209,7 +217,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     ModelError
         As `load`.
     """
-    folder = Path(path)
+    folder = _at_hand(path)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise ModelError(f"no model at {folder}: it {what}", accepted="a folder made by dgex train or save")
@@ -233,6 +241,18 @@ def describe(path: PathLike) -> dict[str, Any]:
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     check_fields(description, folder / DESCRIPTION)
     return description
+
+
+def _at_hand(path: PathLike) -> Path:
+    """The folder, or a copy of the two files of a remote one that a model is loaded from."""
+    folder = located(path)
+    if not isinstance(folder, Remote):
+        return folder
+    if not is_model(folder):
+        raise ModelError(
+            f"no model at {folder}: it has no {DESCRIPTION}", accepted="a folder made by dgex train or save"
+        )
+    return fetched_folder(folder, {DESCRIPTION: allowed("record"), ARRAYS: allowed("fetched")})
 
 
 def _checksum(description: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,8 @@ from dgex.models.linear.regression import OLS
 from dgex.models.matrices import fingerprint
 from dgex.places import claim
 from dgex.progress import note, warn
+from dgex.remote.places import located
+from dgex.remote.sending import sends
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,6 +34,7 @@ OFFSETS = ("offset", "intercept", "(intercept)", "constant", "const", "bias")
 _KINDS = ("symbol", "ensembl", "entrez")
 
 
+@sends("output")
 def convert_weights(
     weights: PathLike,
     output: PathLike | None = None,
@@ -85,6 +87,7 @@ def convert_weights(
     Examples
     --------
     >>> import dgex
+    >>> from pathlib import Path
     >>> _ = Path("weights.tsv").write_text("id\tOFFSET\tLM1\tLM2\nTG1\t1.0\t2.0\t0.5\nTG2\t0.0\t1.0\t1.0\n")
     >>> dgex.convert_weights("weights.tsv").predict([[1.0, 2.0]])
     array([[4., 3.]], dtype=float32)
@@ -121,8 +124,8 @@ def _converted(
     model.rank_ = None  # nobody computed it
     model.fingerprint_ = fingerprint(model.coef_, model.intercept_[:, None])
     model.normalization_ = Normalization(units="log2 expression")
-    model.metrics_ = {"data": {"name": Path(weights).name, "origin": "published weights, not trained here"}}
-    note(f"{Path(weights).name}: {len(landmarks):,} landmark genes -> {len(targets):,} target genes, and a constant")
+    model.metrics_ = {"data": {"name": located(weights).name, "origin": "published weights, not trained here"}}
+    note(f"{located(weights).name}: {len(landmarks):,} landmark genes -> {len(targets):,} target genes, and a constant")
     if output is not None:
         model.save(output, overwrite=overwrite)
     return model

@@ -18,6 +18,7 @@ from dgex.genes import match_genes
 from dgex.inputs import regular
 from dgex.prepare.panel import read_names
 from dgex.progress import note, warn
+from dgex.remote.places import located
 
 __all__ = ["Names", "excluded", "listed", "names_of", "places", "weights_of"]
 
@@ -36,8 +37,8 @@ def names_of(given: Names) -> list[str]:
         try:
             return list(read_gene_table(given).landmarks)
         except DgexError:
-            if not Path(given).exists():
-                raise FileError(f"no list of genes at {os.fspath(given)}: the file does not exist") from None
+            if not located(given).exists():
+                raise FileError(f"no list of genes at {located(given)}: the file does not exist") from None
     return read_names(given)
 
 
@@ -73,7 +74,7 @@ def excluded(given: Sequence[str], var: pd.DataFrame) -> np.ndarray:
     words: list[str] = []
     idle: list[str] = []
     for item in given:
-        words += read_names(item) if Path(item).is_file() else [item]
+        words += read_names(item) if located(item).is_file() else [item]
     plain = [word for word in words if not _is_pattern(word)]
     if plain:
         found, idle = places(plain, var)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from dgex.prepare.collapse import Collapse, block_rows
 from dgex.prepare.sources import open_sources
 from dgex.prepare.together import joined_groups, near_pairs
 from dgex.progress import note
+from dgex.remote.places import located
 
 __all__ = ["Data", "Profiles"]
 
@@ -183,7 +183,7 @@ def open_one(
     data: Data, stack: ExitStack, scale: str, reading: dict[str, Any]
 ) -> tuple[Any, Any, bool, str, dict[str, str]]:
     """The open file, its scale where it must be logged, whether it is a dataset, its name, and what was found."""
-    name = "in-memory data" if isinstance(data, AnnData) else Path(data).name
+    name = "in-memory data" if isinstance(data, AnnData) else located(data).name
     if _is_dataset(data, reading):
         layer = reading.get("layer")
         file = stack.enter_context(io.open(data) if layer is None else io.open(data, layer=layer))
@@ -201,7 +201,7 @@ def _is_dataset(data: Data, reading: dict[str, Any]) -> bool:
     if isinstance(data, AnnData):
         record = data.uns.get("dgex", {})
         return bool(record.get("kind") == "dataset" and "split" in data.obs)
-    if Path(data).suffix not in (".h5ad", ".zarr"):
+    if located(data).suffix not in (".h5ad", ".zarr"):
         return False
     with io.open(data, format=reading.get("format"), allow_missing=True, allow_repeats=True) as file:
         return bool(file.uns.get("dgex", {}).get("kind") == "dataset" and "split" in file.obs)

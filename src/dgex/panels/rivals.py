@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from dgex.panels.lists import names_of, places
 from dgex.panels.view import View
 from dgex.places import split_name
 from dgex.progress import note
+from dgex.remote.places import located
 
 __all__ = ["DRAWS", "KINDS", "Rival", "leaders", "rivals_of"]
 
@@ -81,7 +81,7 @@ def rivals_of(against: Sequence[str | PathLike], var: pd.DataFrame) -> list[Riva
             found.append(Rival("roles", "list", np.flatnonzero((texts(var["role"]) == "landmark").to_numpy())))
         else:
             name, path = split_name(text)
-            if not Path(path).exists():
+            if not located(path).exists():
                 raise SettingsError("against", found=text, accepted=f"{', '.join(KINDS)}, FILE or NAME=FILE")
             names = names_of(path)
             genes, missing = places(names, var)
@@ -89,7 +89,7 @@ def rivals_of(against: Sequence[str | PathLike], var: pd.DataFrame) -> list[Riva
                 raise GeneError(f"none of the {len(names):,} genes of {path} is in the data: {first(names)}")
             if missing:
                 note(f"{path}: {len(missing):,} of {len(names):,} genes are not in the data: {first(missing, 5)}")
-            found.append(Rival(name or Path(path).stem, "list", genes))
+            found.append(Rival(name or located(path).stem, "list", genes))
     names = [rival.name for rival in found]
     if len(set(names)) < len(names):
         raise SettingsError("against", found=", ".join(names), accepted="each name once; NAME=FILE gives another")

@@ -14,7 +14,10 @@ from dgex.errors import FileError, GeneError, first
 from dgex.gene_ids import ID_COLUMNS, canonical
 from dgex.genes import id_columns, match_genes
 from dgex.inputs import regular
+from dgex.limits import allowed
 from dgex.progress import note, warn
+from dgex.remote.fetching import at_hand
+from dgex.remote.places import located
 from dgex.renamed import Aliases, causes, looked_up
 
 __all__ = ["named_once", "read_names", "with_landmarks"]
@@ -35,9 +38,9 @@ def read_names(given: PathLike | Sequence[str], what: str = "landmark gene") -> 
     if not isinstance(given, str | os.PathLike):
         names, where = [str(name).strip() for name in given], "landmarks"
     else:
-        where = str(given)
+        where = str(located(given))
         try:
-            lines = regular(given).read_text("utf-8-sig").splitlines()
+            lines = regular(at_hand(given, allowed("table"))).read_text("utf-8-sig").splitlines()
         except FileError:
             raise
         except (OSError, UnicodeDecodeError) as error:

@@ -37,6 +37,7 @@ from dgex.prepare.steps import (
     treat_constant,
 )
 from dgex.progress import note, warn
+from dgex.remote.sending import sends
 from dgex.renamed import Aliases, AliasTable, read_aliases
 
 __all__ = ["prepare"]
@@ -44,6 +45,7 @@ __all__ = ["prepare"]
 Input: TypeAlias = PathLike | AnnData
 
 
+@sends("output")
 def prepare(
     inputs: Input | Sequence[Input],
     output: PathLike | None = None,

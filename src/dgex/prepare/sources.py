@@ -21,8 +21,10 @@ from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, decide_scale, settled
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
 from dgex.genes import id_type, texts
+from dgex.io.registry import ready
 from dgex.places import split_name
 from dgex.progress import warn
+from dgex.remote.places import is_url, located
 
 __all__ = ["Source", "open_sources"]
 
@@ -68,7 +70,7 @@ class Source:
             unit = "FPKM" if (self.platform == "rnaseq").all() else "intensity"
             self.scale = replace(self.scale, unit=unit)
         self.facts = {
-            "file": Path(self.path).name,
+            "file": located(self.path).name,
             "profiles": self.shape[0],
             "genes": self.shape[1],
             "ids": id_type(self.var.index),
@@ -180,8 +182,9 @@ def _joined(
             found.append((None, item))
             continue
         name, path = split_name(os.fspath(item))
-        if len(items) == 1 or not one_sample(Path(path)):
-            found.append((name, path))
+        place = ready(located(path)) if is_url(path) else Path(path)
+        if len(items) == 1 or not one_sample(place):
+            found.append((name, place if is_url(path) else path))
         elif name in together:
             together[name].append(path)
         else:
@@ -192,7 +195,7 @@ def _joined(
 
 def _stem(path: str) -> str:
     """File name without the suffixes of formats (`a.b.txt.gz` is `a.b`)."""
-    name = Path(path).name
+    name = located(path).name
     for _ in range(2):
         stem, suffix = os.path.splitext(name)
         if not stem or not 2 <= len(suffix) <= 8 or suffix[1:].isdigit():

@@ -13,12 +13,14 @@ from dgex.aliases import PathLike
 from dgex.datasets.simulated.compendium import Compendium, Settings, check_whole
 from dgex.places import claim
 from dgex.progress import bar
+from dgex.remote.sending import sends
 
 __all__ = ["simulate"]
 
 Array = np.ndarray
 
 
+@sends("output")
 def simulate(
     output: PathLike | None = None,
     *,

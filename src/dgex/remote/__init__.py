@@ -1,0 +1,1 @@
+"""Files at URLs: named without their secrets, read by parts or fetched whole, and results sent there."""
