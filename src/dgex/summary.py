@@ -33,6 +33,7 @@ def summary(
     format: str | None = None,
     layer: str | None = None,
     aliases: AliasTable | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Describe a matrix, a dataset or a model folder.
 
@@ -49,15 +50,26 @@ def summary(
         How to read the matrix, see `dgex.open`.
     aliases : path or mapping, optional
         Older names of genes, for those that do not match otherwise; see `dgex.renamed.read_aliases`.
+    verify : bool
+        Compare a matrix that dgex wrote block by block with its checksums instead, and tell what came of it.
 
     Returns
     -------
     dict
         Plain values and nested dicts, fit for JSON.
+
+    Raises
+    ------
+    FileError
+        With `verify`, a block that differs from its checksum: which profiles.
     """
+    place = located(path)
+    if verify:
+        from dgex.io.verified import told
+
+        return {"path": str(path), "checksums": told(place, format)}
     from dgex.models.folder import is_model
 
-    place = located(path)
     if is_model(place):
         return _model(place, genes)
     import pandas as pd

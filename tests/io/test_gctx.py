@@ -138,8 +138,8 @@ def test_broken_files_say_what_is_wrong(tiny: AnnData, tmp_path: Path, change: s
 
 
 def test_unknown_settings_are_named(tiny: AnnData, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"lzf.*accepted: None, 'gzip'"):
+    with pytest.raises(SettingsError, match=r"lzf.*accepted none, gzip"):
         io.write(tiny, tmp_path / "a.gctx", compression="lzf")
-    with pytest.raises(SettingsError, match="no option level; accepted: compression, chunks"):
+    with pytest.raises(SettingsError, match="no option level; accepted: compression, chunks, dtype"):
         io.write(tiny, tmp_path / "a.gctx", level=3)
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 
 _called: list[str] = []  # the command that runs
+_known: list[Any] = []  # all commands, as typer made them for this call
 
 
 def _version(wanted: bool) -> None:
@@ -60,6 +62,7 @@ def _main(
         limits.max_memory()  # refused here, whatever the command reads
 
     _called[:] = [context.invoked_subcommand or ""]
+    _known[:] = [context.command]
     progress.enable(not quiet and progress.speaks(), in_words=with_flags)
 
 
@@ -123,17 +126,21 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 def with_flags(text: str) -> str:
     """Tell beside every Python argument in a message, `resume=True`, the flag that does the same."""
-    known: Any = typer.main.get_command(app)
-    command = known.commands.get(_called[0]) if _called else None
-    options = {flag for parameter in getattr(command, "params", ()) for flag in parameter.opts}
 
     def both(match: re.Match[str]) -> str:
         flag, value = "--" + match[1].replace("_", "-"), match[2].strip("'(),").replace(" ", "")
-        if flag not in options:
+        if flag not in _options(_called[0] if _called else ""):
             return match[0]
         return f"{match[0]} ({flag})" if value == "True" else f"{match[0]} ({flag} {value})"
 
     return re.sub(r"\b([a-z][a-z0-9_]*)=(True|'[\w-]+'|[A-Z]+\b|\([\d, ]+\)|\d+)(?! \()", both, text)
+
+
+@cache
+def _options(name: str) -> frozenset[str]:
+    """Flags of a command; typer takes some .05 s to make them all anew, which no line should cost."""
+    commands: Any = _known[0] if _known else typer.main.get_command(app)
+    return frozenset(flag for option in getattr(commands.commands.get(name), "params", ()) for flag in option.opts)
 
 
 def _fail(message: str) -> None:

@@ -56,16 +56,20 @@ def info(
     format: Format = None,
     layer: Layer = None,
     aliases: Aliases = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare every block with the checksum that dgex wrote, and tell only that."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
 
-    Example: `dgex info plate.gctx --model models/dgex`
+    Examples: `dgex info plate.gctx --model models/dgex` and `dgex info full.gctx --verify`
     """
     from dgex.summary import lines, summary
 
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
-    description = summary(file, genes=genes, model=model, aliases=aliases, **reading)
+    description = summary(file, genes=genes, model=model, aliases=aliases, verify=verify, **reading)
     show(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )
@@ -81,6 +85,9 @@ def convert(
         Literal["wide", "compact"] | None, typer.Option(help="Parquet: one column a gene, or one list a profile.")
     ] = None,
     compression: Annotated[str | None, typer.Option(help="GCTX and h5ad: gzip (40 times slower to write).")] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int16"] | None, typer.Option(help="GCTX, h5ad and zarr: how values are stored.")
+    ] = None,
     block: Annotated[int, typer.Option(help="Profiles held in memory at a time.", min=1)] = 4096,
     spreadsheet: Annotated[
         bool, typer.Option("--spreadsheet", help="TSV and CSV: names that start like a formula (=, +, -, @) as text.")
@@ -96,7 +103,12 @@ def convert(
     """
     from dgex import io
 
-    options: dict[str, Any] = {"layout": layout, "compression": compression, "spreadsheet": spreadsheet or None}
+    options: dict[str, Any] = {
+        "layout": layout,
+        "compression": compression,
+        "dtype": dtype,
+        "spreadsheet": spreadsheet or None,
+    }
     options = {name: value for name, value in options.items() if value is not None}
     options |= {"orientation": orientation, "source_format": format, "layer": layer, "allow_missing": allow_missing}
     io.convert(source, target, overwrite=overwrite, block=block, **options)

@@ -169,6 +169,14 @@ def infer(
     aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles read, inferred and written at a time.", min=1)] = 1024,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "int16"],
+        typer.Option(help="How .gctx, .h5ad and .zarr store values; int16 by an offset and a scale of each gene."),
+    ] = "float32",
+    compress: Annotated[
+        Literal["gzip", "zstd", "blosc", "none"] | None,
+        typer.Option(help="Pack the output: gzip (.gctx, .h5ad), any (.zarr); slower."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,
@@ -213,6 +221,8 @@ def infer(
         layer=layer,
         aliases=aliases,
         device=device,
+        dtype=dtype,
+        compress=compress,
         resume=resume,
         overwrite=overwrite,
     )

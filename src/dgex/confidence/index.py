@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import eigh
 
 from dgex.arrays.index import evenly
 
@@ -94,6 +93,8 @@ class TrainingIndex:
         z = (few - mean) / deviation
         p = X.shape[1]
         kept = min(p, int(np.clip(_TOGETHER // len(rows), _FEWEST, _MOST)))
+        from scipy.linalg import eigh
+
         values, directions = eigh(z.T @ z / len(z), subset_by_index=(p - kept, p - 1))
         directions = directions[:, ::-1]
         directions = (directions * np.where(directions.sum(axis=0) < 0, -1, 1)).astype(np.float32)

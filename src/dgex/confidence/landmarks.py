@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 __all__ = ["Landmarks"]
 
@@ -80,12 +79,14 @@ class Landmarks:
         """Distance of each profile, float64 of shape (profiles,), from landmark values [profiles, landmarks]."""
         if self._factor is None:
             matrix = self.correlation.astype(np.float64) + RIDGE * np.eye(len(self.mean))
-            inverse = solve_triangular(cholesky(matrix, lower=True), np.eye(len(matrix)), lower=True)
+            inverse = np.linalg.inv(np.linalg.cholesky(matrix))  # scipy's own takes longer to load than this to work
             self._factor = np.ascontiguousarray(inverse.T, dtype=np.float32)
         turned = self._standardized(X) @ self._factor
         return np.asarray(np.sqrt(np.einsum("ij,ij->i", turned, turned, dtype=np.float64) / len(self.mean)))
 
     def _inverse(self, ridge: float) -> np.ndarray:
+        from scipy.linalg import cho_factor, cho_solve
+
         p = len(self.mean)
         whole = self.correlation.astype(np.float64) + ridge * np.eye(p)
         return np.asarray(cho_solve(cho_factor(whole, lower=True), np.eye(p)))

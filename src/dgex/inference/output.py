@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import pandas as pd
 
 from dgex import io
 from dgex.confidence.confidence import UNLIKE
+from dgex.errors import SettingsError
 from dgex.inference.blocks import Inferred, raw_blocks
 from dgex.inference.plan import Plan, record
 from dgex.io.base import ExpressionFile
+from dgex.io.packed import DTYPES, SCALED
 from dgex.io.registry import find
 from dgex.io.writer import Writer
 from dgex.places import claim
 from dgex.progress import note, warn
 
-__all__ = ["as_measured", "halfwidth_file", "profile_columns", "tell", "write"]
+__all__ = ["as_measured", "file_options", "halfwidth_file", "profile_columns", "tell", "write"]
 
 # Genes up to which a table holds the bounds of intervals in columns of its own.
 BESIDE = 100
@@ -33,11 +35,12 @@ def write(
     infer: Callable[[Callable[[slice, Inferred], None]], None],
     block: int,
     overwrite: bool,
+    options: Mapping[str, Any],
 ) -> None:
     """Write the result, and half-widths where the format of `output` has a place for them.
 
     `infer` is given what takes the blocks of the result, in order; it may call that from a thread of its own, and ends
-    when all are there.
+    when all are there. `options` are those of `file_options`.
 
     Raises
     ------
@@ -54,9 +57,9 @@ def write(
         if work.interval is not None and not keeps and not columns:
             other = halfwidth_file(output)
             stack.enter_context(claim(other, "dgex infer", overwrite=overwrite, inputs=[]))
-            beside = stack.enter_context(io.create(other, data.obs, work.var, overwrite=overwrite))
+            beside = stack.enter_context(io.create(other, data.obs, work.var, overwrite=overwrite, **options))
         var = _with_bounds(work.var) if columns else work.var
-        sink = stack.enter_context(io.create(output, data.obs, var, uns=uns, overwrite=overwrite))
+        sink = stack.enter_context(io.create(output, data.obs, var, uns=uns, overwrite=overwrite, **options))
 
         def put(at: slice, part: Inferred) -> None:
             sink.append(_bounded(part) if columns else part.values)
@@ -67,10 +70,14 @@ def write(
 
         infer(put)
         tell(work, data)
+        stored = _tell_rounding(
+            work, str(options.get("dtype")), sink.rounding, None if beside is None else beside.rounding
+        )
         if writer.keeps_obs:
             sink.replace_obs(profile_columns(work, data.obs))
         if keeps:
-            sink.replace_uns(record(work, data.name))
+            made = record(work, data.name)
+            sink.replace_uns(made | {"dgex": made["dgex"] | stored})
         if keeps and work.changes:
             for at, genes, values in as_measured(work, data, block):
                 sink.layer("measured", at, genes, values)
@@ -81,6 +88,41 @@ def write(
     if beside is not None:
         note(f"half-widths of the {work.interval:.0%} intervals -> {halfwidth_file(output)}")
     note(f"{len(data.obs):,} profiles x {len(work.var):,} genes ({work.unit}) -> {output}")
+
+
+def file_options(output: Path, dtype: str, compress: str | None) -> dict[str, Any]:
+    """Options of `dgex.io.create` for an output whose values are stored as `dtype` and packed by `compress`.
+
+    Raises
+    ------
+    SettingsError
+        The format of `output` cannot hold that, or its other readers could not.
+    """
+    form = find(output)
+    if dtype not in DTYPES:
+        raise SettingsError("dtype", found=dtype, accepted=DTYPES)
+    if dtype != "float32" and "dtype" not in form.writer.options:
+        accepted = "float32; .gctx, .h5ad and .zarr hold float16 and int16"
+        raise SettingsError(f"dtype of {output}, a {form.name} file", found=dtype, accepted=accepted)
+    if compress is None:
+        return {} if dtype == "float32" else {"dtype": dtype}
+    known = [name for name in form.writer.compressions if name is not None]
+    if compress not in known:
+        other = "a name that ends in .gz" if form.content == "text" else known
+        raise SettingsError(f"compress of {output}, a {form.name} file", found=compress, accepted=other)
+    return {"compression": compress} | ({} if dtype == "float32" else {"dtype": dtype})
+
+
+def _tell_rounding(work: Plan, dtype: str, values: float | None, halves: float | None) -> dict[str, Any]:
+    """Say by how much stored values are off at most, for the record too."""
+    if values is None:
+        return {}
+    also = "" if halves is None else f", half-widths at most {halves:.2g}"
+    work.said.append(f"values are stored as {dtype}, at most {values:.2g} off ({work.unit}){also}")
+    note(work.said[-1])
+    if dtype == "int16":
+        note(f"other programs see whole numbers; an attribute of the matrix, {SCALED}, says how to undo them")
+    return {"stored_as": dtype, "largest_rounding_error": values}
 
 
 def halfwidth_file(output: Path) -> Path:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from dgex.confidence.trust import at_least
 from dgex.errors import GeneError, ModelError, SettingsError, first
@@ -103,6 +102,8 @@ def halfwidths(
     landmarks, half = whole[:, : imputed.shape[1]], whole[:, imputed.shape[1] : imputed.shape[1] + y.shape[1]]
     known.intervals.halfwidth(y, distance, plan.interval, unit_factor(plan, "target"), half)
     if imputed.any():
+        from scipy.special import ndtri
+
         half *= np.asarray(known.missing.factor(imputed.mean(axis=1)), np.float32)[:, None]
         normal = ndtri((1 + plan.interval) / 2) * np.sqrt(np.pi / 2)
         widths = normal * known.landmark_accuracy[:, 0] * unit_factor(plan, "landmark")

@@ -19,7 +19,8 @@ from dgex.errors import DataError, FileError, first
 from dgex.io.annotated_writer import H5adWriter, ZarrWriter
 from dgex.io.base import ExpressionFile, Selection
 from dgex.io.checks import reading
-from dgex.io.gctx import layout, open_hdf
+from dgex.io.gctx import layout, open_hdf, unscaled
+from dgex.io.packed import SCALED, Scaled
 from dgex.io.records import EXTRAS, decode_uns, extras
 from dgex.io.slabs import fill
 from dgex.io.sparse import SparseMatrix
@@ -29,7 +30,7 @@ from dgex.remote.places import Remote
 
 __all__ = ["H5adFile", "H5adWriter", "ZarrFile", "ZarrWriter"]
 
-_BY_PARTS = ("X", "raw/", *(f"{name}/" for name in EXTRAS))  # not held when a file is opened
+_BY_PARTS = ("X", "raw/", *(f"{name}/" for name in EXTRAS), f"uns/{SCALED}/")  # not held when a file is opened
 
 
 class _AnnDataFile(ExpressionFile):
@@ -49,7 +50,8 @@ class _AnnDataFile(ExpressionFile):
                 holder = self._handle["raw"] if self._raw else self._handle
                 obs, var = _table(self._handle, "obs", path), _table(holder, "var", path)
                 self._matrix, described = self._open_matrix(path, place, len(obs), len(var))
-                uns = anndata.io.read_elem(self._handle["uns"]) if "uns" in self._handle else {}
+                self._values = unscaled(self._matrix, self._handle, "uns") if place == "X" else self._matrix
+                uns = _annotations(self._handle["uns"], self._values) if "uns" in self._handle else {}
                 varm = anndata.io.read_elem(holder["varm"]) if "varm" in holder else {}
                 wrong = [key for key, value in varm.items() if np.shape(value)[:1] != (len(var),)]
                 if wrong:
@@ -106,7 +108,7 @@ class _AnnDataFile(ExpressionFile):
         if isinstance(self._matrix, SparseMatrix):
             self._matrix.fill(rows, genes, out)
         else:
-            fill(self._matrix, rows, genes, out)
+            fill(self._values, rows, genes, out)
 
     def to_adata(self, genes: Selection = None, samples: Selection = None) -> AnnData:
         """Read the selection; layers, obsm and the like come along."""
@@ -154,6 +156,14 @@ class ZarrFile(_AnnDataFile):
             return open_remote(path, _BY_PARTS)
         check_zarr(path, _BY_PARTS)
         return zarr.open_group(str(path), mode="r")
+
+
+def _annotations(group: Any, values: Any) -> dict[str, Any]:
+    """`uns`, but for the tables by which whole numbers become values: they may be large, and are of this file alone."""
+    if not isinstance(values, Scaled):
+        whole: dict[str, Any] = anndata.io.read_elem(group)
+        return whole
+    return {name: anndata.io.read_elem(group[name]) for name in group if name != SCALED}
 
 
 def _table(handle: Any, name: str, path: Path) -> pd.DataFrame:

@@ -17,27 +17,29 @@ import zarr
 from anndata import AnnData
 
 from dgex import progress
-from dgex.errors import DataError, SettingsError
+from dgex.errors import DataError
 from dgex.io.checks import writing
-from dgex.io.gctx import storage
+from dgex.io.checksums import arrays, put
+from dgex.io.matrix_writer import Hdf5Writer, MatrixWriter, storage
 from dgex.io.metadata import is_text
+from dgex.io.packed import SCALED
 from dgex.io.records import EXTRAS, encode_uns, extras
-from dgex.io.writer import Writer
 
 __all__ = ["H5adWriter", "ZarrWriter"]
 
 
-class _AnnDataWriter(Writer):
+class _AnnDataWriter(MatrixWriter):
     """What both kinds of store share: everything but `X` is anndata's own work."""
 
     keeps_uns: ClassVar[bool] = True
     keeps_obs: ClassVar[bool] = True
+    tables = "uns"
 
     def __init__(self, path: Path, obs: pd.DataFrame, var: pd.DataFrame, **common: Any) -> None:
         super().__init__(path, obs, var, **common)
         self._extras: dict[str, dict[str, Any]] = {}
         self._root: Any = None
-        self._matrix: Any = None
+        self.uns.pop(SCALED, None)  # that of a file which was read
 
     def extras(self, adata: AnnData) -> None:
         self._extras = {name: extras(adata, name) for name in EXTRAS}
@@ -63,18 +65,26 @@ class _AnnDataWriter(Writer):
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise DataError(f"cannot write {name} to {self.path}: {said}") from error
 
-    def _mark_x(self) -> None:
-        self._matrix.attrs["encoding-type"], self._matrix.attrs["encoding-version"] = "array", "0.2.0"
+    def _finish(self) -> None:
+        for name, matrix in arrays(self._root):
+            if name.startswith("layers/"):
+                put(matrix)
+        super()._finish()
 
     def replace_uns(self, uns: Mapping[str, Any]) -> None:
         self.uns = dict(uns)
         with writing(self.path):
-            del self._root["uns"]
-            anndata.io.write_elem(self._root, "uns", encode_uns(self.uns))
+            self._room()
+            group = self._root["uns"]
+            for name in sorted(set(group) - {SCALED}):
+                del group[name]
+            for name, value in encode_uns(self.uns).items():
+                anndata.io.write_elem(group, name, value)
 
     def replace_obs(self, obs: pd.DataFrame) -> None:
         self.obs = obs
         with writing(self.path):
+            self._room()
             del self._root["obs"]
             anndata.io.write_elem(self._root, "obs", _storable(self.obs))
 
@@ -83,76 +93,45 @@ class _AnnDataWriter(Writer):
             if name not in self._root["layers"]:
                 whole = (genes.start, genes.stop) == (0, self.shape[1])  # of parts, what is not written is not stored
                 chunks = tuple(min(size, most) for size, most in zip(self.shape, (256, 1024)))
-                stored = self._make(f"layers/{name}", chunks, float("nan"), values.dtype, whole)
-                stored.attrs["encoding-type"], stored.attrs["encoding-version"] = "array", "0.2.0"
+                self._make(f"layers/{name}", chunks, float("nan"), values.dtype, whole)
             self._root["layers"][name][rows, genes] = values
+
+    def _room(self, more: int = 0) -> None:
+        """Keep room for what comes late, where a library needs it."""
 
     @abstractmethod
     def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any, whole: bool) -> Any:
         """Make a matrix of the file's shape; of one that is filled as a `whole`, chunks may be left out."""
 
-    def _write(self, start: int, block: np.ndarray) -> None:
-        self._matrix[start : start + len(block)] = block
 
-
-class H5adWriter(_AnnDataWriter):
+class H5adWriter(Hdf5Writer, _AnnDataWriter):
     """Writes `.h5ad`: X dense, contiguous unless `compression="gzip"` or `chunks=(samples, genes)`."""
 
-    options = ("compression", "chunks")
-
-    def __init__(
-        self,
-        path: Path,
-        obs: pd.DataFrame,
-        var: pd.DataFrame,
-        *,
-        compression: str | None = None,
-        chunks: tuple[int, int] | None = None,
-        **common: Any,
-    ) -> None:
-        if compression not in (None, "gzip"):
-            raise SettingsError(f"h5ad compression {compression!r} is unknown", accepted="None, 'gzip'")
-        super().__init__(path, obs, var, **common)
-        self._layout = storage(self.shape, compression, chunks)
-        if "chunks" in self._layout:
-            self._step = self._layout["chunks"][0]
-
     def _start(self, path: Path) -> None:
-        if self._layout.get("compression") is None:
-            self._need(4 * self.shape[0] * self.shape[1])
-        self._root = h5py.File(path, "w", rdcc_nbytes=0)  # as in gctx.py
+        self._root = self._open(path)
         self._write_all_but_x()
-        self._matrix = self._root.create_dataset("X", self.shape, np.float32, **self._layout)
-        self._mark_x()
+        self._take(_marked(self._root.create_dataset("X", self.shape, self._packing.dtype, **self._layout)))
 
-    def _make(
-        self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32, whole: bool = True
-    ) -> Any:
-        layout = {} if whole and not self._layout else {"chunks": chunks, "fillvalue": empty}
-        return self._root.create_dataset(name, self.shape, dtype, **layout)
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any, whole: bool) -> Any:
+        layout = {} if whole and not self._layout else {**self._layout, "chunks": chunks, "fillvalue": empty}
+        made = _marked(self._root.create_dataset(name, self.shape, dtype, **layout))
+        self._room(0 if layout else np.dtype(dtype).itemsize * self.shape[0] * self.shape[1])
+        return made
 
-    def _close(self) -> None:
-        if self._root is not None:
-            self._root.close()
+    def _table(self, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+        return _marked(super()._table(name, shape))
 
 
 class ZarrWriter(_AnnDataWriter):
-    """Writes a `.zarr` folder in zarr's format 2, which both of its major versions read; chunks of about 1 MiB."""
+    """Writes a `.zarr` folder in zarr's format 2, which both of its major versions read; chunks of about 1 MiB.
 
-    options = ("chunks",)
+    By zstd unless told: unlike blosc it notices a chunk that was cut short.
+    """
 
-    def __init__(
-        self,
-        path: Path,
-        obs: pd.DataFrame,
-        var: pd.DataFrame,
-        *,
-        chunks: tuple[int, int] | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(path, obs, var, **common)
-        self._chunks = storage(self.shape, None, chunks or (256, 1024))["chunks"]
-        self._step = self._chunks[0]
+    compressions = ("zstd", "gzip", "blosc", None, "none")
+
+    def _stored_as(self, compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:
+        return {"compression": compression, **storage(self.shape, None, chunks or (256, 1024))}
 
     def _start(self, path: Path) -> None:
         self._folder = path
@@ -160,24 +139,45 @@ class ZarrWriter(_AnnDataWriter):
         options: dict[str, Any] = {"zarr_format": 2} if new else {}
         self._root = zarr.open_group(str(path), mode="w", **options)
         self._write_all_but_x()
-        self._matrix = self._make("X", self._chunks, 0.0)
-        self._mark_x()
+        self._take(self._make("X", self._layout["chunks"], 0.0, self._packing.dtype, True))
 
-    def _make(
-        self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any = np.float32, whole: bool = True
-    ) -> Any:
+    def _make(self, name: str, chunks: tuple[int, ...], empty: float, dtype: Any, whole: bool) -> Any:
+        return self._array(name, self.shape, chunks, np.dtype(dtype), empty)
+
+    def _table(self, name: str, shape: tuple[int, int]) -> Any:
+        return self._array(name, shape, (1, shape[1]), np.dtype(np.float32), 0.0)
+
+    def _array(self, name: str, shape: tuple[int, int], chunks: tuple[int, ...], dtype: np.dtype, empty: float) -> Any:
         new = int(zarr.__version__.split(".")[0]) >= 3
-        packing = numcodecs.Zstd(level=1)  # unlike the usual blosc it notices a chunk that was cut short
+        packing = _codec(self._layout["compression"], dtype)
         options: dict[str, Any] = {"compressors": packing} if new else {"compressor": packing}
         make = self._root.create_array if new else self._root.create_dataset
-        return make(name, shape=self.shape, chunks=chunks, dtype=np.dtype(dtype).str, fill_value=empty, **options)
+        if dtype.kind == "i":
+            empty = int(empty)
+        return _marked(make(name, shape=shape, chunks=chunks, dtype=dtype.str, fill_value=empty, **options))
 
     def _finish(self) -> None:
+        super()._finish()
         zarr.consolidate_metadata(str(self._folder))
 
     def _close(self) -> None:
         if self._root is not None and not self._folder.is_dir():
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _marked(array: Any) -> Any:
+    """An array with what anndata knows it by."""
+    array.attrs["encoding-type"], array.attrs["encoding-version"] = "array", "0.2.0"
+    return array
+
+
+def _codec(name: str | None, dtype: np.dtype) -> Any:
+    """A codec that every reader of zarr has; "zstd" where nothing is told."""
+    if name == "gzip":
+        return numcodecs.Zlib(level=1)  # that of gzip without its header, which holds the time
+    if name == "blosc":
+        return numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE)
+    return None if name == "none" else numcodecs.Zstd(level=1)
 
 
 def _storable(table: pd.DataFrame) -> pd.DataFrame:

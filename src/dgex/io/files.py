@@ -217,7 +217,8 @@ def create(
     format : str, optional
         Key of the format where the suffix does not say it.
     **format_options
-        `compression`, `chunks` (GCTX, AnnData), `layout`, `compression` (Parquet), `version` (GCT), `genes_in` (text).
+        `compression`, `chunks`, `dtype` (GCTX, AnnData), `layout`, `compression` (Parquet), `version` (GCT),
+        `genes_in` (text).
 
     Returns
     -------
@@ -346,4 +347,6 @@ def convert(
             for _, values in handle.iter_blocks(block, genes, samples):
                 out.append(values)
                 bar.advance(len(values))
+        if out.rounding is not None:
+            progress.note(f"values are stored as {format_options['dtype']}, at most {out.rounding:.2g} off")
         return len(obs), len(var)

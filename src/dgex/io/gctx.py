@@ -16,13 +16,14 @@ import pandas as pd
 
 from dgex import progress
 from dgex.arrays.index import Index
-from dgex.errors import DataError, FileError, SettingsError
+from dgex.errors import DataError, FileError
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading, writing
 from dgex.io.hdf5_guard import check_hdf5
+from dgex.io.matrix_writer import Hdf5Writer
 from dgex.io.metadata import decode, encode, frame, from_hdf, to_hdf
+from dgex.io.packed import SCALED, Scaled
 from dgex.io.slabs import fill
-from dgex.io.writer import Writer
 from dgex.remote.places import Remote
 from dgex.remote.stream import BLOCK
 
@@ -42,12 +43,13 @@ class GctxFile(ExpressionFile):
 
     def __init__(self, path: Path) -> None:
         with reading(path, self.format):
-            self._handle = open_hdf(path, (MATRIX,))
+            self._handle = open_hdf(path, (MATRIX, f"dgex/{SCALED}/"))
             try:
                 version = _version(self._handle, path)
                 self._matrix = _dataset(self._handle, MATRIX, path)
                 genes, samples = _metadata(self._handle, GENES, path), _metadata(self._handle, SAMPLES, path)
                 _check_shape(self._matrix, len(samples), len(genes), path)
+                self._values = unscaled(self._matrix, self._handle, "dgex")
                 super().__init__(
                     path,
                     samples,
@@ -59,77 +61,48 @@ class GctxFile(ExpressionFile):
                 raise
 
     def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
-        fill(self._matrix, rows, genes, out)
+        fill(self._values, rows, genes, out)
 
     def close(self) -> None:
         self._handle.close()
 
 
-class GctxWriter(Writer):
-    """Writes GCTX 1.0: contiguous (fastest by far), or chunked and compressed.
+class GctxWriter(Hdf5Writer):
+    """Writes GCTX 1.0: contiguous (fastest by far), or chunked, also compressed by gzip at some forty times the time.
 
-    Parameters
-    ----------
-    compression : {None, "gzip"}
-        Gzip costs some forty times the time of a plain write.
-    chunks : (samples, genes), optional
-        Shape of a chunk; needed by nobody, chosen for `compression`.
+    Stored as int16, its values are whole numbers to other readers of GCTX: an attribute of the matrix says how to undo
+    it by the tables in `/dgex/int16_scaled`.
     """
 
-    options = ("compression", "chunks")
-
-    def __init__(
-        self,
-        path: Path,
-        obs: pd.DataFrame,
-        var: pd.DataFrame,
-        *,
-        compression: str | None = None,
-        chunks: tuple[int, int] | None = None,
-        **common: Any,
-    ) -> None:
-        if compression not in (None, "gzip"):
-            raise SettingsError(f"GCTX compression {compression!r} is unknown", accepted="None, 'gzip'")
-        super().__init__(path, obs, var, **common)
-        self._layout = storage(self.shape, compression, chunks)
-        if "chunks" in self._layout:
-            self._step = self._layout["chunks"][0]
-        self._handle: h5py.File | None = None
+    tables = "dgex"
 
     def _start(self, path: Path) -> None:
-        if self._layout.get("compression") is None:
-            self._need(4 * self.shape[0] * self.shape[1])
-        self._handle = h5py.File(path, "w", rdcc_nbytes=0)  # chunks come whole; a dirty cache crashes on a full disk
-        self._handle.attrs["version"] = np.bytes_("GCTX1.0")
-        self._handle.attrs["src"] = self.path.name
+        handle = self._open(path)
+        handle.attrs["version"] = np.bytes_("GCTX1.0")
+        handle.attrs["src"] = self.path.name
         for node, table in ((GENES, self.var), (SAMPLES, self.obs)):
-            group = self._handle.create_group(node, track_order=True)
+            group = handle.create_group(node, track_order=True)
             for name, values in _fields(table).items():
                 group.create_dataset(name, data=values)
-        self._matrix = self._handle.create_dataset(MATRIX, self.shape, np.float32, **self._layout)
+        self._take(handle.create_dataset(MATRIX, self.shape, self._packing.dtype, **self._layout))
 
     def replace_obs(self, obs: pd.DataFrame) -> None:
         self.obs = obs
         with writing(self.path):
             assert self._handle is not None
+            self._room()
             group = self._handle[SAMPLES]
             for name, values in _fields(obs).items():
                 if name not in group:
                     group.create_dataset(name, data=values)
 
-    def _write(self, start: int, block: np.ndarray) -> None:
-        self._matrix[start : start + len(block)] = block
-
-    def _close(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-
 
 # Where the matrices lie that are read by parts, of every layout of HDF5: they may be as large as they like.
 MATRICES = (MATRIX, "X", "raw/", "layers/", "data/expression", "matrix/data", "matrix/indices")
+TABLES = (f"dgex/{SCALED}/", f"uns/{SCALED}/")
 
 
-def open_hdf(path: Path, values: tuple[str, ...] = MATRICES) -> h5py.File:
+def open_hdf(path: Path, values: tuple[str, ...] = MATRICES + TABLES) -> h5py.File:
     """Open an HDF5 file for reading, once it is known to hold all it says; `values` are read by parts.
 
     The sieve buffer, 64 KiB by default, is read around every short run of a contiguous matrix: a thousand neighbouring
@@ -171,15 +144,20 @@ def _opened(path: Path, degree: int) -> h5py.File:
     return h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDONLY, access))
 
 
-def storage(shape: tuple[int, int], compression: str | None, chunks: tuple[int, int] | None) -> dict[str, Any]:
-    """Choose HDF5 storage: contiguous unless compressed or chunked on request; chunks of about 1 MiB."""
-    if compression is None and chunks is None:
-        return {}
-    wanted = chunks or (256, 1024)
-    layout: dict[str, Any] = {"chunks": (min(wanted[0], shape[0]), min(wanted[1], shape[1]))}
-    if compression is not None:
-        layout |= {"compression": compression, "compression_opts": 1, "shuffle": True}
-    return layout
+def unscaled(matrix: Any, root: Any, home: str) -> Any:
+    """A matrix as the float32 values that it stands for, where its whole numbers have an offset and a scale."""
+    group = f"{home}/{SCALED}"
+    there = all(f"{group}/{name}" in root for name in ("offset", "scale"))
+    said = SCALED in getattr(matrix, "attrs", {})
+    if not (said or there) or matrix.dtype != np.int16:
+        return matrix
+    if not (said and there):
+        lost = "tells no more that" if there else f"lacks /{group}, by which"
+        raise DataError(
+            f"it {lost} its whole numbers have an offset and a scale: another program wrote it anew",
+            accepted="what dgex wrote",
+        )
+    return Scaled(matrix, root[group])
 
 
 def layout(matrix: h5py.Dataset) -> str:

@@ -36,6 +36,7 @@ class ParquetWriter(Writer):
     """
 
     options = ("layout", "compression")
+    compressions = _COMPRESSIONS
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class Writer(ABC):
     """
 
     options: ClassVar[tuple[str, ...]] = ()  # keyword options of the format
+    compressions: ClassVar[tuple[str | None, ...]] = ()  # what the option `compression` takes, where there is one
     keeps_uns: ClassVar[bool] = False
     keeps_obs: ClassVar[bool] = False  # metadata of profiles may come last
 
@@ -56,6 +57,11 @@ class Writer(ABC):
         self._step = 1  # rows that the format likes to get at a time
         self._held: list[np.ndarray] = []
         check_output(path, overwrite)
+
+    @property
+    def rounding(self) -> float | None:
+        """The largest difference between a value that came and what is read back; None where nothing is rounded."""
+        return None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,8 +120,14 @@ class Writer(ABC):
         if self._step == 1:
             self._put(self._rows - len(values), values)
             return
+        self._gather(values)
+        if self._rows == len(self.obs):
+            self._flush(self._rows)
+
+    def _gather(self, values: np.ndarray) -> None:
+        """Pass on whole steps; hold back what is left, copied: the caller may reuse its array."""
         at = 0
-        while at < len(values):  # pass on whole steps; hold back what is left, copied: the caller may reuse its array
+        while at < len(values):
             waiting = sum(map(len, self._held))
             take = min(self._step - waiting, len(values) - at)
             whole = waiting == 0 and take == self._step

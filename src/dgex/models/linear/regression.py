@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import linalg
 
 from dgex.aliases import Sets
 from dgex.errors import SettingsError
@@ -119,6 +118,8 @@ class OLS(Linear):
         self._solve(moments, eval_sets)
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
+        from scipy import linalg  # a prediction needs none of it
+
         gram = moments.gram()
         cut = SINGULAR[moments.double]
         factor = _cholesky(gram)
@@ -194,6 +195,8 @@ class Ridge(Penalized):
         self.alpha = alpha
 
     def _solve(self, moments: Moments, eval_sets: Sets) -> None:
+        from scipy import linalg  # a prediction needs none of it
+
         self.path_: list[dict[str, Any]] = []
         gram = moments.gram()
         if self.alpha is not None:
@@ -244,6 +247,8 @@ class RidgePath:
     """
 
     def __init__(self, moments: Moments) -> None:
+        from scipy import linalg  # a prediction needs none of it
+
         values, vectors = linalg.eigh(moments.gram(), check_finite=False)
         self._values = np.maximum(values, 0.0)
         self._vectors = vectors.astype(np.float32)
@@ -306,6 +311,8 @@ def _cholesky(gram: np.ndarray) -> tuple[np.ndarray, float] | None:
     The factor is that of `gram` itself; the condition is taken with all landmark genes in their own standard
     deviation, because their units cost no digits.
     """
+    from scipy import linalg  # a prediction needs none of it
+
     scale = np.sqrt(np.diag(gram))
     if not (scale > 0).all():
         return None
