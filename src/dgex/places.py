@@ -14,7 +14,9 @@ from dgex.errors import FileError, OutputExistsError, os_error
 from dgex.locks import alone
 from dgex.ownership import refuse_others
 
-__all__ = ["check_inputs", "check_output", "claim", "paths_of", "split_name"]
+__all__ = ["MARKER", "absent", "check_inputs", "check_output", "claim", "home_of", "paths_of", "split_name"]
+
+MARKER = "shards.json"  # says, in a folder that several processes fill with parts, what they are parts of
 
 _NAMED = re.compile(r"^([A-Za-z0-9][\w.+ -]*)=(.+)$")
 
@@ -57,6 +59,19 @@ def check_output(
     except OSError as error:
         raise os_error(target, error) from error
     return target
+
+
+def home_of(output: PathLike) -> Path:
+    """Where parts of `output` lie until they are sealed: in itself, or, of a `.zarr`, in a folder beside it."""
+    target = Path(os.fspath(output).rstrip("/"))
+    return target.with_name(f"{target.name}.parts") if target.suffix == ".zarr" else target
+
+
+def absent(path: PathLike) -> FileError:
+    """What is to be said of an input that does not exist."""
+    if (home_of(path) / MARKER).is_file():
+        return FileError(f"{path} is not sealed yet: `dgex seal {path}` checks its parts in {home_of(path)}")
+    return FileError(f"{path} does not exist")
 
 
 def check_inputs(output: PathLike, inputs: Iterable[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, explain, models, panels, study, train
+from dgex.cli import data, download, explain, models, panels, seal, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
 from dgex.errors import printable
 
@@ -72,6 +72,7 @@ app.command("convert-weights")(models.convert_weights)
 app.command("calibrate")(models.calibrate)
 app.command("evaluate")(models.evaluate)
 app.command("infer")(models.infer)
+app.command("seal")(seal.seal)
 app.command("adapt")(models.adapt)
 app.command("interpret")(models.interpret)
 app.command("explain")(explain.explain)

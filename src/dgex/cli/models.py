@@ -11,7 +11,8 @@ import typer
 
 from dgex.cli.arguments import names, show, there, words
 from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Orientation, Overwrite, Scale, Statistics
-from dgex.progress import note
+from dgex.cli.seal import PartFormat, Shard
+from dgex.progress import note, speaks
 
 __all__ = ["adapt", "calibrate", "convert_weights", "evaluate", "infer", "interpret"]
 
@@ -169,6 +170,8 @@ def infer(
     aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles read, inferred and written at a time.", min=1)] = 1024,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
+    shard: Shard = None,
+    parts: PartFormat = "h5ad",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,
@@ -177,6 +180,8 @@ def infer(
     """Infer the target genes of profiles that measured the landmark genes.
 
     Several inputs with the same genes, as quantifiers write them, one a sample, are taken together.
+
+    A folder as OUT gets parts, as many processes as you like side by side, and `dgex seal OUT/` joins them.
 
     Examples: `dgex infer plate.gctx models/dgex full.gctx` and `dgex infer quants/*.sf models/dgex full.h5ad`
     """
@@ -213,10 +218,13 @@ def infer(
         layer=layer,
         aliases=aliases,
         device=device,
+        shard=shard,
+        parts=parts,
         resume=resume,
         overwrite=overwrite,
     )
-    print(output if report is None else f"{output}\nreport: {report / 'report.html'}")
+    if speaks():
+        print(output if report is None else f"{output}\nreport: {report / 'report.html'}")
 
 
 def adapt(

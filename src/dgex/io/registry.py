@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dgex.errors import FileError, SettingsError, first
 from dgex.inputs import Unpacked, regular
+from dgex.places import MARKER, absent
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
@@ -81,6 +82,7 @@ _FORMATS = (
     Format("excel", "Excel", (".xlsx", ".xlsm"), "excel", "open_excel", "", "zip", ("orientation",)),
     Format("10x", "10x HDF5", (), "tenx", "open_tenx", "", "hdf5"),
     Format("archs4", "ARCHS4", (), "archs4", "Archs4File", "", "hdf5"),
+    Format("parts", "folder of parts", (), "parts", "PartsFile", "", "folder", ("layer",)),
     Format("mtx", "10x matrix", (".mtx", ".mtx.gz"), "tenx", "open_mtx", "", "text"),
 )
 _SAID = {
@@ -128,6 +130,8 @@ def named(path: Path, key: str | None = None) -> Format:
     name = path.name.lower()
     if name.endswith(_HDF) and path.is_file():
         return _inside(path)
+    if (path / MARKER).is_file():
+        return named(path, "parts")
     if path.is_dir() and not name.endswith(".zarr") and any(path.glob("*matrix.mtx*")):
         return named(path, "mtx")
     for item in _FORMATS:
@@ -178,7 +182,7 @@ def recognise(path: Path, key: str | None = None) -> Format:
         The file is missing, empty, or its content is of another format.
     """
     if not regular(path).exists():
-        raise FileError(f"{path} does not exist")
+        raise absent(path)
     content = _content(path)
     if content == "empty":
         raise FileError(f"{path} is empty")
