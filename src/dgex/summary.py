@@ -32,6 +32,7 @@ def summary(
     format: str | None = None,
     layer: str | None = None,
     aliases: AliasTable | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Describe a matrix, a dataset or a model folder.
 
@@ -48,13 +49,26 @@ def summary(
         How to read the matrix, see `dgex.open`.
     aliases : path or mapping, optional
         Older names of genes, for those that do not match otherwise; see `dgex.renamed.read_aliases`.
+    verify : bool
+        Compare parts that were sealed with their digests instead, and tell what came of it.
 
     Returns
     -------
     dict
         Plain values and nested dicts, fit for JSON.
+
+    Raises
+    ------
+    DataError
+        With `verify`, parts that are missing or damaged: which profiles, and what makes them again.
     """
     folder = Path(path)
+    if verify:
+        from dgex.inference.seal import verify as verified
+
+        whole = verified(folder)
+        told = f"all agree: {whole['parts']:,} parts of {whole['profiles']:,} profiles, {whole['files']:,} files"
+        return {"path": str(path), "checksums": told}
     if (folder / "model.json").is_file():
         return _model(folder, genes)
     import pandas as pd

@@ -33,8 +33,8 @@ def model(dataset: ad.AnnData) -> Any:
 
 @pytest.fixture(scope="module")
 def panel(compendium: ad.AnnData) -> ad.AnnData:
-    """Raw landmark values of 40 profiles."""
-    return compendium[:40, (compendium.var["role"] == "landmark").to_numpy()].copy()
+    """Raw landmark values of 24 profiles."""
+    return compendium[:24, (compendium.var["role"] == "landmark").to_numpy()].copy()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_many_processes_give_what_one_gives(
 ) -> None:
     in_parts(panel, model, tmp_path / place, count)
     told = seal(tmp_path / place)
-    assert told["profiles"] == 40
+    assert told["profiles"] == 24
     assert sorted(path.name for path in tmp_path.iterdir()) == [place]
     same(dgex.read(tmp_path / place), whole)
 
@@ -96,9 +96,9 @@ def test_what_is_decided_is_decided_over_the_whole_input(
     """Linear values, of which the second half alone would be taken for logarithms."""
     linear = panel.copy()
     values = np.exp2(np.asarray(panel.X, np.float64)) - 1
-    values[20:] *= 12 / values[20:].max()
+    values[12:] *= 12 / values[12:].max()
     linear.X = values.astype(np.float32)
-    halves = [dgex.infer(linear[part].copy(), model).uns["dgex"]["scale"] for part in (slice(20), slice(20, 40))]
+    halves = [dgex.infer(linear[part].copy(), model).uns["dgex"]["scale"] for part in (slice(12), slice(12, 24))]
     assert [scale.startswith("log2") for scale in halves] == [False, True]
     options = {"standardize": "own", "interval": 0.8}
     in_parts(linear, model, tmp_path / place, 2, **options)
@@ -123,7 +123,7 @@ def test_a_flipped_bit_is_found_and_only_its_range_done_again(
     in_parts(panel, model, out, 2)
     if sealed:
         seal(out)
-        assert verify(out)["profiles"] == 40
+        assert verify(out)["profiles"] == 24
     pattern = "X/2.0" if place.endswith("zarr") else "profiles-0000016-*.h5ad"
     (damaged,) = tmp_path.rglob(pattern)
     intact, bytes_ = {path: path.stat().st_mtime_ns for path in chunks(tmp_path)}, bytearray(damaged.read_bytes())
@@ -168,7 +168,7 @@ def test_a_part_from_elsewhere_is_foreign(model: Any, dataset: ad.AnnData, panel
     for suffix in ("gctx", "json"):
         name = f"profiles-0000008-0000016.{suffix}"
         shutil.copy(tmp_path / "other" / name, tmp_path / "one" / name)
-    with pytest.raises(DataError, match=r"1 of 5 parts foreign \(model: there .*: profiles 9 to 16; .*--overwrite`"):
+    with pytest.raises(DataError, match=r"1 of 3 parts foreign \(model: there .*: profiles 9 to 16; .*--overwrite`"):
         seal(tmp_path / "one")
     (tmp_path / "one" / "profiles-0000008-0000020.gctx").write_text("of another layout")
     in_parts(panel, model, tmp_path / "one", 2, overwrite=True, **quick)
@@ -182,7 +182,7 @@ def test_a_second_process_on_the_same_shard_is_refused(model: Any, panel: ad.Ann
     with alone(out / "shard-1-of-2", "dgex infer"):
         with pytest.raises(FileError, match="another dgex infer is at work on"):
             in_parts(panel, model, out, 2)
-        dgex.infer(panel, model, out, block=8, shard="5/5")
+        dgex.infer(panel, model, out, block=8, shard="3/3")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -203,7 +203,7 @@ def test_work_goes_on_within_a_part(
             dgex.infer(panel, model, tmp_path / place, block=4, resume=True, shard="1/2")
         for shard in ("1/2", "2/2"):
             dgex.infer(panel, model, tmp_path / place, block=4, resume=True, shard=shard)
-    assert len(seen) == 10 + 1
+    assert len(seen) == 6 + 1
     seal(tmp_path / place)
     np.testing.assert_allclose(np.asarray(dgex.read(tmp_path / place).X), np.asarray(whole.X), rtol=1e-5)
     assert not list(tmp_path.rglob("*.parts"))
@@ -226,7 +226,7 @@ def test_a_sealed_folder_is_one_matrix(model: Any, panel: ad.AnnData, tmp_path: 
     expected = dgex.infer(panel, model, block=8, interval=0.8)
     in_parts(panel, model, tmp_path / "out", 3, interval=0.8)
     seal(tmp_path / "out")
-    rows, genes = [39, 3, 15, 16, 7], ["LM0003", *expected.var_names[-2:]]
+    rows, genes = [23, 3, 15, 16, 7], ["LM0003", *expected.var_names[-2:]]
     some = dgex.read(tmp_path / "out", samples=rows, genes=genes)
     np.testing.assert_array_equal(some.X, np.asarray(expected[rows, genes].X))
     half = dgex.read(tmp_path / "out", layer="halfwidth").X
@@ -243,13 +243,13 @@ def test_what_a_killed_run_left_is_named_and_removed(
 ) -> None:
     out = tmp_path / "out"
     dgex.infer(panel, model, out, block=8, parts="gctx", shard="2/2")
-    left = out / f"{PARTIAL}99999.abcdabcd-profiles-0000024-0000032.gctx"
+    left = out / f"{PARTIAL}99999.abcdabcd-profiles-0000016-0000024.gctx"
     left.write_text("half")
-    (out / "profiles-0000024-0000032.json").unlink()
+    (out / "profiles-0000016-0000024.json").unlink()
     with caplog.at_level("INFO", "dgex"):
         dgex.infer(panel, model, out, block=8, parts="gctx", shard="2/2")
     assert f"removed {left}: half-written" in caplog.text
-    assert "profiles 25 to 32 are done again: it is not finished" in caplog.text
+    assert "profiles 17 to 24 are done again: it is not finished" in caplog.text
     assert not left.exists()
 
 
@@ -307,8 +307,8 @@ def test_processes_of_torchrun_share_the_shard_they_are_given(monkeypatch: pytes
         "{}",
         '{"profiles": -1, "size": 8, "parts": [], "format": "h5ad"}',
         '{"profiles": 1000000000000000000, "size": 1, "parts": [], "format": "h5ad"}',
-        json.dumps({"profiles": 40, "size": 8, "parts": [{}] * 5, "format": "../x"}),
-        json.dumps({"profiles": 36, "size": 8, "parts": [{}] * 5, "format": "h5ad"}),
+        json.dumps({"profiles": 24, "size": 8, "parts": [{}] * 3, "format": "../x"}),
+        json.dumps({"profiles": 20, "size": 8, "parts": [{}] * 3, "format": "h5ad"}),
     ],
 )
 def test_a_manifest_that_is_damaged(sealed_folder: Path, said: str) -> None:

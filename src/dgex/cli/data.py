@@ -56,6 +56,10 @@ def info(
     format: Format = None,
     layer: Layer = None,
     aliases: Aliases = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare every block with the checksum written with it, and tell only that."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a file holds: shape, ids, roles, range, missing values, landmarks found, what was done to it.
@@ -65,7 +69,7 @@ def info(
     from dgex.summary import lines, summary
 
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
-    description = summary(file, genes=genes, model=model, aliases=aliases, **reading)
+    description = summary(file, genes=genes, model=model, aliases=aliases, verify=verify, **reading)
     show(
         json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
     )

@@ -14,13 +14,12 @@ from dgex.aliases import PathLike
 from dgex.atomic import json_dump, put_folder
 from dgex.digests import of_names
 from dgex.errors import DataError, FileError, first
-from dgex.inference.likeness import Likeness
 from dgex.inference.part_records import Home, Wrong
 from dgex.inference.parts import clear_blocks
 from dgex.io.parts import MANIFEST, Layout, read_manifest
 from dgex.locks import alone, clear_dead
 from dgex.places import check_output
-from dgex.progress import bar, note
+from dgex.progress import bar, note, warn
 
 __all__ = ["seal", "verify"]
 
@@ -199,7 +198,9 @@ def _tell(output: Path) -> None:
     """Say how like the training profiles all profiles are."""
     with io.open(output, allow_missing=True) as file:
         note(f"{file.shape[0]:,} profiles x {file.shape[1]:,} genes -> {output}")
-        if "distance" in file.obs:
-            likeness = Likeness(None, None)
-            likeness.known(1 - file.obs["distance"].to_numpy(np.float32))
-            likeness.told(file.obs.index.astype(str).tolist())
+        unlike = file.obs["unlike"].astype(str).eq("True").sum() if "unlike" in file.obs else 0
+        if unlike:
+            warn(
+                f"{unlike:,} of {len(file.obs):,} profiles are unlike the training profiles (farther than 99 % of "
+                "those held out), and expected accuracy does not hold for them: obs['unlike'] marks them"
+            )

@@ -16,6 +16,7 @@ import pandas as pd
 from dgex.arrays.index import Index
 from dgex.errors import DataError, FileError
 from dgex.io.base import ExpressionFile, Selection
+from dgex.places import MARKER, absent
 from dgex.records import read_json
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ def read_manifest(folder: Path) -> tuple[Layout, dict[str, Any]]:
         There is none, so that nobody checked the parts, or it is damaged.
     """
     path = folder / MANIFEST
+    if not folder.exists():
+        raise absent(folder)
+    if not path.is_file() and not (folder / MARKER).is_file():
+        raise FileError(f"{folder} has no {MANIFEST}: it is nothing that `dgex seal` has sealed")
     if not path.is_file():
         whole = str(folder).removesuffix(".parts") if folder.name.endswith(".zarr.parts") else folder
         raise FileError(f"{folder} holds parts that are not sealed: `dgex seal {whole}` checks and joins them")
