@@ -1,4 +1,4 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | kills | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -7,6 +7,7 @@ MINUTES ?= 10
 FIRST  ?= 0
 JOBS   ?= 1
 KILLS  ?= 200
+FAULTS ?= 100
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
@@ -21,7 +22,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check fuzz kills format install clean
+.PHONY: demo reproduce test test-newest test-oldest check fuzz kills faults format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -64,6 +65,10 @@ check: $(READY)
 # Every command that writes, killed at any moment and run again.
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/kills.py --kills $(KILLS)
+
+# Kills, short writes, full disks, read errors, lost and damaged parts, over streamed and sharded inference.
+faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python fuzz/faults.py --kills $(FAULTS)
 
 # Damaged inputs of every kind; other ones with another FIRST.
 fuzz: $(READY)

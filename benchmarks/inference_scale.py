@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--other", help="the src folder of another version")
+    parser.add_argument("--parts", action="store_true", help="write parts too, seal them and verify them")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -64,6 +66,8 @@ def main() -> None:
             found = {step: apart(step, folder) for step in STEPS}
             for name, profiles in (("whole", options.profiles), ("start", FEW)):
                 found[name], found[f"{name}_processor"], _ = command(folder, profiles)
+            if options.parts:
+                found |= in_parts(folder, options.profiles)
             if options.other:
                 found["other_whole"], found["other_whole_processor"], _ = command(
                     folder, options.profiles, options.other
@@ -80,6 +84,7 @@ def main() -> None:
             "whole_over_slower": round(best["whole"] / slower, 3),
             "whole_but_start_over_slower": round((best["whole"] - best["start"]) / slower, 3),
             "other_whole_over_slower": round(best.get("other_whole", np.nan) / slower, 3),
+            "parts_over_whole": round(best.get("parts_processor", np.nan) / best["whole_processor"], 3),
             "peak_GiB": {n: [round(value / 2**20, 3) for value in values] for n, values in peak.items()},
         }
     print(json.dumps(report, indent=2))
@@ -147,17 +152,35 @@ def apart(step: str, folder: Path) -> float:
     return float(json.loads(done.stdout))
 
 
+def in_parts(folder: Path, profiles: int) -> dict[str, float]:
+    """Wall seconds and seconds of the processor of the same in parts of a folder, of sealing it and of verifying it."""
+    output, found = folder / "parts", {}
+    for name, words in (
+        ("parts", ["infer", str(folder / f"{profiles}.gctx"), str(folder / "model"), str(output)]),
+        ("seal", ["seal", str(output)]),
+        ("verify", ["info", str(output), "--verify"]),
+    ):
+        found[name], found[f"{name}_processor"], _ = timed(words)
+    shutil.rmtree(output)
+    return found
+
+
 def command(folder: Path, profiles: int, source: str | None = None) -> tuple[float, float, int]:
     """Wall seconds, seconds of the processor and peak KiB of `dgex infer`."""
     output = folder / "full.gctx"
-    words = ["infer", str(folder / f"{profiles}.gctx"), str(folder / "model"), str(output)]
+    found = timed(["infer", str(folder / f"{profiles}.gctx"), str(folder / "model"), str(output)], source)
+    output.unlink()
+    return found
+
+
+def timed(words: list[str], source: str | None = None) -> tuple[float, float, int]:
+    """Wall seconds, seconds of the processor and peak KiB of a command."""
     before, began = os.times(), time.perf_counter()
     environment = os.environ | ({} if source is None else {"PYTHONPATH": source})
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *words], check=True, capture_output=True, text=True, env=environment
     )
     took, after = time.perf_counter() - began, os.times()
-    output.unlink()
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return took, used, int(done.stdout.split()[-1])
 

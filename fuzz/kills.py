@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,17 +157,27 @@ def run(
     """Run a command in a fork, killed after `after` seconds; gives its exit code."""
     words = [word.replace("IN/", f"{inputs}/") for word in command.words.replace("OUT", str(out)).split()]
     words += [word for word in more or [] if word not in words]
+    child = forked(words, inputs.parent / "said")
+    if after is not None:
+        time.sleep(after)
+        os.kill(child, number)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def forked(words: list[str], said: Path, prepare: Callable[[], None] = lambda: None) -> int:
+    """Begin a command in a fork, after `prepare` in it, and give its process; what it prints goes to a file."""
     child = os.fork()
     if child == 0:
-        said = os.open(inputs.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        to = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(to, 1)
+        os.dup2(to, 2)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["dgex", "--quiet", *words]
         code = 70
         try:
             from dgex.cli.app import run as dgex
 
+            prepare()
             dgex()
             code = 0
         except SystemExit as stop:
@@ -178,10 +189,7 @@ def run(
         finally:
             sys.stdout.flush()
             os._exit(code)
-    if after is not None:
-        time.sleep(after)
-        os.kill(child, number)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
 def result(path: Path) -> dict[str, str]:

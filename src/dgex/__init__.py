@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
     from dgex.inference.infer import infer
+    from dgex.inference.seal import seal
     from dgex.interpretation.explain import explain
     from dgex.interpretation.explanation import Explanation
     from dgex.interpretation.interpret import interpret
@@ -82,6 +83,7 @@ _HOME = {
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
     "reproduce": "dgex.paper.reproduce",
+    "seal": "dgex.inference.seal",
     "select_landmarks": "dgex.panels.select",
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
@@ -128,6 +130,7 @@ __all__ = [
     "read",
     "read_gene_table",
     "reproduce",
+    "seal",
     "select_landmarks",
     "simulate",
     "train",

@@ -24,6 +24,7 @@ __all__ = [
     "atomic_folder",
     "json_dump",
     "plain",
+    "put_folder",
     "readable",
     "writing",
 ]
@@ -66,7 +67,7 @@ def atomic_file(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     with _temporary(path, overwrite, None) as (temporary, target):
         yield temporary
         if temporary.is_dir():
-            _put_folder(temporary, target)
+            put_folder(temporary, target)
         else:
             readable(temporary)
             os.replace(temporary, target)
@@ -84,7 +85,7 @@ def atomic_folder(path: PathLike, overwrite: bool = False) -> Iterator[Path]:
     with _temporary(path, overwrite, True) as (temporary, target):
         temporary.mkdir()
         yield temporary
-        _put_folder(temporary, target)
+        put_folder(temporary, target)
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def _umask() -> int:
     return mask
 
 
-def _put_folder(temporary: Path, target: Path) -> None:
+def put_folder(temporary: Path, target: Path) -> None:
     """Put a finished folder in place with the list of its files; an old one changes places with it and is removed."""
     put_list(temporary)
     if not target.exists():

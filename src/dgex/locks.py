@@ -16,6 +16,7 @@ from dgex.aliases import PathLike
 from dgex.errors import FileError, os_error
 from dgex.inputs import regular
 from dgex.ownership import LOCK, PARTIAL, discard
+from dgex.progress import note
 
 __all__ = ["alone", "beside", "clear_dead", "held"]
 
@@ -114,6 +115,7 @@ def _tidy(target: Path) -> None:
                 os.replace(left, target)  # it was about to be replaced
             else:
                 discard(left)
+                note(f"removed {left}: half-written by a run that was killed")
 
 
 def _locked(target: Path, path: PathLike, command: str, patience: float) -> tuple[int, Path | None]:

@@ -16,7 +16,9 @@ from dgex.ownership import refuse_others
 from dgex.remote.addresses import PROTOCOLS
 from dgex.remote.places import Remote, is_url, located
 
-__all__ = ["check_inputs", "check_output", "claim", "paths_of", "split_name"]
+__all__ = ["MARKER", "absent", "check_inputs", "check_output", "claim", "home_of", "paths_of", "split_name"]
+
+MARKER = "shards.json"  # says, in a folder that several processes fill with parts, what they are parts of
 
 # what is left of a URL that was made a path before it came here: writing it would make a folder of that name
 _COLLAPSED = {(f"{protocol}:",) for protocol in PROTOCOLS}
@@ -63,6 +65,19 @@ def check_output(
     except OSError as error:
         raise os_error(target, error) from error
     return target
+
+
+def home_of(output: PathLike) -> Path:
+    """Where parts of `output` lie until they are sealed: in itself, or, of a `.zarr`, in a folder beside it."""
+    target = Path(os.fspath(output).rstrip("/"))
+    return target.with_name(f"{target.name}.parts") if target.suffix == ".zarr" else target
+
+
+def absent(path: PathLike) -> FileError:
+    """What is to be said of an input that does not exist."""
+    if not isinstance(located(path), Remote) and (home_of(path) / MARKER).is_file():
+        return FileError(f"{path} is not sealed yet: `dgex seal {path}` checks its parts in {home_of(path)}")
+    return FileError(f"{path} does not exist")
 
 
 def check_inputs(output: PathLike, inputs: Iterable[Any]) -> None:

@@ -51,7 +51,8 @@ def summary(
     aliases : path or mapping, optional
         Older names of genes, for those that do not match otherwise; see `dgex.renamed.read_aliases`.
     verify : bool
-        Compare a matrix that dgex wrote block by block with its checksums instead, and tell what came of it.
+        Compare a matrix that dgex wrote block by block with its checksums instead, or parts that were sealed with their
+        digests, and tell what came of it.
 
     Returns
     -------
@@ -60,14 +61,12 @@ def summary(
 
     Raises
     ------
-    FileError
-        With `verify`, a block that differs from its checksum: which profiles.
+    FileError, DataError
+        With `verify`, a block that differs from its checksum, or parts that are missing or damaged: which profiles.
     """
     place = located(path)
     if verify:
-        from dgex.io.verified import told
-
-        return {"path": str(path), "checksums": told(place, format)}
+        return {"path": str(path), "checksums": _verified(place, format)}
     from dgex.models.folder import is_model
 
     if is_model(place):
@@ -93,6 +92,20 @@ def summary(
 
 _SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}
 _IDS = {"ensembl": "Ensembl ids", "entrez": "Entrez ids", "affymetrix": "probe ids", "symbol": "symbols"}
+
+
+def _verified(place: Path, format: str | None) -> str:
+    """What came of comparing a file, or parts that were sealed, with the checksums written with them."""
+    from dgex.io.parts import MANIFEST
+
+    if (place / MANIFEST).is_file():
+        from dgex.inference.seal import verify
+
+        whole = verify(place)
+        return f"all agree: {whole['parts']:,} parts of {whole['profiles']:,} profiles, {whole['files']:,} files"
+    from dgex.io.verified import told
+
+    return told(place, format)
 
 
 def in_words(description: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ COMMANDS = {
     "evaluate": Command("evaluate IN/model IN/data.h5ad --out OUT", inputs=("model", "data.h5ad")),
     "infer": Command("infer IN/panel.gctx IN/model OUT", folder=False, inputs=("panel.gctx", "model")),
     "infer-zarr": Command("infer IN/panel.gctx IN/model OUT", inputs=("panel.gctx", "model")),
+    "infer-parts": Command("infer IN/panel.gctx IN/model OUT", inputs=("panel.gctx", "model"), works_in=True),
     "interpret": Command("interpret IN/model IN/data.h5ad OUT --samples 4", inputs=("model", "data.h5ad")),
     "demo": Command("demo OUT --scale tiny", works_in=True, own="demo"),
     "reproduce": Command("reproduce OUT", works_in=True, own="reproduce"),

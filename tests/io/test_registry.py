@@ -19,7 +19,7 @@ def test_formats_are_listed() -> None:
     listed = io.formats()
     written = {"gctx", "gct", "h5ad", "zarr", "parquet", "tsv", "csv"}
     assert set(formats(written=True)) == written
-    assert set(listed) == {*written, "quantifier", "excel", "10x", "archs4", "mtx"}
+    assert set(listed) == {*written, "quantifier", "excel", "10x", "archs4", "mtx", "parts"}
     assert ".txt.gz" in listed["tsv"]
 
 

@@ -76,9 +76,9 @@ def there(*paths: Path) -> None:
     """Refuse inputs that do not exist, before anything that takes seconds to load."""
     for path in paths:
         if not path.exists():
-            from dgex.errors import FileError
+            from dgex.places import absent
 
-            raise FileError(f"{path} does not exist")
+            raise absent(path)
 
 
 def axes(texts: list[str], kind: str) -> dict[str, list[Any]]:

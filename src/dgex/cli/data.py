@@ -58,7 +58,7 @@ def info(
     aliases: Aliases = None,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Compare every block with the checksum that dgex wrote, and tell only that."),
+        typer.Option("--verify", help="Compare every block with the checksum written with it, and tell only that."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -11,7 +11,8 @@ import typer
 
 from dgex.cli.arguments import names, show, there, words
 from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Orientation, Overwrite, Scale, Statistics
-from dgex.progress import note
+from dgex.cli.seal import PartFormat, Shard
+from dgex.progress import note, speaks
 
 __all__ = ["adapt", "calibrate", "convert_weights", "evaluate", "infer", "interpret"]
 
@@ -177,6 +178,8 @@ def infer(
         Literal["gzip", "zstd", "blosc", "none"] | None,
         typer.Option(help="Pack the output: gzip (.gctx, .h5ad), any (.zarr); slower."),
     ] = None,
+    shard: Shard = None,
+    parts: PartFormat = "h5ad",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,
@@ -185,6 +188,8 @@ def infer(
     """Infer the target genes of profiles that measured the landmark genes.
 
     Several inputs with the same genes, as quantifiers write them, one a sample, are taken together.
+
+    A folder as OUT gets parts, as many processes as you like side by side, and `dgex seal OUT/` joins them.
 
     Examples: `dgex infer plate.gctx models/dgex full.gctx` and `dgex infer quants/*.sf models/dgex full.h5ad`
     """
@@ -223,10 +228,13 @@ def infer(
         device=device,
         dtype=dtype,
         compress=compress,
+        shard=shard,
+        parts=parts,
         resume=resume,
         overwrite=overwrite,
     )
-    print(output if report is None else f"{output}\nreport: {report / 'report.html'}")
+    if speaks():
+        print(output if report is None else f"{output}\nreport: {report / 'report.html'}")
 
 
 def adapt(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dgex import io
 from dgex.confidence.intervals import check_level
 from dgex.confidence.trust import TRUST
 from dgex.dataset.depth import DEPTHS
@@ -22,7 +24,9 @@ from dgex.inference.output import as_measured, file_options, profile_columns, te
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
 from dgex.inference.reporting import claimed, write_report
+from dgex.inference.shards import check_stored, command, infer_parts, own_device, spread_of
 from dgex.io.base import ExpressionFile
+from dgex.io.writer import Writer
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
 from dgex.places import check_inputs, claim
@@ -78,6 +82,8 @@ def infer(
     device: str | None = None,
     dtype: str = "float32",
     compress: str | None = None,
+    shard: str | None = None,
+    parts: str = "h5ad",
     resume: bool = False,
     overwrite: bool = False,
 ) -> AnnData | None:
@@ -94,7 +100,9 @@ def infer(
     model : path or Estimator
         A model folder or a fitted estimator. Told first by mistake, it is known by its `model.json`.
     output : path, optional
-        File to write, of any format; without it the result is returned.
+        File to write, of any format; without it the result is returned. A name without a suffix, or a folder, is one of
+        parts: files of ranges of the profiles, of which only those that are not there are written, and which
+        `dgex.seal` joins.
     block : int
         Profiles read, inferred and written at a time; while a block is inferred the next is read and the one before is
         written, so that a few are in memory.
@@ -146,11 +154,16 @@ def infer(
         reads them as values, others undo them by the tables `int16_scaled` (in `uns`; in `/dgex` of GCTX).
     compress : {"gzip", "zstd", "blosc", "none"}, optional
         How the output is packed: "gzip" for `.gctx` and `.h5ad`, all for `.zarr` (where nothing told means "zstd").
+    shard : str, optional
+        `"k/N"`: which of N processes this is, counted from 1; each writes its own parts of a folder, or its own chunks
+        of a `.zarr`. Processes that torchrun starts know it by themselves.
+    parts : {"h5ad", "gctx"}
+        Format of the parts of a folder.
     resume : bool
         Keep finished blocks in `OUTPUT.parts` while working, and go on from them when the call is repeated: the model,
         all settings and the input, every value of it, are compared first.
     overwrite : bool
-        Replace an output that exists.
+        Replace an output that exists; of a folder of parts, parts of another model, settings or input.
 
     Returns
     -------
@@ -184,6 +197,7 @@ def infer(
     """
     if is_model(source) and not is_model(model):
         source, model = model, source
+    given = {**locals()}
     settings: dict[str, Any] = {
         "units": units,
         "extra": extra,
@@ -207,11 +221,18 @@ def infer(
         check_level(interval)
     if min_trust is not None and min_trust not in TRUST:
         raise SettingsError("min_trust", found=min_trust, accepted=TRUST)
+    to = spread_of(output, shard, parts)
+    if to is not None and report is not None:
+        raise SettingsError("report: a page tells of a whole result", accepted="one output file for one process")
     wanted = _names(genes)
     table = read_aliases(aliases)
     with ExitStack() as stack:
+        stored: dict[str, Any] = {}
         if output is not None:
-            stored = file_options(Path(output), dtype, compress)
+            stored = file_options(Path(output) if to is None else to.part, dtype, compress)
+        if to is not None:
+            check_stored(to, stored)
+        if output is not None and to is None:
             stack.enter_context(claim(output, "dgex infer", overwrite=overwrite, inputs=[source, model, aliases]))
             if resume:
                 check_inputs(parts_folder(output), [source, model, aliases])
@@ -221,6 +242,8 @@ def infer(
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
+        if to is not None:
+            own_device(device)
         data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
         trusted: dict[str, Any] = {"interval": interval, "genes": wanted, "min_trust": min_trust}
         work = plan(estimator, data, **settings, **trusted, aliases=table)
@@ -236,17 +259,12 @@ def infer(
         settings["scale"] = work.scale.kind if work.scale is not None else "any"
         if interval is not None:  # the genes of the result are compared by themselves
             settings["interval"] = str(interval)
-        blocks = Parts(Path(output), work, data, block, settings) if resume else Blocks(work, data, block)
-        room = np.empty((min(block, len(data.obs)), len(work.var)), np.float32)  # for one block after the other
-        write(
-            work,
-            data,
-            Path(output),
-            lambda put: _infer(blocks, len(data.obs), lambda at: room[: at.stop - at.start], put),
-            block,
-            overwrite,
-            stored,
-        )
+        file = partial(_to_file, block, settings if resume else None, stored)
+        if to is not None:
+            words, inputs = command(infer, given), [source, model, aliases]
+            infer_parts(to, work, data, block, settings | stored, file, words, inputs, overwrite)
+            return None
+        blocks = file(work, data, Path(output), Path(output), overwrite, io.create)
         if folder is not None:
             write_report(work, data, folder, overwrite)
         blocks.clear()
@@ -260,6 +278,28 @@ def _names(genes: Sequence[str] | PathLike | None) -> list[str] | None:
     if isinstance(genes, str | os.PathLike):
         return read_names(genes, "gene")
     return [str(name) for name in genes]
+
+
+def _to_file(
+    block: int,
+    settings: dict[str, Any] | None,
+    options: dict[str, Any],
+    work: Plan,
+    data: ExpressionFile,
+    target: Path,
+    kept: Path,
+    overwrite: bool,
+    create: Callable[..., Writer],
+) -> Blocks:
+    """Infer the profiles of a file into `target`; with `settings`, finished blocks are kept beside `kept` meanwhile."""
+    blocks = Blocks(work, data, block) if settings is None else Parts(kept, work, data, block, settings)
+    room = np.empty((min(block, len(data.obs)), len(work.var)), np.float32)  # for one block after the other
+
+    def infer_all(put: Callable[[slice, Inferred], None]) -> None:
+        _infer(blocks, len(data.obs), lambda at: room[: at.stop - at.start], put)
+
+    write(work, data, target, infer_all, block, overwrite, options, create)
+    return blocks
 
 
 def _infer(

@@ -36,11 +36,12 @@ def write(
     block: int,
     overwrite: bool,
     options: Mapping[str, Any],
+    create: Callable[..., Writer] = io.create,
 ) -> None:
     """Write the result, and half-widths where the format of `output` has a place for them.
 
     `infer` is given what takes the blocks of the result, in order; it may call that from a thread of its own, and ends
-    when all are there. `options` are those of `file_options`.
+    when all are there. `options` are those of `file_options`; `create` makes the file, as `dgex.io.create` does.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def write(
             stack.enter_context(claim(other, "dgex infer", overwrite=overwrite, inputs=[]))
             beside = stack.enter_context(io.create(other, data.obs, work.var, overwrite=overwrite, **options))
         var = _with_bounds(work.var) if columns else work.var
-        sink = stack.enter_context(io.create(output, data.obs, var, uns=uns, overwrite=overwrite, **options))
+        sink = stack.enter_context(create(output, data.obs, var, uns=uns, overwrite=overwrite, **options))
 
         def put(at: slice, part: Inferred) -> None:
             sink.append(_bounded(part) if columns else part.values)

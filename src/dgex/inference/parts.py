@@ -21,7 +21,7 @@ from dgex.models.base import Estimator
 from dgex.progress import note
 from dgex.work import Work
 
-__all__ = ["Block", "Blocks", "Parts", "model_digest", "parts_folder"]
+__all__ = ["Block", "Blocks", "Parts", "clear_blocks", "identity", "input_digest", "model_digest", "parts_folder"]
 
 MARKER = "parts.json"
 
@@ -36,6 +36,20 @@ def model_digest(model: Estimator) -> str:
     state = [] if normalization is None else sorted(normalization.state().items())
     described = [model.kind, sorted(settings.items()), state, getattr(model, "best_", None)]
     return of_names([repr(described)], model.genes_.index, model.genes_["role"], [of_matrices(arrays)])
+
+
+def identity(plan: Plan, data: ExpressionFile, block: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that shapes a result, but the values of the input: what may be gone on with says the same."""
+    said = {
+        "model": model_digest(plan.model),
+        **settings,
+        "block": block,
+        "profiles": of_names(data.obs.index),
+        "genes": of_names(plan.var.index, plan.var["origin"]),
+    }
+    if plan.shift is not None:
+        said["own statistics"] = of_matrices(dict(zip(("mean", "divisor"), plan.shift)))
+    return said
 
 
 class Block(NamedTuple):
@@ -111,15 +125,7 @@ class Parts(Blocks):
         super().__init__(plan, data, block)
         names = [f"{start}.npz" for start in range(0, len(data.obs), block)]
         self._work = Work(parts_folder(output), MARKER, "finished blocks of an inference", names)
-        self._identity = {
-            "model": model_digest(plan.model),
-            **settings,
-            "block": block,
-            "profiles": of_names(data.obs.index),
-            "genes": of_names(plan.var.index, plan.var["origin"]),
-        }
-        if plan.shift is not None:
-            self._identity["own statistics"] = of_matrices(dict(zip(("mean", "divisor"), plan.shift)))
+        self._identity = identity(plan, data, block, settings)
 
     def read(self) -> Iterator[Block]:
         """Blocks as the model takes them, with the result of those that an earlier run finished.
@@ -192,6 +198,18 @@ def _arrays(part: Inferred) -> dict[str, Any]:
 def parts_folder(output: PathLike) -> Path:
     """Where finished blocks of an inference into `output` lie."""
     return Path(f"{os.fspath(output).rstrip('/')}.parts")
+
+
+def clear_blocks(output: PathLike) -> None:
+    """Remove finished blocks of an inference into `output`, where an earlier run left some."""
+    work = Work(parts_folder(output), MARKER, "finished blocks of an inference")
+    if work.begun:
+        work.clear(among_others=True)
+
+
+def input_digest(plan: Plan, data: ExpressionFile, block: int, samples: np.ndarray | None = None) -> str:
+    """Digest of every value that a result is made of."""
+    return of_names(_digest(raw, further).hex() for _, raw, further in raw_blocks(plan, data, block, samples))
 
 
 def _digest(raw: np.ndarray, carried: np.ndarray) -> bytes:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dgex.io.base import ExpressionFile
-    from dgex.io.files import convert, create, open, read, write
+    from dgex.io.conversion import convert
+    from dgex.io.files import create, open, read, write
     from dgex.io.registry import formats
     from dgex.io.writer import Writer
 
@@ -19,7 +20,7 @@ __all__ = ["ExpressionFile", "Writer", "convert", "create", "formats", "open", "
 _HOMES = {
     "ExpressionFile": "base",
     "Writer": "writer",
-    "convert": "files",
+    "convert": "conversion",
     "create": "files",
     "formats": "registry",
     "open": "files",

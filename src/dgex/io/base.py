@@ -18,7 +18,7 @@ from dgex.io.checks import NotFinite, check_ids, reading
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["ExpressionFile", "Kept", "Selection", "Turned", "positions"]
+__all__ = ["ExpressionFile", "Kept", "Rows", "Selection", "Turned", "positions"]
 
 Selection: TypeAlias = slice | Sequence[int] | Sequence[str] | np.ndarray | pd.Index | None
 
@@ -220,6 +220,25 @@ class Kept(ExpressionFile):
 
     def close(self) -> None:
         self._inner.close()
+
+
+class Rows(ExpressionFile):
+    """Some neighbouring profiles of an open file, as a file of their own; closing it leaves the other open."""
+
+    def __init__(self, inner: ExpressionFile, at: slice) -> None:
+        self._inner, self._first = inner, at.start
+        self.format, self.native = inner.format, inner.native
+        super().__init__(inner.path, inner.obs.iloc[at], inner.var, notes=inner.notes, uns=inner.uns, varm=inner.varm)
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    def _fill(self, rows: Index, genes: Index, out: np.ndarray) -> None:
+        if isinstance(rows, slice):
+            self._inner._fill(slice(rows.start + self._first, rows.stop + self._first), genes, out)
+        else:
+            self._inner._fill(rows + self._first, genes, out)
 
 
 def positions(selection: Selection, names: pd.Index, what: str, path: Path) -> Index:

@@ -17,7 +17,6 @@ from dgex.io.genes import tidy
 from dgex.io.orientation import ORIENTATIONS, check_not_turned, wanted_names
 from dgex.io.registry import find, ready, recognise
 from dgex.io.writer import Writer
-from dgex.places import claim
 from dgex.remote.places import located
 from dgex.remote.sending import sends
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 from dgex.aliases import PathLike
 
-__all__ = ["convert", "create", "open", "read", "write"]
+__all__ = ["create", "open", "read", "write"]
 
 
 def open(
@@ -291,62 +290,3 @@ def write(
         for start in range(0, adata.n_obs, block):
             values = adata.X[start : start + block]
             writer.append(np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float32))
-
-
-@sends("target")
-def convert(
-    source: PathLike,
-    target: PathLike,
-    *,
-    genes: Selection = None,
-    samples: Selection = None,
-    orientation: str = "auto",
-    source_format: str | None = None,
-    layer: str | None = None,
-    overwrite: bool = False,
-    block: int = 4096,
-    allow_missing: bool = False,
-    **format_options: Any,
-) -> tuple[int, int]:
-    """Stream one expression file into another format, metadata included.
-
-    Parameters
-    ----------
-    source, target : path
-        The suffixes say the formats.
-    genes, samples : slice, positions, names or None
-        What to convert and in which order; None means all.
-    orientation, source_format, layer, allow_missing
-        How to read `source`; see `open`, where `source_format` is `format`.
-    overwrite, **format_options
-        How to write `target`; see `create`.
-    block : int
-        Profiles held at a time.
-
-    Returns
-    -------
-    tuple of int
-        Profiles and genes written.
-
-    Examples
-    --------
-    >>> import dgex
-    >>> dgex.simulate("converted.gctx", samples=50, landmarks=5, targets=10)
-    >>> dgex.convert("converted.gctx", "converted.parquet")
-    (50, 15)
-    """
-    with (
-        claim(target, "dgex convert", overwrite=overwrite, inputs=[source]),
-        open(source, orientation=orientation, format=source_format, layer=layer, allow_missing=allow_missing) as handle,
-    ):
-        obs, var, varm = handle.selected(genes, samples)
-        with (
-            create(target, obs, var, uns=handle.uns, varm=varm, overwrite=overwrite, **format_options) as out,
-            progress.bar(len(obs), f"converting {located(source).name}") as bar,
-        ):
-            for _, values in handle.iter_blocks(block, genes, samples):
-                out.append(values)
-                bar.advance(len(values))
-        if out.rounding is not None:
-            progress.note(f"values are stored as {format_options['dtype']}, at most {out.rounding:.2g} off")
-        return len(obs), len(var)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dgex.errors import FileError, SettingsError, first
 from dgex.inputs import Unpacked, regular
+from dgex.places import MARKER, absent
 from dgex.progress import note
 from dgex.remote.answers import RefusedError
 from dgex.remote.fetching import fetched
@@ -84,6 +85,7 @@ _FORMATS = (
     Format("excel", "Excel", (".xlsx", ".xlsm"), "excel", "open_excel", "", "zip", ("orientation",)),
     Format("10x", "10x HDF5", (), "tenx", "open_tenx", "", "hdf5"),
     Format("archs4", "ARCHS4", (), "archs4", "Archs4File", "", "hdf5"),
+    Format("parts", "folder of parts", (), "parts", "PartsFile", "", "folder", ("layer",)),
     Format("mtx", "10x matrix", (".mtx", ".mtx.gz"), "tenx", "open_mtx", "", "text"),
 )
 _SAID = {
@@ -136,6 +138,8 @@ def named(path: Path, key: str | None = None) -> Format:
     for item in _FORMATS:
         if name.endswith(item.suffixes):
             return item
+    if (path / MARKER).is_file():
+        return named(path, "parts")
     if "." not in name.removesuffix(".gz") and path.is_file():
         return named(path, "tsv")  # as UCSC Xena names its tables; what is no text is refused by its content
     accepted = ", ".join(suffix for item in _FORMATS for suffix in item.suffixes if not suffix.endswith(".gz"))
@@ -205,7 +209,7 @@ def recognise(path: Path, key: str | None = None) -> Format:
         The file is missing, empty, or its content is of another format.
     """
     if not regular(path).exists():
-        raise FileError(f"{path} does not exist")
+        raise absent(path)
     content = _content(path)
     if content == "empty":
         raise FileError(f"{path} is empty")
