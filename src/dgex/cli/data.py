@@ -157,6 +157,10 @@ def prepare(
         Literal["published", "average"],
         typer.Option(help="Equal values by the paper's rules, or by average ranks: safe for rounded values."),
     ] = "published",
+    landmark_ranks: Annotated[
+        Literal["alone", "together"] | None,
+        typer.Option(help="Rank landmark genes alone, as infer ranks a panel's, or among all genes (as published)."),
+    ] = None,
     standardize: Annotated[
         Literal["inductive", "paper", "none"],
         typer.Option(help="By training statistics, or each set by its own (as published)."),
@@ -222,6 +226,7 @@ def prepare(
         dedup_over=dedup_over,
         quantile=("paper" if standardize == "paper" else "inductive") if quantile else None,
         ties=ties,
+        landmark_ranks=landmark_ranks,
         standardize=standardize,
         split=fractions(split, "--split"),
         group=group,

@@ -82,6 +82,10 @@ def evaluate(
     cards: Annotated[
         str | None, typer.Option(help="Target genes that get a card on the page in any case, comma separated.")
     ] = None,
+    as_prepared: Annotated[
+        bool,
+        typer.Option("--as-prepared", help="Landmark genes as the dataset ranked them, not as infer ranks a panel's."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -116,6 +120,7 @@ def evaluate(
             within=within,
             control=control,
             cards=words(cards or ""),
+            as_prepared=as_prepared,
         )
         if as_json:
             print(json.dumps(result.to_dict(), indent=2, default=str))

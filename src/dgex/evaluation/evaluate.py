@@ -19,7 +19,7 @@ from dgex.errors import SettingsError
 from dgex.evaluation.against import baseline_of, draws_of, groups_of, groups_within
 from dgex.evaluation.bootstrap import LEVEL, REPEATS, Resampled
 from dgex.evaluation.closer import check_cards, look_closer
-from dgex.evaluation.given import Models, aligned, are_models, in_units, loaded_models, rows_of, trained_on
+from dgex.evaluation.given import Models, aligned, are_models, as_panels, in_units, loaded_models, rows_of, trained_on
 from dgex.evaluation.levels import Levels
 from dgex.evaluation.measuring import Predictor, blocks, measure, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
@@ -53,6 +53,7 @@ def evaluate(
     within: str | None = None,
     control: str | None = None,
     cards: Sequence[str] = (),
+    as_prepared: bool = False,
 ) -> Evaluation:
     """Measure models side by side on held-out profiles of a dataset.
 
@@ -84,6 +85,10 @@ def evaluate(
         counted.
     cards : sequence of str
         Target genes that get a card on the page; a few hundred others, spread over good and bad ones, do anyway.
+    as_prepared : bool
+        Take the landmark genes of a quantile-normalised dataset that ranked them together with the target genes
+        (`landmark_ranks="together"`, as published) as they are. Otherwise they are ranked among themselves, as
+        `dgex.infer` must rank those of a panel, so that the errors are those of its results.
 
     Returns
     -------
@@ -149,6 +154,9 @@ def evaluate(
         else:
             none = np.array([], dtype=np.int64)
             predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
+        if not as_prepared:
+            predictors = as_panels(predictors, source)
+        measured_as = "those of a panel" if any(p.panel is not None for p in predictors) else "the dataset holds them"
         predictors = in_units(predictors, source, genes)
         base, why = baseline_of(baseline, predictors, source, genes, block)
         if baseline is None:
@@ -186,6 +194,7 @@ def evaluate(
             "intervals": {"level": LEVEL, "draws": REPEATS, "of": drawn},
             "within": {} if within is None else {"column": within, "control": control, "of": of_within},
             "levels": levels.words,
+            "landmarks": measured_as,
             "genes": len(genes),
             "unit": "standard deviations" if "std" in source.varm else "",
             "data": {

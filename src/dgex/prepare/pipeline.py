@@ -53,6 +53,7 @@ def prepare(
     dedup_over: str = "inputs",
     quantile: str | bool | None = None,
     ties: str = "published",
+    landmark_ranks: str | None = None,
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     group: str | None = None,
@@ -102,6 +103,11 @@ def prepare(
     ties : {"published", "average"}
         What equal values of a profile get by `quantile="paper"`: as published, or the mean of their ranks on every
         platform, which is safe for values that were rounded. `"inductive"` always takes the mean.
+    landmark_ranks : {"alone", "together"}, optional
+        Whether quantile normalisation ranks a profile's landmark genes among themselves, as `dgex.infer` has to rank
+        those of a panel, so that models learn from values such as they will be given; or together with the target
+        genes, as published. "alone" unless told, but "together" with `quantile="paper"`. Target genes are always ranked
+        among all genes.
     standardize : {"inductive", "paper", "none"}
         `"inductive"`: mean and standard deviation of the training samples, for all samples. `"paper"`: every set by
         the statistics of all its samples, divisor standard deviation + 1e-3. A set is a named set, or the compendium,
@@ -185,6 +191,7 @@ def prepare(
         dedup_over=dedup_over,
         quantile=quantile or "none",
         ties=ties,
+        landmark_ranks=landmark_ranks or ("together" if quantile == "paper" else "alone"),
         standardize=standardize,
         split=tuple(float(share) for share in split),
         group=group or "",

@@ -227,6 +227,9 @@ def normalize_quantiles(work: Preparation, options: Options) -> None:
         work.record["units"] = "log2 expression"
     reference = reference_profile(work.X, rows=source).astype(np.float32)
     logs = work.linear & ~work.linear[source].any()  # the units of the reference
+    panel = np.flatnonzero(landmarks(work.var))
+    alone = options.landmark_ranks == "alone"
+    measured = work.X[:, panel] if alone else None  # a copy: ranks of what was measured, not of what became of it
     measures = {}
     for ties in dict.fromkeys(rules.tolist()):
         rows = np.flatnonzero(rules == ties)
@@ -236,11 +239,23 @@ def normalize_quantiles(work: Preparation, options: Options) -> None:
         measures[ties] = _measure_ties(before, work.X[looked], logs[looked])
         _warn_of_ties(ties, len(rows), float(reference.std()), **measures[ties])
     # What a panel of landmark genes alone is mapped to: their share of the normalised profiles.
-    landmark_reference = reference_profile(work.X, rows=source, columns=np.flatnonzero(landmarks(work.var)))
+    landmark_reference = reference_profile(work.X, rows=source, columns=panel).astype(np.float32)
+    if measured is not None:
+        for ties in measures:
+            quantile_normalize(
+                measured, landmark_reference, ties=ties, rows=np.flatnonzero(rules == ties), out=measured
+            )
+        work.X[:, panel] = measured
+    else:
+        note(
+            "landmark genes are ranked together with the target genes, as published; dgex infer ranks those of a panel "
+            "among themselves, and its errors are then larger: landmark_ranks='alone' trains on what it will be given"
+        )
     work.record["quantile"] = {
         "mode": mode,
         "reference": reference,
-        "landmark_reference": landmark_reference.astype(np.float32),
+        "landmark_reference": landmark_reference,
+        "landmark_ranks": options.landmark_ranks,
         "samples": len(source),
         "measures": measures,
         "ties": {str(rule): int((rules == rule).sum()) for rule in dict.fromkeys(rules.tolist())},
