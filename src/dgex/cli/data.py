@@ -167,7 +167,10 @@ def prepare(
     ] = "inductive",
     split: Annotated[str, typer.Option(help="Fractions: train,validation,test.")] = ".8,.1,.1",
     group: Annotated[
-        str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
+        str | None,
+        typer.Option(
+            help="Columns of obs, comma separated; profiles that share a group stay on one side of the split."
+        ),
     ] = None,
     together: Annotated[
         float | None,

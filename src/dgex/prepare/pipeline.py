@@ -23,6 +23,7 @@ from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, read_matrix, sample_table
 from dgex.prepare.gene_plan import plan_genes
+from dgex.prepare.groups import lacks
 from dgex.prepare.options import Options
 from dgex.prepare.panel import read_names
 from dgex.prepare.sources import Source, open_sources
@@ -115,7 +116,9 @@ def prepare(
     split : three numbers
         Fractions of training, validation and test.
     group : str, optional
-        Column of `obs`; samples of a group stay on one side of the split.
+        Column of `obs`; samples of a group stay on one side of the split. Several, comma separated, such as
+        `"study,patient"`: samples that share a group of any of them do, and those linked through others; the linked
+        groups become the column `study+patient`. Where no column says `patient`, ids of TCGA and GTEx do.
     together : float, optional
         Samples closer than this Euclidean distance, measured as for `dedup`, stay on one side of the split too, and
         with them their groups; how many there are is said. By default 1.0, or 0 where `dedup` drops them; 0 does not
@@ -327,10 +330,11 @@ def _need_group(obs: pd.DataFrame, sources: list[Source], options: Options) -> N
     """Say before any matrix is read that a group column is missing."""
     if not options.group:
         return
-    lacking = [source.label for source in sources if source.set_name is None and options.group not in source.obs]
-    if options.group not in obs or lacking:
+    lacking = [source.label for source in sources if source.set_name is None and lacks(source.obs, options.group)]
+    if (absent := lacks(obs, options.group)) or lacking:
+        absent = absent or [name for source in sources for name in lacks(source.obs, options.group)]
         columns = [str(column) for column in obs.columns if column not in ("split", "set", "platform", "input")]
         raise DataError(
-            f"no column {options.group!r} in obs of {first(lacking or [source.label for source in sources])} to split "
+            f"no column {absent[0]!r} in obs of {first(lacking or [source.label for source in sources])} to split "
             f"by; found {first(columns) or 'no columns'}"
         )
