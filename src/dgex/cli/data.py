@@ -168,9 +168,7 @@ def prepare(
     split: Annotated[str, typer.Option(help="Fractions: train,validation,test.")] = ".8,.1,.1",
     group: Annotated[
         str | None,
-        typer.Option(
-            help="Columns of obs, comma separated; profiles that share a group stay on one side of the split."
-        ),
+        typer.Option(help="Columns of obs, comma separated; profiles that share a value stay on one side."),
     ] = None,
     together: Annotated[
         float | None,

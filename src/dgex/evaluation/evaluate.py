@@ -27,6 +27,7 @@ from dgex.evaluation.result import TRIVIAL, Evaluation
 from dgex.evaluation.rows import (
     counted,
     gene_table,
+    group_table,
     overall_table,
     profile_table,
     within_columns,
@@ -164,7 +165,8 @@ def evaluate(
         gene_names = source.var.index[genes].astype(str)
         check_cards(cards, gene_names)
         levels = Levels.of(source, genes, mean)
-        overall, per_gene, per_profile, by_level, drawn, of_within, kept = [], [], [], [], {}, {}, {}
+        overall, per_gene, per_profile, by_level, by_group = [], [], [], [], []
+        drawn, of_within, kept = {}, {}, {}
         total = sum(map(len, where.values())) * len(predictors)
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
@@ -184,6 +186,8 @@ def evaluate(
                     of_within[name] = counted(compared) | {"over": over, "units": draws.units}
                 overall.append(table)
                 per_gene += [gene_table(name, n, m, gene_names) for n, m in found.items()]
+                if groups is not None:
+                    by_group += [group_table(name, n, m, groups) for n, m in found.items()]
                 by_level += [levels.table(name, n, m) for n, m in found.items()]
         looks = look_closer(source, where, kept, predictors, base, genes, block, seen, cards)
         settings = {
@@ -214,6 +218,7 @@ def evaluate(
         pd.concat(by_level, ignore_index=True),
         pd.concat(per_profile, ignore_index=True) if per_profile else None,
         looks,
+        pd.concat(by_group, ignore_index=True) if by_group else pd.DataFrame(),
     )
 
 

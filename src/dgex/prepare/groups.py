@@ -56,7 +56,7 @@ def _joined(columns: list[pd.Series]) -> np.ndarray:
     """The linked groups of each profile, called by the first of them."""
     links, offset = [], len(columns[0])
     for column in columns:
-        codes, values = pd.factorize(column)
+        codes, values = pd.factorize(column.to_numpy(dtype=object))
         rows = np.flatnonzero((column != "").to_numpy())
         links.append((rows, offset + codes[rows]))
         offset += len(values)
@@ -64,10 +64,10 @@ def _joined(columns: list[pd.Series]) -> np.ndarray:
     graph = coo_matrix((np.ones(len(ends[0]), np.int8), (ends[0], ends[1])), shape=(offset, offset))
     part = connected_components(graph, directed=False)[1][: len(columns[0])]
     labels = np.array([f"group {number}" for number in part], dtype=object)
-    for column in reversed(columns):  # the first column that tells something names it
-        known = pd.DataFrame({"part": part, "value": column.to_numpy(dtype=object)}).query("value != ''")
-        for number, values in known.groupby("part")["value"]:
-            different = sorted(set(values))
+    for names in reversed(columns):  # the first column that tells something names it
+        known = pd.DataFrame({"part": part, "value": names.to_numpy(dtype=object)}).query("value != ''")
+        for number, members in known.groupby("part")["value"]:
+            different = sorted(set(members))
             more = len(different) - 1
             labels[part == number] = different[0] + (f" and {more:,} more" if more else "")
     return labels
