@@ -174,6 +174,10 @@ def infer(
     aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles read, inferred and written at a time.", min=1)] = 1024,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto (networks).")] = None,
+    precision: Annotated[
+        Literal["float32", "tf32", "bf16", "auto"],
+        typer.Option(help="Of networks; auto takes bf16 where the machine is faster with it."),
+    ] = "float32",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished blocks in OUT.parts; repeat the command to go on.")
     ] = False,
@@ -218,6 +222,7 @@ def infer(
         layer=layer,
         aliases=aliases,
         device=device,
+        precision=precision,
         resume=resume,
         overwrite=overwrite,
     )

@@ -32,6 +32,7 @@ from dgex.evaluation.rows import (
     profile_table,
     within_columns,
 )
+from dgex.inference.precision import in_precision
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.models.card import chosen
@@ -143,6 +144,8 @@ def evaluate(
     loaded = loaded_models(models)
     names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
     with ExitStack() as stack:
+        for model in loaded.values():  # as infer does
+            stack.enter_context(in_precision(model, "float32"))
         source = stack.enter_context(io.open(data))
         check_dataset(source, minimum_train=0)
         where = {name: rows_of(source, name) for name in dict.fromkeys(names)}

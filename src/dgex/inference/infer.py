@@ -21,6 +21,7 @@ from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, profile_columns, tell, write
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
+from dgex.inference.precision import in_precision
 from dgex.inference.reporting import claimed, write_report
 from dgex.io.base import ExpressionFile
 from dgex.io.registry import find
@@ -75,6 +76,7 @@ def infer(
     report: PathLike | None = None,
     log2: str | None = None,
     device: str | None = None,
+    precision: str = "float32",
     resume: bool = False,
     overwrite: bool = False,
 ) -> AnnData | None:
@@ -136,6 +138,9 @@ def infer(
         Older spelling: "auto" is what happens anyway, "never" refuses linear values.
     device : str, optional
         Device for networks (`cpu`, `cuda`).
+    precision : {"float32", "tf32", "bf16", "auto"}
+        Of the matrix products of networks, kept in `uns["dgex"]["precision"]`. In float32 a result does not depend on
+        what the machine is good at; "auto" takes bf16 where that is faster.
     resume : bool
         Keep finished blocks in `OUTPUT.parts` while working, and go on from them when the call is repeated: the model,
         all settings and the input, every value of it, are compared first.
@@ -209,9 +214,11 @@ def infer(
         estimator = model if isinstance(model, Estimator) else load(model)
         if device is not None and "device" in estimator.get_params():
             estimator.set_params(device=device)
+        exactness = stack.enter_context(in_precision(estimator, precision))
         data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
         trusted: dict[str, Any] = {"interval": interval, "genes": wanted, "min_trust": min_trust}
         work = plan(estimator, data, **settings, **trusted, aliases=table)
+        work.precision = exactness
         if log2 == "never" and work.scale is not None and work.scale.linear:
             raise DataError(f"the input is on the {work.scale}; scale='auto' takes the logarithm, scale='log2' insists")
         if standardize == "own":

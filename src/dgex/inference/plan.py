@@ -62,6 +62,8 @@ class Plan:
         How sequencing depth is taken out.
     platform : str
         `"rnaseq"` where the input's equal values are ranked by the rule of RNA-Seq, else empty.
+    precision : str
+        In which networks infer; empty where the model is none.
     check : Check
         Collects how far inferred and measured target genes differ.
     interval : float or None
@@ -91,6 +93,7 @@ class Plan:
     scale: Scale | None
     depth: Depth
     platform: str = ""
+    precision: str = ""
     check: Check = field(default_factory=Check)
     interval: float | None = None
     keep: np.ndarray | None = None
@@ -310,6 +313,8 @@ def record(work: Plan, name: str) -> dict[str, Any]:
         made["unit"] = work.unit
     if work.scale is not None:
         made["scale"] = f"{work.scale} ({work.scale.why})"
+    if work.precision:
+        made["precision"] = work.precision
     known = work.model.confidence_
     if known is not None:
         made["judged_by"] = known.judged["words"]

@@ -159,6 +159,10 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
         """
         return []
 
+    def held_models(self) -> list[Estimator]:
+        """Fitted models that this one asks when it predicts."""
+        return []
+
     def check_settings(self) -> None:
         """Refuse settings that no data could make right; called before data are read.
 

@@ -65,13 +65,13 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
 
 
 def refuse_sparse(matrix: object, what: str) -> None:
-    """Refuse a bare sparse matrix, which numpy would take for one value; that of an AnnData is made dense.
+    """Refuse a bare sparse matrix, which numpy takes for one value. An AnnData's is made dense, and its views are arrays.
 
     Raises
     ------
     DataError
     """
-    if hasattr(matrix, "toarray") and not is_annotated(matrix):
+    if hasattr(matrix, "toarray") and not isinstance(matrix, np.ndarray) and not is_annotated(matrix):
         raise DataError(f"{what}: sparse input is not supported", accepted="a dense array, such as X.toarray()")
 
 

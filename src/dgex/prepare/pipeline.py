@@ -100,7 +100,7 @@ def prepare(
     quantile : {None, "inductive", "paper"} or bool
         `"inductive"`: reference of the training samples, average ranks for all. `"paper"`: reference of all arrays of
         the compendium; arrays by floored average ranks, RNA-Seq by dense ranks (without arrays: all samples of the
-        compendium, average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
+        compendium, floored average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
     ties : {"published", "average"}
         What equal values of a profile get by `quantile="paper"`: as published, or the mean of their ranks on every
         platform, which is safe for values that were rounded. `"inductive"` always takes the mean.

@@ -141,6 +141,16 @@ def test_ridge_takes_the_penalty_of_least_overall_error(held: int) -> None:
     assert overall(model.alpha_) <= min(overall(entry["alpha"]) for entry in model.path_) * 1.0005
 
 
+def test_ridge_looks_more_closely_about_the_best_penalty() -> None:
+    X, Y = problem(200, 40, 6, noise=2.0)
+    model = Ridge().fit(X[:60], Y[:60], eval_sets={"held-out": (X[60:], Y[60:])})
+    tried = np.sort([entry["alpha"] for entry in model.path_])
+    steps = np.diff(np.log(tried))
+    at = int(np.searchsorted(tried, model.alpha_))
+    assert 0 < at < len(tried) - 1
+    assert steps[[at - 1, at]].max() < 0.3 * steps.max()
+
+
 def test_ridge_goes_on_where_the_end_of_its_path_wins() -> None:
     X, Y = problem(60, 10, 3)
     rng = np.random.default_rng(1)

@@ -25,6 +25,8 @@ ILL_CONDITIONED = 2e5
 SINGULAR = {False: 3e-8, True: 1e-12}
 # Ridge penalties tried, relative to the mean eigenvalue of the Gram matrix, and decades added where an end wins.
 PENALTIES = np.logspace(-5, 1, 20)
+# Steps that each of the two about the best penalty is divided into.
+FINER = 4
 MORE_DECADES = 4
 
 
@@ -297,7 +299,17 @@ class RidgePath:
             alphas.insert(end, alphas[at] * (0.1 if at == 0 else 10.0))
             errors.insert(end, screen(alphas[end]))
             note(f"ridge: the best penalty lay at the end of the path; trying {alphas[end]:.3g} as well")
+        for between in _between(alphas, int(np.argmin(errors))):
+            place = int(np.searchsorted(alphas, between))
+            alphas.insert(place, between)
+            errors.insert(place, screen(between))
         return climb(alphas, errors, exact if len(X) > SCREEN else None, "alpha", len(few), len(X))
+
+
+def _between(alphas: list[float], at: int) -> list[float]:
+    """Penalties between one and its neighbours, evenly in the logarithm: the path doubles from one to the next."""
+    pairs = zip(alphas[max(0, at - 1) : at + 1], alphas[max(1, at) : at + 2])
+    return [float(a * (b / a) ** (k / FINER)) for a, b in pairs for k in range(1, FINER)]
 
 
 def _cholesky(gram: np.ndarray) -> tuple[np.ndarray, float] | None:
