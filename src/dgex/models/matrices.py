@@ -65,7 +65,7 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
 
 
 def refuse_sparse(matrix: object, what: str) -> None:
-    """Refuse a bare sparse matrix, which numpy takes for one value. An AnnData's is made dense, and its views are arrays.
+    """Refuse a bare sparse matrix, which numpy takes for one value. That of an AnnData is made dense.
 
     Raises
     ------
