@@ -177,3 +177,13 @@ def test_real_profiles_reach_float64_least_squares(real_data: Path) -> None:
     landmark = (data.var["role"] == "landmark").to_numpy()
     X, Y = data.X[:, landmark], data.X[:, ~landmark][:, ::200]
     assert relative(OLS().fit(X, Y).coef_, reference(X, Y)) < 1e-4
+
+
+def test_ridge_of_genes_whose_sum_never_changes() -> None:
+    X, Y = problem(80, 12, 5)
+    ranks = X.argsort(axis=1).argsort(axis=1).astype(np.float32)  # as a panel's landmark genes are ranked
+    ranks = (ranks - ranks.mean(axis=0)) / ranks.std(axis=0)
+    for alpha in (1e-9, 1e-5, 1.0):
+        found = Ridge(alpha=alpha).fit(ranks, Y).predict(ranks)
+        other = SklearnRidge(alpha=alpha, solver="svd").fit(ranks.astype(np.float64), Y.astype(np.float64))
+        np.testing.assert_allclose(found, other.predict(ranks.astype(np.float64)), atol=2e-3)

@@ -205,7 +205,11 @@ class Ridge(Penalized):
             self.alpha_, error, self.path_ = chosen
             report_choice("ridge", "alpha", f"{self.alpha_:.4g}", error)
         gram[np.diag_indices_from(gram)] += self.alpha_
-        lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        try:
+            lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError:  # collinear genes, such as ranks of a panel whose sum never changes
+            self._store(moments, _without_null(moments.gram(), self.alpha_))
+            return
         self._store(moments, lambda xy: linalg.cho_solve(lower, xy, overwrite_b=True, check_finite=False))
 
     def _settle(self, pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Any]:
@@ -304,6 +308,14 @@ class RidgePath:
             alphas.insert(place, between)
             errors.insert(place, screen(between))
         return climb(alphas, errors, exact if len(X) > SCREEN else None, "alpha", len(few), len(X))
+
+
+def _without_null(gram: np.ndarray, alpha: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Solve by eigenvectors, those left out that no profile moves along: a small penalty would divide rounding."""
+    values, vectors = linalg.eigh(gram, check_finite=False)
+    known = values > SINGULAR[False] * values[-1]
+    inverse = np.where(known, 1.0 / np.where(known, values + alpha, 1.0), 0.0)
+    return lambda xy: vectors @ (inverse[:, None] * (vectors.T @ xy))
 
 
 def _between(alphas: list[float], at: int) -> list[float]:
