@@ -53,7 +53,7 @@ OPTIONS = [
 def test_whole_profiles_come_out_as_in_the_dataset(options: dict[str, Any]) -> None:
     options = dict(options)
     source = raw(options.pop("linear", False))
-    data = prepare(source, **options)
+    data = prepare(source, landmark_ranks="together", **options)  # as whole profiles are normalised
     normalization = Normalization.from_dataset(data)
     np.testing.assert_allclose(brought(normalization, source.X, part="all"), data.X, atol=2e-5)
     one = brought(normalization, source.X[7:8], part="all")
@@ -65,6 +65,17 @@ def test_whole_profiles_come_out_as_in_the_dataset(options: dict[str, Any]) -> N
         units = normalization.transform(source.X)
         np.testing.assert_allclose(normalization.invert_landmarks(X), units[:, :6], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(normalization.invert_targets(data.X[:, 6:]), units[:, 6:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [o | {"landmark_ranks": "alone"} for o in OPTIONS])
+def test_landmark_genes_come_out_as_those_of_a_panel(options: dict[str, Any]) -> None:
+    options = dict(options)
+    source = raw(options.pop("linear", False))
+    data = prepare(source, **options)
+    normalization = Normalization.from_dataset(data)
+    np.testing.assert_allclose(brought(normalization, source.X[:, :6]), data.X[:, :6], atol=2e-5)
+    both = prepare(source, **options | {"landmark_ranks": "together"})
+    np.testing.assert_array_equal(data.X[:, 6:], both.X[:, 6:])  # target genes are ranked among all
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -162,3 +162,26 @@ def test_what_was_chosen_is_told(tmp_path) -> None:
     assert summary(tmp_path / "ridge")["chosen on validation"] == {"alpha": model.alpha_}
     card = (tmp_path / "ridge" / "README.md").read_text("utf-8")
     assert "- Split: by study: train " in card
+
+
+def test_interval_of_an_error_is_that_of_means_of_groups() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    errors = rng.normal(1, 0.3, 40)[groups]  # profiles of a group are alike, groups alike in size
+    low, high = Resampled({"m": errors}, groups).interval("m")
+    half = 1.96 * errors.std() / np.sqrt(40)
+    assert [low, high] == pytest.approx([errors.mean() - half, errors.mean() + half], abs=0.15 * half)
+    assert np.isnan(Resampled({"m": errors}, np.zeros(len(errors))).interval("m")).all()
+
+
+def test_errors_by_group_make_up_the_whole() -> None:
+    grouped = dataset()
+    grouped.obs["study"] = [f"s{i // 5}" for i in range(len(grouped))]
+    grouped.uns["dgex"] = {"split": {"group": "study"}}
+    train = grouped[(grouped.obs["split"] == "train").to_numpy()].copy()
+    result = evaluate({"m": Linear().fit(train, train)}, grouped, spearman=False)
+    whole = result.overall.set_index("model")["error"]
+    for name, rows in result.groups.groupby("model"):
+        assert np.average(rows["error"], weights=rows["profiles"]) == pytest.approx(whole[name], rel=1e-6)
+    assert "errors by study" in str(result)
+    assert len(result.to_dict()["groups"]) == len(result.groups)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, explain, models, panels, seal, study, train
+from dgex.cli import data, download, explain, infer, models, panels, seal, study, train
 from dgex.cli.arguments import GeneTables, GridAxes, place
 from dgex.errors import printable
 
@@ -89,7 +89,7 @@ _command(train.train, "train", cls=GridAxes)
 _command(models.convert_weights, "convert-weights")
 _command(models.calibrate, "calibrate")
 _command(models.evaluate, "evaluate")
-_command(models.infer, "infer")
+_command(infer.infer, "infer")
 _command(seal.seal, "seal")
 _command(models.adapt, "adapt")
 _command(models.interpret, "interpret")

@@ -169,13 +169,18 @@ def prepare(
         Literal["published", "average"],
         typer.Option(help="Equal values by the paper's rules, or by average ranks: safe for rounded values."),
     ] = "published",
+    landmark_ranks: Annotated[
+        Literal["alone", "together"] | None,
+        typer.Option(help="Rank landmark genes alone, as infer ranks a panel's, or among all genes (as published)."),
+    ] = None,
     standardize: Annotated[
         Literal["inductive", "paper", "none"],
         typer.Option(help="By training statistics, or each set by its own (as published)."),
     ] = "inductive",
     split: Annotated[str, typer.Option(help="Fractions: train,validation,test.")] = ".8,.1,.1",
     group: Annotated[
-        str | None, typer.Option(help="Column of obs; profiles of one group stay on one side of the split.")
+        str | None,
+        typer.Option(help="Columns of obs, comma separated; profiles that share a value stay on one side."),
     ] = None,
     together: Annotated[
         float | None,
@@ -234,6 +239,7 @@ def prepare(
         dedup_over=dedup_over,
         quantile=("paper" if standardize == "paper" else "inductive") if quantile else None,
         ties=ties,
+        landmark_ranks=landmark_ranks,
         standardize=standardize,
         split=fractions(split, "--split"),
         group=group,

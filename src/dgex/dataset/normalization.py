@@ -36,7 +36,17 @@ _ARRAYS = (
     "landmark_share",
     "size_reference",
 )
-_WORDS = ("log2", "quantile", "standardize", "set_name", "units", "collapse", "normalize")
+_WORDS = (
+    "log2",
+    "quantile",
+    "standardize",
+    "set_name",
+    "units",
+    "collapse",
+    "normalize",
+    "landmark_ranks",
+    "rnaseq_ties",
+)
 
 
 def ties_rule(quantile: str, platform: str) -> str:
@@ -69,6 +79,11 @@ class Normalization:
         How several rows of a gene become one.
     normalize : {"none", "cpm", "size-factors"}
         How depth was taken out before the logarithm.
+    landmark_ranks : {"together", "alone"}
+        How landmark genes were ranked for quantile normalisation: among all genes, as in datasets made before this was
+        kept, or among themselves, as those of a panel are.
+    rnaseq_ties : {"", "dense"}
+        Rule for equal values of RNA-Seq, where it has one of its own.
     landmark_share : ndarray of float32, shape (1,), or None
         What share of a profile's counts its landmark genes have, the median over profiles: for panels.
     size_reference : ndarray of float32 or None
@@ -88,6 +103,8 @@ class Normalization:
     target_std: np.ndarray | None = None
     collapse: str = "mean"
     normalize: str = "none"
+    landmark_ranks: str = "together"
+    rnaseq_ties: str = ""
     landmark_share: np.ndarray | None = None
     size_reference: np.ndarray | None = None
 
@@ -130,6 +147,8 @@ class Normalization:
             units=_units(str(record.get("units", "as given"))),
             collapse=str(record.get("options", {}).get("collapse", "mean")),
             normalize=str(record.get("options", {}).get("normalize", "none")),
+            landmark_ranks=str(quantile.get("landmark_ranks", "together")) if mode != "none" else "together",
+            rnaseq_ties="dense" if "dense" in quantile.get("ties", {}) else "",
             **arrays,
         )
 

@@ -1,4 +1,4 @@
-"""Where a study selects its models and where it tests them."""
+"""What profiles were measured by, and where a study selects its models and tests them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,39 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dgex.errors import SettingsError, first
+import numpy as np
+import pandas as pd
 
-__all__ = ["Platform", "check_platforms"]
+from dgex.dataset.scale import Scale
+from dgex.errors import SettingsError, first
+from dgex.genes import id_type, texts
+
+__all__ = ["Platform", "check_platforms", "measured_by"]
 
 _TAKEN = "halves", "ols", "residual", "mean", "cmap"  # folders and records of that name hold something else
+_RNASEQ_PORTALS = "DepMap expression", "GTEx expression", "SRA runs (recount3, ARCHS4)"
+_RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]*")  # it becomes the name of folders
+
+
+def measured_by(obs: pd.DataFrame, var: pd.DataFrame, scale: Scale, kind: str = "") -> np.ndarray:
+    """Platform of each profile of a file, `"array"` or `"rnaseq"` unless the file has other words for it.
+
+    From `obs["platform"]` where it is given, else guessed from ids, scale, units and zeros, and the kind of table that
+    a portal wrote.
+    """
+    if "platform" in obs:
+        given = texts(obs["platform"]).to_numpy()
+        if not np.isin(given, ["", "nan", "None"]).any():
+            return np.asarray(given)
+    units = "units" in obs and bool(texts(obs["units"]).str.contains(_RNASEQ_UNITS).mean() > 0.5)
+    if id_type(var.index) == "affymetrix":
+        guess = "array"
+    elif scale.linear or units or kind in _RNASEQ_PORTALS:
+        guess = "rnaseq"
+    else:
+        guess = "rnaseq" if scale.zeros > 0.01 and scale.minimum >= 0 else "array"
+    return np.full(len(obs), guess, dtype=object)
 
 
 @dataclass(frozen=True)

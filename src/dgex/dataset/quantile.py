@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -201,7 +201,11 @@ def quantile_normalize(
 
 
 def normalized_blocks(
-    X: Rows, reference: np.ndarray, ties: np.ndarray, threads: int | None = None
+    X: Rows,
+    reference: np.ndarray,
+    ties: np.ndarray,
+    threads: int | None = None,
+    before: Callable[[slice, np.ndarray], None] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """`quantile_normalize` of all rows of a matrix in its own place, block by block; the blocks are given on, in order.
 
@@ -212,6 +216,8 @@ def normalized_blocks(
     ties : ndarray of str, shape (samples,)
         What equal values get, for every profile.
     threads : int, optional
+    before : callable, optional
+        Is given every block as it was, and which rows it is of, by any thread.
 
     Yields
     ------
@@ -225,6 +231,8 @@ def normalized_blocks(
 
     def work(where: slice) -> tuple[slice, np.ndarray]:
         block = X[where]
+        if before is not None:
+            before(where, block)
         ranker = Ranker(X.shape[1])
         for position, row in enumerate(block, where.start):
             order, keys = ranker(row, position)

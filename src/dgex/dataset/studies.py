@@ -9,7 +9,7 @@ import pandas as pd
 
 from dgex.genes import texts
 
-__all__ = ["STUDY_COLUMNS", "split_by", "split_words", "study_columns"]
+__all__ = ["PATIENT", "STUDY_COLUMNS", "patients", "split_by", "split_words", "study_columns"]
 
 #: What columns that say where a profile comes from are called, in small letters.
 STUDY_COLUMNS = (
@@ -41,6 +41,35 @@ def study_columns(obs: pd.DataFrame) -> dict[str, int]:
     """
     counts = {str(name): texts(obs[name]).nunique() for name in obs.columns if str(name).lower() in STUDY_COLUMNS}
     return {name: count for name, count in counts.items() if 1 < count < len(obs)}
+
+
+#: Column of the patient or donor of each profile.
+PATIENT = "patient"
+_BARCODE = r"^(TCGA[-.][A-Z0-9]{2}[-.][A-Z0-9]{4}|GTEX[-.][A-Z0-9]{4,5})(?:[-.]|$)"
+
+
+def patients(obs: pd.DataFrame) -> pd.Series:
+    """Patient or donor of each profile, from ids of TCGA and GTEx in the index or a column of `obs`.
+
+    Empty text where an id is of another kind; a Series without entries where none is.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"sample": ["TCGA-CU-A0YN-11A-11R-A10U-07", "GTEX-S3XE-1226-SM-4AD4L", "GSM2226808"]})
+    >>> patients(obs).tolist()
+    ['TCGA-CU-A0YN', 'GTEX-S3XE', '']
+    """
+    columns = [obs.index.to_series(), *(obs[name] for name in obs.columns)]
+    best = pd.Series(dtype=object)
+    most = 0
+    for column in columns:
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            continue
+        found = texts(column).str.extract(_BARCODE, expand=False)
+        count = int(found.notna().sum())
+        if count > most:
+            most, best = count, found.fillna("").str.replace(".", "-", regex=False)
+    return best.set_axis(obs.index) if most else best
 
 
 def _record(uns: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -105,6 +105,13 @@ class Resampled:
         """The models that are compared."""
         return list(self._whole)
 
+    def interval(self, name: str) -> tuple[float, float]:
+        """The 95 % interval of the overall error itself: how much it depends on the profiles or groups measured on."""
+        if not len(self._drawn[name]):
+            return float("nan"), float("nan")
+        low, high = np.percentile(self._drawn[name], [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+        return float(low), float(high)
+
     def against(self, name: str, baseline: str) -> Interval:
         """One model against another: without an interval where only one profile or group is there to draw."""
         difference = float(self._whole[name] - self._whole[baseline])

@@ -19,7 +19,7 @@ from dgex.errors import SettingsError
 from dgex.evaluation.against import baseline_of, draws_of, groups_of, groups_within
 from dgex.evaluation.bootstrap import LEVEL, REPEATS, Resampled
 from dgex.evaluation.closer import check_cards, look_closer
-from dgex.evaluation.given import Models, aligned, are_models, in_units, loaded_models, rows_of, trained_on
+from dgex.evaluation.given import Models, aligned, are_models, as_panels, in_units, loaded_models, rows_of, trained_on
 from dgex.evaluation.levels import Levels
 from dgex.evaluation.measuring import Predictor, blocks, measure, training_mean
 from dgex.evaluation.original_units import InDatasetUnits
@@ -27,10 +27,12 @@ from dgex.evaluation.result import TRIVIAL, Evaluation
 from dgex.evaluation.rows import (
     counted,
     gene_table,
+    group_table,
     overall_table,
     profile_table,
     within_columns,
 )
+from dgex.inference.precision import in_precision
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.models.card import chosen
@@ -53,6 +55,7 @@ def evaluate(
     within: str | None = None,
     control: str | None = None,
     cards: Sequence[str] = (),
+    as_prepared: bool = False,
 ) -> Evaluation:
     """Measure models side by side on held-out profiles of a dataset.
 
@@ -84,6 +87,10 @@ def evaluate(
         counted.
     cards : sequence of str
         Target genes that get a card on the page; a few hundred others, spread over good and bad ones, do anyway.
+    as_prepared : bool
+        Take the landmark genes of a quantile-normalised dataset that ranked them together with the target genes
+        (`landmark_ranks="together"`, as published) as they are. Otherwise they are ranked among themselves, as
+        `dgex.infer` must rank those of a panel, so that the errors are those of its results.
 
     Returns
     -------
@@ -139,6 +146,8 @@ def evaluate(
     loaded = loaded_models(models)
     names = [part.strip() for part in split.split(",")] if isinstance(split, str) else list(split)
     with ExitStack() as stack:
+        for model in loaded.values():  # as infer does
+            stack.enter_context(in_precision(model, "float32"))
         source = stack.enter_context(io.open(data))
         check_dataset(source, minimum_train=0)
         where = {name: rows_of(source, name) for name in dict.fromkeys(names)}
@@ -151,6 +160,9 @@ def evaluate(
         else:
             none = np.array([], dtype=np.int64)
             predictors.insert(0, Predictor(TRIVIAL, None, none, none, mean))
+        if not as_prepared:
+            predictors = as_panels(predictors, source)
+        measured_as = "those of a panel" if any(p.panel is not None for p in predictors) else "the dataset holds them"
         predictors = in_units(predictors, source, genes)
         base, why = baseline_of(baseline, predictors, source, genes, block)
         if baseline is None:
@@ -158,7 +170,8 @@ def evaluate(
         gene_names = source.var.index[genes].astype(str)
         check_cards(cards, gene_names)
         levels = Levels.of(source, genes, mean)
-        overall, per_gene, per_profile, by_level, drawn, of_within, kept = [], [], [], [], {}, {}, {}
+        overall, per_gene, per_profile, by_level, by_group = [], [], [], [], []
+        drawn, of_within, kept = {}, {}, {}
         total = sum(map(len, where.values())) * len(predictors)
         with bar(total, "evaluating") as progress:
             for name, index in where.items():
@@ -178,6 +191,8 @@ def evaluate(
                     of_within[name] = counted(compared) | {"over": over, "units": draws.units}
                 overall.append(table)
                 per_gene += [gene_table(name, n, m, gene_names) for n, m in found.items()]
+                if groups is not None:
+                    by_group += [group_table(name, n, m, groups) for n, m in found.items()]
                 by_level += [levels.table(name, n, m) for n, m in found.items()]
         looks = look_closer(source, where, kept, predictors, base, genes, block, seen, cards)
         settings = {
@@ -188,6 +203,7 @@ def evaluate(
             "intervals": {"level": LEVEL, "draws": REPEATS, "of": drawn},
             "within": {} if within is None else {"column": within, "control": control, "of": of_within},
             "levels": levels.words,
+            "landmarks": measured_as,
             "genes": len(genes),
             "unit": "standard deviations" if "std" in source.varm else "",
             "data": {
@@ -207,6 +223,7 @@ def evaluate(
         pd.concat(by_level, ignore_index=True),
         pd.concat(per_profile, ignore_index=True) if per_profile else None,
         looks,
+        pd.concat(by_group, ignore_index=True) if by_group else pd.DataFrame(),
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from dgex.aliases import PathLike
+from dgex.dataset.as_panel import AsPanel
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import rows, set_statistics, targets
 from dgex.dataset.signatures import known, signatures
@@ -20,10 +22,10 @@ from dgex.genes import align, texts
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.models.folder import is_model, load
-from dgex.progress import warn
+from dgex.progress import note, warn
 from dgex.remote.places import located
 
-__all__ = ["Models", "aligned", "are_models", "in_units", "loaded_models", "rows_of", "trained_on"]
+__all__ = ["Models", "aligned", "are_models", "as_panels", "in_units", "loaded_models", "rows_of", "trained_on"]
 
 Models: TypeAlias = Mapping[str, Estimator | PathLike] | Sequence[Estimator | PathLike]
 
@@ -127,6 +129,21 @@ def aligned(models: Mapping[str, Estimator], source: ExpressionFile) -> tuple[li
         for name, model in models.items()
     ]
     return predictors, genes
+
+
+def as_panels(predictors: Sequence[Predictor], source: ExpressionFile) -> list[Predictor]:
+    """Give each model what `dgex.infer` makes of its landmark genes; says so where the dataset holds something else."""
+    given = []
+    for predictor in predictors:
+        theirs = getattr(predictor.model, "normalization_", None)
+        panel = None if predictor.model is None else AsPanel.of(source, predictor.inputs, theirs)
+        given.append(predictor if panel is None else replace(predictor, panel=panel))
+    if any(predictor.panel is not None for predictor in given):
+        note(
+            "the dataset's landmark genes were ranked together with its target genes; they are measured as dgex infer "
+            "takes a panel, ranked among themselves (as_prepared=True takes them as they are)"
+        )
+    return given
 
 
 def in_units(predictors: Sequence[Predictor], source: ExpressionFile, genes: np.ndarray) -> list[Predictor]:

@@ -12,7 +12,9 @@ from dgex.evaluation.bootstrap import FEW
 from dgex.report.comparison import Further
 from dgex.report.tables import EMPTY, percent
 
-__all__ = ["level_tables", "within_tables"]
+_MOST = 40  # groups in a table of a page
+
+__all__ = ["group_tables", "level_tables", "within_tables"]
 
 
 def within_tables(overall: pd.DataFrame, settings: Mapping[str, Any]) -> list[Further]:
@@ -43,6 +45,35 @@ def within_tables(overall: pd.DataFrame, settings: Mapping[str, Any]) -> list[Fu
         table = pd.DataFrame(shown)
         table = table.loc[:, (table != EMPTY).any()]  # nothing is gained on a baseline without a correlation
         tables.append(Further(f"{split}: differences within {asked['column']}", table, caption, True))
+    return tables
+
+
+def group_tables(groups: pd.DataFrame, overall: pd.DataFrame, settings: Mapping[str, Any]) -> list[Further]:
+    """Errors by study, or what else the dataset was split by, a table a set; none where it was split at random."""
+    tables = []
+    for split, rows in groups.groupby("split", sort=False) if len(groups) else []:
+        of, models = settings["intervals"]["of"][str(split)], list(dict.fromkeys(rows["model"]))
+        wide = rows.pivot(index="group", columns="model", values="error")[models]
+        wide = wide.sort_values(models[-1], ascending=False)
+        sizes = rows.drop_duplicates("group").set_index("group")["profiles"]
+        shown = pd.DataFrame({str(of["over"]): wide.index.astype(str), "Profiles": sizes.loc[wide.index].to_numpy()})
+        whole = overall[overall["split"] == split].set_index("model")
+        for name in models:
+            shown[str(name)] = [f"{error:.4f}" for error in wide[name]]
+        ends: list[Any] = ["all, and 95 % interval", int(sizes.sum())]
+        for name in models:
+            error, low, high = whole.loc[name, ["error", "error_low", "error_high"]].to_numpy(np.float64)
+            known = f" ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else ""
+            ends.append(f"{error:.4f}{known}")
+        several = len(wide) > _MOST
+        kept = pd.concat([shown.iloc[:_MOST], pd.DataFrame([ends], columns=shown.columns)], ignore_index=True)
+        worst = f", the {_MOST} of most error of {len(wide):,} (all are in groups.csv)" if several else ""
+        few = ", too few for 95 %: a rough range" if of["units"] < FEW else ""
+        caption = (
+            f"Overall error of each {of['over']}{worst}. The interval is of the error itself, by bootstrap over "
+            f"{of['units']:,} groups{few}: how much it depends on which were drawn."
+        )
+        tables.append(Further(f"{split}: errors by {of['over']}", kept, caption, True))
     return tables
 
 

@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dgex.arrays.index import evenly
 from dgex.confidence.accuracy import RECALL_PROFILES, rank_recall
 from dgex.confidence.differences import Differences
+from dgex.dataset.as_panel import AsPanel
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import set_statistics
 from dgex.evaluation.bootstrap import profile_errors
@@ -39,6 +40,7 @@ class Predictor:
     inputs: np.ndarray  # positions of its landmark genes in the data
     take: np.ndarray  # positions of the compared genes among its targets
     constant: np.ndarray | None = None
+    panel: AsPanel | None = None  # what infer makes of its landmark genes, where the data hold something else
 
     @property
     def kind(self) -> str:
@@ -46,6 +48,10 @@ class Predictor:
 
     def __call__(self, X: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Infer the compared genes of the profiles at positions `samples` of the data from their landmark values."""
+        return self.infer(X if self.panel is None else self.panel(X, samples))
+
+    def infer(self, X: np.ndarray) -> np.ndarray:
+        """Infer the compared genes from landmark values that the model takes."""
         if self.model is None:
             assert self.constant is not None
             return np.broadcast_to(self.constant, (len(X), len(self.constant)))
@@ -83,8 +89,9 @@ def same_units(model: Estimator | None, inputs: np.ndarray, source: ExpressionFi
         return True
     ours = Normalization.from_dataset(source)
     statistics = set_statistics(source, ours.set_name)
-    if theirs.state() != ours.state() or statistics is None or theirs.landmark_mean is None:
-        return bool(theirs.state() == ours.state())
+    alike = replace(theirs, rnaseq_ties="").state() == replace(ours, rnaseq_ties="").state()  # older models lack it
+    if not alike or statistics is None or theirs.landmark_mean is None:
+        return bool(alike)
     pairs = zip((theirs.landmark_mean, theirs.landmark_std), statistics)
     return all(np.allclose(a, b[inputs], rtol=1e-4, atol=1e-6) for a, b in pairs)
 

@@ -43,6 +43,7 @@ class InDatasetUnits(Predictor):
             predictor.model,
             predictor.inputs,
             predictor.take,
+            panel=predictor.panel,
             sets=sets,
             landmarks=tuple((mean[predictor.inputs], std[predictor.inputs]) for mean, std in pairs),
             targets=tuple((mean[genes], std[genes]) for mean, std in pairs),
@@ -50,15 +51,16 @@ class InDatasetUnits(Predictor):
 
     def __call__(self, X: np.ndarray, samples: np.ndarray) -> np.ndarray:
         inferred = np.empty((len(X), len(self.take)), dtype=np.float32)
+        X = X if self.panel is None else self.panel(X, samples)
         sets = self.sets[samples]
         for number in np.unique(sets):
             rows = np.flatnonzero(sets == number)
             x = unstandardize(X[rows], *self.landmarks[number])
             own = None if self.model is None else self.model.normalization_
             if own is None or own.standardize == "none":
-                raw = super().__call__(x, samples[rows])
+                raw = self.infer(x)
             else:
-                raw = own.invert_targets(super().__call__(own.standardize_landmarks(x), samples[rows]), self.take)
+                raw = own.invert_targets(self.infer(own.standardize_landmarks(x)), self.take)
             mean, std = self.targets[number]
             inferred[rows] = (raw.astype(np.float64) - mean) / std  # as dgex.prepare: differences in float64
         return inferred

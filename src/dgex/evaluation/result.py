@@ -12,7 +12,7 @@ import pandas as pd
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.evaluation.bootstrap import FEW
-from dgex.evaluation.laid_out import level_tables, within_tables
+from dgex.evaluation.laid_out import group_tables, level_tables, within_tables
 from dgex.places import check_output
 from dgex.report.comparison import Comparison
 from dgex.report.figures.evaluation import save_all
@@ -32,7 +32,8 @@ class Evaluation:
     Attributes
     ----------
     overall : DataFrame
-        One row a split and model: split, model, kind, error (overall error), sd (over genes), improvement
+        One row a split and model: split, model, kind, error (overall error), sd (over genes), error_low, error_high
+        (the error's own 95 % interval, over profiles or groups as the improvement's), improvement
         (relative, against the baseline; 0 for itself), improvement_low, improvement_high (its 95 % interval; NaN for
         the baseline, and where one profile or group is too little), tie (the interval holds 0), difference,
         difference_low, difference_high (overall error less the baseline's, and its 95 % interval), better (share of
@@ -56,6 +57,9 @@ class Evaluation:
     per_profile : DataFrame or None
         Where differences within groups were measured, one row a split, model and profile: profile, group, model, split,
         mae, and of its differences over genes within_error, within_r, within_sign.
+    groups : DataFrame
+        Where the dataset was split by a group such as the study, one row a split, model and group: split, model, group,
+        profiles, error (overall error over the group's profiles). Empty otherwise.
     looks : dict
         Split to a closer look at one model: its genes, the profiles it infers badly, points of some genes.
     """
@@ -67,6 +71,7 @@ class Evaluation:
     levels: pd.DataFrame = field(default_factory=pd.DataFrame)
     per_profile: pd.DataFrame | None = None
     looks: dict[str, Look] = field(default_factory=dict)
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def comparison(self) -> Comparison:
         """The same as the report room takes it, to add it to a page of one's own."""
@@ -91,7 +96,11 @@ class Evaluation:
             self.histories,
             details,
             intervals,
-            [*within_tables(self.overall, listed), *level_tables(self.levels, listed)],
+            [
+                *within_tables(self.overall, listed),
+                *group_tables(self.groups, self.overall, listed),
+                *level_tables(self.levels, listed),
+            ],
             looks=self.looks,
         )
 
@@ -102,21 +111,24 @@ class Evaluation:
     __str__ = table
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings, overall table and errors by expression as plain values, fit for JSON (no value is None)."""
-        return {"settings": self.settings, "overall": _plain(self.overall), "levels": _plain(self.levels)}
+        """Settings, overall table, errors by group and by expression as plain values for JSON (no value is None)."""
+        tables = {"overall": self.overall, "levels": self.levels, "groups": self.groups}
+        return {"settings": self.settings} | {name: _plain(table) for name, table in tables.items()}
 
     def to_json(self, path: PathLike, *, overwrite: bool = False) -> None:
-        """Write settings, overall table and errors by expression; the genes' values are in `to_csv`."""
+        """Write settings, overall table, errors by group and by expression; the genes' values are in `to_csv`."""
         json_dump(self.to_dict(), path, overwrite)
 
     def to_csv(self, folder: PathLike, *, overwrite: bool = False) -> None:
         """Write `overall.csv`, `genes.csv` and `levels.csv` into a folder, made if it is not there.
 
-        With differences within groups also `profiles.csv`.
+        With differences within groups also `profiles.csv`, and `groups.csv` of a dataset split by groups.
         """
         frames = {"overall.csv": self.overall, "genes.csv": self.per_gene, "levels.csv": self.levels}
         if self.per_profile is not None:
             frames["profiles.csv"] = self.per_profile
+        if len(self.groups):
+            frames["groups.csv"] = self.groups
         paths = [check_output(Path(folder) / name, overwrite) for name in frames]
         for frame, path in zip(frames.values(), paths):
             with atomic_file(path, overwrite) as temporary:

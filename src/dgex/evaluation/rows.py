@@ -14,7 +14,7 @@ from dgex.evaluation.measuring import Measurement, Predictor
 from dgex.evaluation.within import MEASURES, ends
 from dgex.metrics import relative_improvement, share_better
 
-__all__ = ["WELL", "counted", "gene_table", "overall_table", "profile_table", "within_columns"]
+__all__ = ["WELL", "counted", "gene_table", "group_table", "overall_table", "profile_table", "within_columns"]
 
 #: Rank recall from which a gene is called well inferred (Subramanian et al. 2017).
 WELL = 0.95
@@ -29,6 +29,7 @@ def overall_table(
     for predictor, result in zip(predictors, measured):
         errors, pearson = result.errors, result.errors.pearson
         gain = resampled.against(predictor.name, baseline)
+        low, high = resampled.interval(predictor.name)
         compared = predictor.name != baseline
         records.append(
             {
@@ -37,6 +38,8 @@ def overall_table(
                 "kind": predictor.kind,
                 "error": errors.overall,
                 "sd": errors.overall_std,
+                "error_low": low,
+                "error_high": high,
                 "improvement": relative_improvement(errors.overall, base.overall),
                 "improvement_low": gain.improvement_low if compared else np.nan,
                 "improvement_high": gain.improvement_high if compared else np.nan,
@@ -58,6 +61,13 @@ def overall_table(
             }
         )
     return pd.DataFrame(records)
+
+
+def group_table(split: str, name: str, measured: Measurement, groups: np.ndarray) -> pd.DataFrame:
+    """One row a group of profiles: how many, and the overall error over them."""
+    of_profile = pd.Series(measured.profiles).groupby(np.asarray(groups, dtype=object))
+    table = pd.DataFrame({"profiles": of_profile.size(), "error": of_profile.mean()}).rename_axis("group").reset_index()
+    return table.assign(split=split, model=name)[["split", "model", "group", "profiles", "error"]]
 
 
 def _over_genes(summary: Any, values: np.ndarray) -> float:

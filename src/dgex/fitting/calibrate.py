@@ -16,6 +16,7 @@ from dgex.arrays.index import evenly
 from dgex.confidence.confidence import trusted
 from dgex.confidence.held_out import MOST, HeldOut
 from dgex.confidence.intervals import FEWEST
+from dgex.dataset.as_panel import AsPanel
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, rows
 from dgex.dataset.signatures import known, signatures
@@ -155,6 +156,8 @@ def _read(model: Estimator, source: ExpressionFile, names: list[str], by: str | 
     samples = samples[evenly(len(samples), MOST)]
     groups = _groups(source, samples, by)
     X, Y = (np.asarray(source.read(genes=part.index, samples=samples)) for part in genes)
+    panel = AsPanel.of(source, genes[0].index, model.normalization_)
+    X = X if panel is None else panel(X, samples)  # as infer takes them
     words = f"{len(samples):,} profiles of {', '.join(names)}"
     words += "" if groups is None else f" ({len(set(groups.tolist()))} groups)"
     train = rows(source, "train")
@@ -162,6 +165,7 @@ def _read(model: Estimator, source: ExpressionFile, names: list[str], by: str | 
     if len(train):
         few = train[evenly(len(train), 10 * MOST)]
         near = np.asarray(source.read(genes=genes[0].index, samples=few))
+        near = near if panel is None else panel(near, few)
     else:
         warn("the dataset has no training profiles: distances are taken from the held-out ones")
     return near, HeldOut(X, Y, model.predict(X), None, groups, words)

@@ -25,13 +25,18 @@ def confidence_of(model: Estimator, read: Splits) -> Confidence | None:
     """How far to trust a model that was fitted on the training profiles; None, said, where nothing was held out.
 
     The first validation set judges where it is large, or where fitting again is dear. Else a model that `refits` is
-    fitted on folds of the training and validation profiles together, with the settings that were chosen.
+    fitted on folds of the training and validation profiles together, with the settings that were chosen. Where landmark
+    genes were ranked together with target genes the validation set judges, as `dgex.infer` takes a panel.
     """
     name = next((name for name in read.matrices if name != "train"), None)
     x = read.matrices["train"][0]
     refits = model.refits and x.n_obs <= SMALL and not read.streams  # which are too large to be held
-    if name is not None and not (refits and _few(read, name)):
-        return trusted(model.predict, read.values("train")[0], _by_validation(model, read, name))
+    if name is not None and (read.panels or not (refits and _few(read, name))):
+        near = read.values("train")[0]
+        if read.panels:
+            rows = evenly(len(near), 10 * MOST)
+            near = read.panels["train"](rows, np.asarray(near[rows]))
+        return trusted(model.predict, near, _by_validation(model, read, name))
     if not refits:
         note("trust in inferred values is unknown: no profiles were held out")
         return None
@@ -48,6 +53,8 @@ def _by_validation(model: Estimator, read: Splits, name: str) -> HeldOut:
     x, y = read.values(name)
     rows = evenly(len(x), MOST)
     X, Y = (np.ascontiguousarray(m[rows]) for m in (x, y))
+    if read.panels:
+        X = read.panels[name](rows, X)
     groups = read.groups.get(name)
     words = f"{len(x):,} profiles of {name}" + ("" if groups is None else f" ({len(set(groups))} groups)")
     return HeldOut(X, Y, model.predict(X), None, None if groups is None else groups[rows], words)

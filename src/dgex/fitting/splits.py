@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from dgex.aliases import PathLike
 from dgex.arrays.host import HOST_SHARE, fits_host, host_memory
 from dgex.arrays.maps import release
 from dgex.arrays.stored import SpooledRows, identity_of
+from dgex.dataset.as_panel import AsPanel
 from dgex.dataset.normalization import Normalization
 from dgex.dataset.roles import check_dataset, landmarks, rows, targets
 from dgex.dataset.signatures import signatures
@@ -58,6 +59,9 @@ class Splits(NamedTuple):
         How the profiles were split, in words.
     streams : dict of str to FileSet
         The sets that stay in their file; of these `matrices` holds names of profiles and genes, and no values.
+    panels : dict of str to function of positions and landmark values
+        What `dgex.infer` makes of the landmark genes of profiles of each set, where they were ranked together with the
+        target genes (see `dgex.dataset.as_panel`); else empty.
     """
 
     matrices: dict[str, tuple[ad.AnnData, ad.AnnData]]
@@ -68,6 +72,7 @@ class Splits(NamedTuple):
     groups: dict[str, np.ndarray]
     how: str = ""
     streams: Mapping[str, FileSet] = MappingProxyType({})
+    panels: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType({})
 
     def values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Landmark and target values of a set; of one that stays in its file, what reads rows as they are asked for."""
@@ -151,7 +156,13 @@ def read_splits(
 
         groups, how = _groups(source, parts), split_words(source.uns, source.obs)
         normalization = Normalization.from_dataset(source)
-        return Splits(splits, source.obs, normalization, source.name, known_again, groups, how, streams)
+        panel = AsPanel.of(source, masks[0])
+        panels = {} if panel is None else {s: partial(_panel, panel, index) for s, index in parts.items()}
+        return Splits(splits, source.obs, normalization, source.name, known_again, groups, how, streams, panels)
+
+
+def _panel(panel: AsPanel, index: np.ndarray, rows: np.ndarray, X: np.ndarray) -> np.ndarray:
+    return panel(X, index[rows])
 
 
 def _groups(source: io.ExpressionFile, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

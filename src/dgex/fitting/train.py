@@ -27,7 +27,7 @@ from dgex.models.folder import load
 from dgex.models.linear.from_moments import FromMoments
 from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
-from dgex.progress import note
+from dgex.progress import note, warn
 from dgex.remote.places import located
 from dgex.remote.sending import sends
 
@@ -192,6 +192,11 @@ def _train(
         _beside_ridge(model, read)
     if model.confidence_ is None:
         model.confidence_ = confidence_of(model, read)
+    elif read.panels:
+        warn(
+            "trust is of landmark genes that were ranked together with target genes; those of a panel are ranked among "
+            "themselves, and errors are then larger: dgex prepare --landmark-ranks alone, or dgex calibrate afterwards"
+        )
     add_index(model, read, index)
     if place is not None:
         place.save(model, keep_checkpoint)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dgex.dataset.normalization import Normalization
 from dgex.dataset.scale import as_log2
 from dgex.errors import DataError
 from dgex.inference.missing import can_impute
@@ -181,10 +180,16 @@ def _factors(plan: Plan, further: np.ndarray) -> np.ndarray:
 
 def _landmarks(plan: Plan, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
     """Landmark values on the training scale, before standardising; what is to be imputed stays NaN."""
-    ours, scale = plan.model.normalization_, plan.scale
-    if ours is None:
+    if plan.model.normalization_ is None:
         return raw
-    return _of_each(raw * _factors(plan, further), lambda values: ours.transform(values, scale=scale))
+    return _transformed(plan, raw * _factors(plan, further))
+
+
+def _transformed(plan: Plan, values: np.ndarray, part: str = "landmarks") -> np.ndarray:
+    """Values on the training scale, before standardising; what is missing stays NaN."""
+    ours = plan.model.normalization_
+    assert ours is not None
+    return _of_each(values, lambda known: ours.transform(known, part=part, scale=plan.scale, platform=plan.platform))
 
 
 def _of_each(values: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -203,24 +208,24 @@ def _of_each(values: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) 
 
 def _targets(plan: Plan, raw: np.ndarray, further: np.ndarray) -> np.ndarray:
     """Measured target values on the training scale, before standardising; missing ones stay NaN."""
-    ours, scale = plan.model.normalization_, plan.scale
+    ours = plan.model.normalization_
     measured = further[:, : len(plan.targets)]
     if ours is None or not measured.shape[1]:
         return measured
     factors = _factors(plan, further)
     measured, landmarks = measured * factors, raw * factors
     if ours.quantile == "none":
-        return _of_each(measured, lambda values: ours.transform(values, part="all", scale=scale))
+        return _transformed(plan, measured, "all")
     if plan.whole:
         both = np.concatenate([landmarks, measured], axis=1)
-        return _of_each(both, lambda values: ours.transform(values, part="all", scale=scale))[:, landmarks.shape[1] :]
-    return _along(plan, landmarks, measured, ours)
+        return _transformed(plan, both, "all")[:, landmarks.shape[1] :]
+    return _along(plan, landmarks, measured)
 
 
-def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray, ours: Normalization) -> np.ndarray:
+def _along(plan: Plan, landmarks: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Take a few target genes to the reference along with the landmark genes: by the profile's own map, prolonged."""
     scale = plan.scale
-    mapped = _of_each(landmarks, lambda values: ours.transform(values, scale=scale))
+    mapped = _transformed(plan, landmarks)
     result = np.empty_like(measured)
     for row, (x, y, values) in enumerate(zip(landmarks, mapped, measured)):
         there = ~np.isnan(x)

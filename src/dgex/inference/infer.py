@@ -23,6 +23,7 @@ from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, file_options, profile_columns, tell, write
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
+from dgex.inference.precision import in_precision
 from dgex.inference.reporting import claimed, write_report
 from dgex.inference.shards import check_stored, command, infer_parts, own_device, spread_of
 from dgex.io.base import ExpressionFile
@@ -84,6 +85,7 @@ def infer(
     compress: str | None = None,
     shard: str | None = None,
     parts: str = "h5ad",
+    precision: str = "float32",
     resume: bool = False,
     overwrite: bool = False,
 ) -> AnnData | None:
@@ -159,6 +161,9 @@ def infer(
         of a `.zarr`. Processes that torchrun starts know it by themselves.
     parts : {"h5ad", "gctx"}
         Format of the parts of a folder.
+    precision : {"float32", "tf32", "bf16", "auto"}
+        Of the matrix products of networks, kept in `uns["dgex"]["precision"]`. In float32 a result does not depend on
+        what the machine is good at; "auto" takes bf16 where that is faster.
     resume : bool
         Keep finished blocks in `OUTPUT.parts` while working, and go on from them when the call is repeated: the model,
         all settings and the input, every value of it, are compared first.
@@ -244,9 +249,11 @@ def infer(
             estimator.set_params(device=device)
         if to is not None:
             own_device(device)
+        exactness = stack.enter_context(in_precision(estimator, precision))
         data = stack.enter_context(opened(source, estimator, orientation=orientation, format=format, layer=layer))
         trusted: dict[str, Any] = {"interval": interval, "genes": wanted, "min_trust": min_trust}
         work = plan(estimator, data, **settings, **trusted, aliases=table)
+        work.precision = exactness
         if log2 == "never" and work.scale is not None and work.scale.linear:
             raise DataError(f"the input is on the {work.scale}; scale='auto' takes the logarithm, scale='log2' insists")
         if standardize == "own":

@@ -11,11 +11,12 @@ import pandas as pd
 
 from dgex._version import __version__
 from dgex.dataset.normalization import Normalization
-from dgex.dataset.scale import Scale, decide_scale, settled
-from dgex.errors import DataError, DgexError, GeneError, SettingsError, first
+from dgex.dataset.scale import Scale
+from dgex.errors import DataError, DgexError, GeneError, first
 from dgex.genes import Match, id_type, match_genes
 from dgex.inference.check import Check
 from dgex.inference.depth import Depth
+from dgex.inference.input_scale import platform_of, scale_of
 from dgex.inference.likeness import Likeness
 from dgex.inference.missing import FEW, LEAST, imputed
 from dgex.inference.worth import chosen_genes, gene_columns, need_confidence
@@ -59,6 +60,10 @@ class Plan:
         On which scale the input is; None where the model was fitted on bare values and takes what comes.
     depth : Depth
         How sequencing depth is taken out.
+    platform : str
+        `"rnaseq"` where the input's equal values are ranked by the rule of RNA-Seq, else empty.
+    precision : str
+        In which networks infer; empty where the model is none.
     check : Check
         Collects how far inferred and measured target genes differ.
     interval : float or None
@@ -87,6 +92,8 @@ class Plan:
     whole: bool
     scale: Scale | None
     depth: Depth
+    platform: str = ""
+    precision: str = ""
     check: Check = field(default_factory=Check)
     interval: float | None = None
     keep: np.ndarray | None = None
@@ -188,6 +195,7 @@ def plan(
         whole=whole,
         scale=decided,
         depth=depth,
+        platform=platform_of(data, ours, decided),
         interval=interval,
         likeness=Likeness(None, None) if ours is None else Likeness(ours.landmark_mean, ours.landmark_std),
     )
@@ -220,7 +228,7 @@ def _both(impute: Any, data: ExpressionFile, ours: Normalization | None, scale: 
     except GeneError as error:
         lacking = error
     try:
-        decided = _scale(data, ours, scale, own)
+        decided = scale_of(data, ours, scale, own)
     except DataError as error:
         if lacking is not None:
             raise GeneError(f"{lacking}; besides, {error}") from None
@@ -228,36 +236,6 @@ def _both(impute: Any, data: ExpressionFile, ours: Normalization | None, scale: 
     if lacking is not None:
         raise lacking
     return decided
-
-
-def _scale(data: ExpressionFile, ours: Normalization | None, asked: str, own: bool) -> Scale | None:
-    if ours is None:
-        if asked != "auto":
-            raise SettingsError("the model was fitted on bare values and knows no scale; only scale='auto' works")
-        return None
-    scale = decide_scale(data, asked)
-    other = "log2" if scale.linear else "linear"
-    note(f"{data.name}: {scale} ({scale.why}); scale={other!r} would overrule it")
-    if ours.scale == "any":  # ranks, or values that were standardised before
-        return scale
-    settled(scale, data.name)
-    if scale.kind == "standardized" and not own:
-        raise DataError(
-            f"the input is standardized ({scale.why}), and the model takes values as they were measured; "
-            "scale='log2' takes them as log2 expression, standardize='own' standardises them anew"
-        )
-    if ours.log2 == "always" and scale.kind == "log2" and scale.by_range:
-        raise DataError(
-            f"the model was prepared with log2='always' and the input looks logged already ({scale}); scale='linear' "
-            "logs it, scale='log2' takes it as it is"
-        )
-    if scale.linear and scale.minimum < 0 and ours.scale == "log2":
-        raise DataError(
-            f"the input is on the linear scale and holds values below zero ({scale}), which have no logarithm; "
-            "scale='log2' takes it as it is"
-        )
-    ours.rescale(np.zeros((0, 0), np.float32), scale)  # refuses logarithms for a model of linear values
-    return scale
 
 
 def _matches(wanted: list[pd.DataFrame], var: pd.DataFrame) -> list[Match]:
@@ -335,6 +313,8 @@ def record(work: Plan, name: str) -> dict[str, Any]:
         made["unit"] = work.unit
     if work.scale is not None:
         made["scale"] = f"{work.scale} ({work.scale.why})"
+    if work.precision:
+        made["precision"] = work.precision
     known = work.model.confidence_
     if known is not None:
         made["judged_by"] = known.judged["words"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dgex.models.linear.equations import SINGULAR
 from dgex.models.linear.moments import Moments
-from dgex.models.linear.regression import SINGULAR
 from dgex.progress import warn
 
 __all__ = ["Explained", "explained"]

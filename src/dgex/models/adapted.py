@@ -226,6 +226,9 @@ class Adapted(Estimator):
         """What the old model says of values in the units that this one was fitted in."""
         return self.old_.predict(X)
 
+    def held_models(self) -> list[Estimator]:
+        return [self.old_]
+
     def _predict(self, X: np.ndarray) -> np.ndarray:
         whole = np.empty((len(X), self.n_targets_), np.float32)
         for start in range(0, len(X), BLOCK):

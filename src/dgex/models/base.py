@@ -10,7 +10,7 @@ import numpy as np
 from dgex.errors import DataError, DgexError, ModelError, SettingsError, first
 from dgex.models.explaining import Explaining
 from dgex.models.matrices import Matrix, check_same_profiles, fingerprint, is_annotated, role_matrix
-from dgex.models.named import NamedGenes
+from dgex.models.named import NamedGenes, not_fitted
 from dgex.models.parameters import Parameters
 from dgex.models.trusting import Trusting
 from dgex.progress import note
@@ -58,6 +58,8 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
         Landmark genes then target genes: index = name, columns = role and further identifiers.
     n_features_in_, n_targets_ : int
         Numbers of landmark and target genes.
+    feature_names_in_ : ndarray of str
+        The landmark genes, as scikit-learn has them; only where what was fitted had names.
     metrics_ : dict
         What was measured while fitting (overall errors by named set, seconds).
     normalization_ : Normalization or None
@@ -157,6 +159,10 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
         """
         return []
 
+    def held_models(self) -> list[Estimator]:
+        """Fitted models that this one asks when it predicts."""
+        return []
+
     def check_settings(self) -> None:
         """Refuse settings that no data could make right; called before data are read.
 
@@ -207,6 +213,8 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
             takes = ", ".join(("X", "Y", "eval_sets", *self.fit_options))
             raise SettingsError(f"{type(self).__name__}.fit does not take {first(unknown)}", accepted=f"{takes}")
         self.check_settings()
+        if Y is None:
+            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         x, x_genes = role_matrix(X, "landmark", "X")
         y, y_genes = role_matrix(Y, "target", "Y")
         if len(x) != len(y):
@@ -238,7 +246,7 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
         Raises
         ------
         ModelError
-            The model was not fitted.
+            The model was not fitted; scikit-learn's NotFittedError too.
         GeneError
             A landmark gene is missing.
         DataError
@@ -271,7 +279,7 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
-            raise ModelError(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
+            raise not_fitted(f"this {type(self).__name__} is not fitted; call fit or load a model folder")
 
     def _inputs(self, X: Matrix) -> np.ndarray:
         """Landmark values in the model's order, refused where they are known to be of other units."""

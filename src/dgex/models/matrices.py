@@ -16,7 +16,16 @@ from dgex.genes import texts
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Matrix", "check_same_profiles", "dense", "fingerprint", "is_annotated", "role_matrix", "unit_variance"]
+__all__ = [
+    "Matrix",
+    "check_same_profiles",
+    "dense",
+    "fingerprint",
+    "is_annotated",
+    "refuse_sparse",
+    "role_matrix",
+    "unit_variance",
+]
 
 # Beyond this, sums of squares of float32 values overflow, and NaN would come of them.
 LARGEST = 1e15
@@ -45,6 +54,7 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
     elif isinstance(matrix, pd.DataFrame):
         genes, values = pd.DataFrame(index=matrix.columns.astype(str)), matrix.to_numpy()
     else:
+        refuse_sparse(matrix, what)
         values = np.asarray(matrix)
         prefix = "X" if role == "landmark" else "Y"
         width = values.shape[1] if values.ndim == 2 else 0
@@ -52,6 +62,17 @@ def role_matrix(matrix: Matrix, role: str, what: str) -> tuple[np.ndarray, pd.Da
     if not genes.index.is_unique:
         raise GeneError(f"{what}: gene names repeat: {first(genes.index[genes.index.duplicated()])}")
     return dense(values, what), genes
+
+
+def refuse_sparse(matrix: object, what: str) -> None:
+    """Refuse a bare sparse matrix, which numpy takes for one value. That of an AnnData is made dense.
+
+    Raises
+    ------
+    DataError
+    """
+    if hasattr(matrix, "toarray") and not isinstance(matrix, np.ndarray) and not is_annotated(matrix):
+        raise DataError(f"{what}: sparse input is not supported", accepted="a dense array, such as X.toarray()")
 
 
 def check_same_profiles(X: Matrix, Y: Matrix) -> None:
@@ -80,6 +101,8 @@ def dense(values: Any, what: str) -> np.ndarray:
     """
     if hasattr(values, "toarray"):
         values = values.toarray()
+    if getattr(getattr(values, "dtype", None), "kind", "") == "c":  # of which numpy would keep the real part
+        raise DataError(f"{what}: Complex data not supported", accepted="real numbers")
     try:
         array = np.ascontiguousarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dgex.errors import DataError, GeneError, first
+from dgex.errors import DataError, GeneError, ModelError, first
 from dgex.genes import align
-from dgex.models.matrices import Matrix, dense, is_annotated
+from dgex.models.matrices import Matrix, dense, is_annotated, refuse_sparse
 
-__all__ = ["NamedGenes"]
+__all__ = ["NamedGenes", "not_fitted"]
+
+
+def not_fitted(message: str) -> ModelError:
+    """The error of a model used before it was fitted, which scikit-learn's tools know as theirs."""
+    from sklearn.exceptions import NotFittedError  # not imported before there is something to say
+
+    class NotFitted(ModelError, NotFittedError):  # type: ignore[misc]
+        """A model used before it was fitted."""
+
+    return NotFitted(message)
 
 
 class NamedGenes:
@@ -30,6 +40,14 @@ class NamedGenes:
         self.targets_ = targets.index.tolist()
         self.n_features_in_ = len(landmarks)
         self.n_targets_ = len(targets)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the landmark genes; an AttributeError before the fit, and where bare arrays were fitted."""
+        names = getattr(self, "landmarks_", [])
+        if not names or names == [f"X{at}" for at in range(len(names))]:
+            raise AttributeError("feature_names_in_")
+        return np.array(names, dtype=object)
 
     def landmark_genes(self) -> pd.DataFrame:
         """Landmark genes with their identifiers, in the model's order."""
@@ -59,6 +77,7 @@ class NamedGenes:
                 )
             whole = np.array_equal(genes.index, np.arange(len(frame)))
             return dense(values if whole else values[:, genes.index], what)
+        refuse_sparse(matrix, what)
         values = dense(matrix, what)
         if values.shape[1] != len(wanted):
             raise DataError(f"{what}: found {values.shape[1]:,} columns, accepted {len(wanted):,} {role} genes")

@@ -51,7 +51,7 @@ class Parameters:
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
-        target = TargetTags(required=True, two_d_labels=True, multi_output=True)
-        return Tags(
-            estimator_type="regressor", target_tags=target, regressor_tags=RegressorTags(), input_tags=InputTags()
-        )
+        # Targets are a matrix, and `score` is minus an error: no share of variance that checks could ask for.
+        target = TargetTags(required=True, two_d_labels=True, multi_output=True, single_output=False)
+        tags = RegressorTags(poor_score=True)
+        return Tags(estimator_type="regressor", target_tags=target, regressor_tags=tags, input_tags=InputTags())

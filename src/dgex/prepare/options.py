@@ -20,6 +20,7 @@ _ACCEPTED = {
     "dedup_over": ("inputs", "compendium"),
     "quantile": ("none", "inductive", "paper"),
     "ties": ("published", "average"),
+    "landmark_ranks": ("alone", "together"),
     "standardize": ("inductive", "paper", "none"),
     "log2": ("never", "auto", "always"),
     "scale": SCALES,
@@ -50,6 +51,7 @@ class Options:
     scale: str = "auto"
     normalize: str = "none"
     together: float = 0.0
+    landmark_ranks: str = "alone"
 
     def __post_init__(self) -> None:
         for name, accepted in _ACCEPTED.items():

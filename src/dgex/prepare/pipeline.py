@@ -22,6 +22,7 @@ from dgex.places import claim
 from dgex.prepare import duplicates as duplicating
 from dgex.prepare.assemble import assign_sets, compendium_duplicates, read_matrix, sample_table
 from dgex.prepare.gene_plan import plan_genes
+from dgex.prepare.groups import lacks
 from dgex.prepare.options import Options
 from dgex.prepare.panel import read_names
 from dgex.prepare.preparation import Preparation
@@ -56,6 +57,7 @@ def prepare(
     dedup_over: str = "inputs",
     quantile: str | bool | None = None,
     ties: str = "published",
+    landmark_ranks: str | None = None,
     standardize: str = "inductive",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     group: str | None = None,
@@ -101,10 +103,15 @@ def prepare(
     quantile : {None, "inductive", "paper"} or bool
         `"inductive"`: reference of the training samples, average ranks for all. `"paper"`: reference of all arrays of
         the compendium; arrays by floored average ranks, RNA-Seq by dense ranks (without arrays: all samples of the
-        compendium, average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
+        compendium, floored average ranks). True: `"paper"` when `standardize` is, else `"inductive"`.
     ties : {"published", "average"}
         What equal values of a profile get by `quantile="paper"`: as published, or the mean of their ranks on every
         platform, which is safe for values that were rounded. `"inductive"` always takes the mean.
+    landmark_ranks : {"alone", "together"}, optional
+        Whether quantile normalisation ranks a profile's landmark genes among themselves, as `dgex.infer` has to rank
+        those of a panel, so that models learn from values such as they will be given; or together with the target
+        genes, as published. "alone" unless told, but "together" with `quantile="paper"`. Target genes are always ranked
+        among all genes.
     standardize : {"inductive", "paper", "none"}
         `"inductive"`: mean and standard deviation of the training samples, for all samples. `"paper"`: every set by
         the statistics of all its samples, divisor standard deviation + 1e-3. A set is a named set, or the compendium,
@@ -112,7 +119,9 @@ def prepare(
     split : three numbers
         Fractions of training, validation and test.
     group : str, optional
-        Column of `obs`; samples of a group stay on one side of the split.
+        Column of `obs`; samples of a group stay on one side of the split. Several, comma separated, such as
+        `"study,patient"`: samples that share a group of any of them do, and those linked through others; the linked
+        groups become the column `study+patient`. Where no column says `patient`, ids of TCGA and GTEx do.
     together : float, optional
         Samples closer than this Euclidean distance, measured as for `dedup`, stay on one side of the split too, and
         with them their groups; how many there are is said. By default 1.0, or 0 where `dedup` drops them; 0 does not
@@ -192,6 +201,7 @@ def prepare(
         dedup_over=dedup_over,
         quantile=quantile or "none",
         ties=ties,
+        landmark_ranks=landmark_ranks or ("together" if quantile == "paper" else "alone"),
         standardize=standardize,
         split=tuple(float(share) for share in split),
         group=group or "",
@@ -328,10 +338,11 @@ def _need_group(obs: pd.DataFrame, sources: list[Source], options: Options) -> N
     """Say before any matrix is read that a group column is missing."""
     if not options.group:
         return
-    lacking = [source.label for source in sources if source.set_name is None and options.group not in source.obs]
-    if options.group not in obs or lacking:
+    lacking = [source.label for source in sources if source.set_name is None and lacks(source.obs, options.group)]
+    if (absent := lacks(obs, options.group)) or lacking:
+        absent = absent or [name for source in sources for name in lacks(source.obs, options.group)]
         columns = [str(column) for column in obs.columns if column not in ("split", "set", "platform", "input")]
         raise DataError(
-            f"no column {options.group!r} in obs of {first(lacking or [source.label for source in sources])} to split "
+            f"no column {absent[0]!r} in obs of {first(lacking or [source.label for source in sources])} to split "
             f"by; found {first(columns) or 'no columns'}"
         )

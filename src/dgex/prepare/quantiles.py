@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dgex.arrays.passes import slices
+from dgex.arrays.rowfile import RowFile, Rows
 from dgex.dataset.normalization import ties_rule
 from dgex.dataset.quantile import ReferenceSum, normalized_blocks, reference_profile
 from dgex.dataset.roles import landmarks
@@ -11,7 +13,7 @@ from dgex.dataset.scale import to_log2
 from dgex.dataset.split import SPLITS
 from dgex.dataset.standardize import Moments
 from dgex.prepare.options import Options
-from dgex.prepare.preparation import TRAIN, Preparation, mask_of, sets_of
+from dgex.prepare.preparation import TRAIN, Preparation, mask_of, put_in, sets_of
 from dgex.progress import bar, note, warn
 
 __all__ = ["normalize_quantiles"]
@@ -52,16 +54,26 @@ def normalize_quantiles(work: Preparation, options: Options) -> None:
         rows = np.flatnonzero(rules == ties)
         looked[ties] = rows[:: -(-len(rows) // _LOOKED_AT)]
     before = {ties: work.X[rows] for ties, rows in looked.items()}
+    alone = options.landmark_ranks == "alone"
+    work.panel = _panel_of(work) if alone else None
     # What a panel of landmark genes alone is mapped to: their share of the normalised profiles.
-    landmark_reference = _normalize(work, options, reference, rules, source)
+    landmark_reference = _normalize(work, options, reference, rules, source).astype(np.float32)
     measures = {}
     for ties, rows in looked.items():
         measures[ties] = _measure_ties(before.pop(ties), work.X[rows], logs[rows])
         _warn_of_ties(ties, int((rules == ties).sum()), float(reference.std()), **measures[ties])
+    if alone:
+        _rank_alone(work, landmark_reference, rules)
+    else:
+        note(
+            "landmark genes are ranked together with the target genes, as published; dgex infer ranks those of a panel "
+            "among themselves, and its errors are then larger: landmark_ranks='alone' trains on what it will be given"
+        )
     work.record["quantile"] = {
         "mode": mode,
         "reference": reference,
-        "landmark_reference": landmark_reference.astype(np.float32),
+        "landmark_reference": landmark_reference,
+        "landmark_ranks": options.landmark_ranks,
         "samples": len(source),
         "measures": measures,
         "ties": {str(rule): int((rules == rule).sum()) for rule in dict.fromkeys(rules.tolist())},
@@ -77,14 +89,40 @@ def _normalize(
     wanted = {TRAIN: work.train} | (sets_of(work) if options.standardize == "paper" else {})
     moments = {name: (Moments(work.X.shape[1]), mask_of(rows, len(work.X))) for name, rows in wanted.items()}
     own, of_source = ReferenceSum(np.flatnonzero(landmarks(work.var))), mask_of(source, len(work.X))
+    panel, genes = work.panel, np.flatnonzero(landmarks(work.var))
+
+    def keep(where: slice, block: np.ndarray) -> None:
+        if panel is not None:  # ranks of what was measured, not of what becomes of it
+            panel[where] = block[:, genes]
+
     with bar(len(work.X), "normalising quantiles") as progress:
-        for where, block in normalized_blocks(work.X, reference, rules):
+        for where, block in normalized_blocks(work.X, reference, rules, before=keep):
             own.add(block[of_source[where]])
             for taken, mask in moments.values():
                 taken.add(block[mask[where]])
             progress.advance(len(block))
     work.statistics = {name: taken.statistics() for name, (taken, mask) in moments.items() if mask.any()}
     return own.mean()
+
+
+def _panel_of(work: Preparation) -> Rows:
+    """Room for the landmark genes, where the matrix has it."""
+    shape = len(work.X), int(landmarks(work.var).sum())
+    return RowFile(shape, work.X.folder) if isinstance(work.X, RowFile) else np.empty(shape, np.float32)
+
+
+def _rank_alone(work: Preparation, reference: np.ndarray, rules: np.ndarray) -> None:
+    """Bring the landmark genes that were measured to their own reference by their ranks among themselves."""
+    assert work.panel is not None
+    for _ in normalized_blocks(work.panel, reference, rules):
+        pass
+    known, count, mask = work.statistics, len(work.X), landmarks(work.var)
+    rows = {TRAIN: work.train, **sets_of(work)}
+    for name in known:
+        moments, wanted = Moments(int(mask.sum())), mask_of(rows[name], count)
+        for where in slices(count, _LOOKED_AT):
+            moments.add(work.panel[where][wanted[where]])
+        put_in(known[name], moments.statistics(), mask)
 
 
 def _measure_ties(before: np.ndarray, after: np.ndarray, logs: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,19 +16,17 @@ from anndata import AnnData
 
 from dgex import io
 from dgex.aliases import PathLike
+from dgex.dataset.platforms import measured_by
 from dgex.dataset.scale import UNKNOWN_LINEAR, Scale, decide_scale, settled
 from dgex.dataset.split import SPLITS
 from dgex.errors import SettingsError
-from dgex.genes import id_type, texts
+from dgex.genes import id_type
 from dgex.io.registry import ready
 from dgex.places import split_name
 from dgex.progress import warn
 from dgex.remote.places import is_url, located
 
 __all__ = ["Source", "open_sources"]
-
-_RNASEQ_PORTALS = ("DepMap expression", "GTEx expression", "SRA runs (recount3, ARCHS4)")
-_RNASEQ_UNITS = re.compile(r"fpkm|rpkm|tpm|cpm|count|rsem", re.IGNORECASE)
 
 
 @dataclass
@@ -109,23 +106,7 @@ class Source:
         return digest.hexdigest()
 
     def _platforms(self) -> np.ndarray:
-        """From `obs["platform"]` where it is given, else guessed from ids, scale, units and zeros."""
-        obs = self.obs
-        if "platform" in obs:
-            given = texts(obs["platform"]).to_numpy()
-            if not np.isin(given, ["", "nan", "None"]).any():
-                return given
-        if id_type(self.var.index) == "affymetrix":
-            guess = "array"
-        elif self.scale.linear or self._units_of_rnaseq() or self.data.notes.get("kind") in _RNASEQ_PORTALS:
-            guess = "rnaseq"
-        else:
-            guess = "rnaseq" if self.scale.zeros > 0.01 and self.scale.minimum >= 0 else "array"
-        return np.full(len(obs), guess, dtype=object)
-
-    def _units_of_rnaseq(self) -> bool:
-        obs = self.obs
-        return "units" in obs and bool(texts(obs["units"]).str.contains(_RNASEQ_UNITS).mean() > 0.5)
+        return measured_by(self.obs, self.var, self.scale, str(self.data.notes.get("kind", "")))
 
 
 def open_sources(

@@ -23,6 +23,7 @@ from dgex.dataset.studies import study_columns
 from dgex.errors import DataError, first
 from dgex.genes import texts
 from dgex.prepare import duplicates as duplicating
+from dgex.prepare.groups import group_column, known_patients
 from dgex.prepare.options import Options
 from dgex.prepare.preparation import TRAIN, Preparation, mask_of, sets_of, statistics_of
 from dgex.prepare.together import joined_groups, near_pairs
@@ -78,11 +79,12 @@ def drop_near_duplicates(work: Preparation, options: Options, found: duplicating
 
 
 def split_work(work: Preparation, options: Options) -> None:
+    column = group_column(work.obs, options.group) if options.group else ""
     given = work.obs["split"].to_numpy(dtype=object).copy()
     drawn = np.flatnonzero(given == "")
     pairs = None
     if len(drawn):
-        groups = work.obs[options.group].to_numpy(dtype=object)[drawn] if options.group else None
+        groups = work.obs[column].to_numpy(dtype=object)[drawn] if column else None
         parts = sum(share > 0 for share in options.split)
         if options.together and parts > 1:
             pairs = near_pairs(work.X, options.together, _logged(work))
@@ -101,14 +103,14 @@ def split_work(work: Preparation, options: Options) -> None:
             "at least 2 are needed (inputs without a name form the compendium that is split)"
         )
     how = ""
-    if options.group:
-        members = texts(work.obs[options.group])
+    if column:
+        members = texts(work.obs[column])
         counts = {name: members[given == name].nunique() for name in sizes}
-        how = f", by {options.group}: " + ", ".join(f"{name} {count:,} groups" for name, count in counts.items())
+        how = f", by {column}: " + ", ".join(f"{name} {count:,} groups" for name, count in counts.items())
         train = set(members[given == "train"])
         for name in sizes:
             if name not in SPLITS and train & set(members[given == name]):
-                warn(f"the set {name} shares values of {options.group} with training samples")
+                warn(f"the set {name} shares values of {column} with training samples")
     elif len(drawn):
         for name, count in study_columns(work.obs.iloc[drawn]).items():
             note(
@@ -119,10 +121,11 @@ def split_work(work: Preparation, options: Options) -> None:
         "sizes": sizes,
         "fractions": list(options.split),
         "seed": options.seed,
-        "group": options.group,
+        "group": column,
     }
     work.record["samples"]["kept"] = len(work.X)
     note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
+    known_patients(work.obs, options.group)
 
 
 def _tell_pairs(work: Preparation, pairs: np.ndarray, given: np.ndarray, distance: float) -> None:
@@ -176,6 +179,8 @@ def treat_constant(work: Preparation, options: Options) -> None:
     names = work.var.index[constant]
     if options.constant == "drop":
         note(f"{len(names):,} genes are constant over the training samples and are left out: {first(names)}")
+        if work.panel is not None:
+            work.panel = drop_columns(work.panel, ~constant[landmarks(work.var)])
         work.X, work.var = drop_columns(work.X, ~constant), work.var[~constant].copy()
         work.statistics.clear()  # taken again: how blocks are cut, and so the last digit, depends on the genes
         for role in ("landmark", "target"):
@@ -224,8 +229,12 @@ def standardize_sets(work: Preparation, options: Options) -> None:
 def finished(work: Preparation) -> Iterator[np.ndarray]:
     """The values as they are in the dataset, block by block: standardised, in memory in their own place."""
 
+    panel = np.flatnonzero(landmarks(work.var))
+
     def work_on(where: slice) -> np.ndarray:
         block = work.X[where]
+        if work.panel is not None:
+            block[:, panel] = work.panel[where]
         for mean, std, mask in work.scales:
             rows = np.flatnonzero(mask[where])
             if len(rows):

@@ -141,6 +141,16 @@ def test_ridge_takes_the_penalty_of_least_overall_error(held: int) -> None:
     assert overall(model.alpha_) <= min(overall(entry["alpha"]) for entry in model.path_) * 1.0005
 
 
+def test_ridge_looks_more_closely_about_the_best_penalty() -> None:
+    X, Y = problem(200, 40, 6, noise=2.0)
+    model = Ridge().fit(X[:60], Y[:60], eval_sets={"held-out": (X[60:], Y[60:])})
+    tried = np.sort([entry["alpha"] for entry in model.path_])
+    steps = np.diff(np.log(tried))
+    at = int(np.searchsorted(tried, model.alpha_))
+    assert 0 < at < len(tried) - 1
+    assert steps[[at - 1, at]].max() < 0.3 * steps.max()
+
+
 def test_ridge_goes_on_where_the_end_of_its_path_wins() -> None:
     X, Y = problem(60, 10, 3)
     rng = np.random.default_rng(1)
@@ -167,3 +177,13 @@ def test_real_profiles_reach_float64_least_squares(real_data: Path) -> None:
     landmark = (data.var["role"] == "landmark").to_numpy()
     X, Y = data.X[:, landmark], data.X[:, ~landmark][:, ::200]
     assert relative(OLS().fit(X, Y).coef_, reference(X, Y)) < 1e-4
+
+
+def test_ridge_of_genes_whose_sum_never_changes() -> None:
+    X, Y = problem(80, 12, 5)
+    ranks = X.argsort(axis=1).argsort(axis=1).astype(np.float32)  # as a panel's landmark genes are ranked
+    ranks = (ranks - ranks.mean(axis=0)) / ranks.std(axis=0)
+    for alpha in (1e-9, 1e-5, 1.0):
+        found = Ridge(alpha=alpha).fit(ranks, Y).predict(ranks)
+        other = SklearnRidge(alpha=alpha, solver="svd").fit(ranks.astype(np.float64), Y.astype(np.float64))
+        np.testing.assert_allclose(found, other.predict(ranks.astype(np.float64)), atol=2e-3)

@@ -10,6 +10,7 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.errors import SettingsError
 from dgex.models.base import Arrays, LayerStack, report_choice
+from dgex.models.linear.equations import SINGULAR, cholesky, without_null
 from dgex.models.linear.from_moments import FromMoments, Gather
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
@@ -20,10 +21,10 @@ __all__ = ["OLS", "Linear", "Penalized", "Ridge", "RidgePath"]
 # Float32 products cost about 1e-9 of the coefficients for each unit of the Gram matrix's condition number;
 # beyond this one the moments are gathered again in float64. LAPACK's 1-norm estimate reads a few times higher.
 ILL_CONDITIONED = 2e5
-# Eigenvalues below these fractions of the largest are rounding: the Gram matrix is singular there.
-SINGULAR = {False: 3e-8, True: 1e-12}
 # Ridge penalties tried, relative to the mean eigenvalue of the Gram matrix, and decades added where an end wins.
 PENALTIES = np.logspace(-5, 1, 20)
+# Steps that each of the two about the best penalty is divided into.
+FINER = 4
 MORE_DECADES = 4
 
 
@@ -110,7 +111,7 @@ class OLS(Linear):
 
     def _learn(self, gather: Gather, eval_sets: Sets) -> None:
         moments = gather(None)
-        factor = _cholesky(moments.gram())
+        factor = cholesky(moments.gram())
         if not moments.double and (factor is None or factor[1] > ILL_CONDITIONED):
             note("ols: the landmark genes are nearly collinear; multiplying once more in float64")
             del factor, moments
@@ -122,7 +123,7 @@ class OLS(Linear):
 
         gram = moments.gram()
         cut = SINGULAR[moments.double]
-        factor = _cholesky(gram)
+        factor = cholesky(gram)
         if factor is not None and factor[1] < 1 / cut:
             self.rank_ = len(gram)
             lower = factor[0]
@@ -206,7 +207,11 @@ class Ridge(Penalized):
             self.alpha_, error, self.path_ = chosen
             report_choice("ridge", "alpha", f"{self.alpha_:.4g}", error)
         gram[np.diag_indices_from(gram)] += self.alpha_
-        lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        try:
+            lower = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError:  # collinear genes, such as ranks of a panel whose sum never changes
+            self._store(moments, without_null(moments.gram(), self.alpha_))
+            return
         self._store(moments, lambda xy: linalg.cho_solve(lower, xy, overwrite_b=True, check_finite=False))
 
     def _settle(self, pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, Any]:
@@ -302,26 +307,14 @@ class RidgePath:
             alphas.insert(end, alphas[at] * (0.1 if at == 0 else 10.0))
             errors.insert(end, screen(alphas[end]))
             note(f"ridge: the best penalty lay at the end of the path; trying {alphas[end]:.3g} as well")
+        for between in _between(alphas, int(np.argmin(errors))):
+            place = int(np.searchsorted(alphas, between))
+            alphas.insert(place, between)
+            errors.insert(place, screen(between))
         return climb(alphas, errors, exact if len(X) > SCREEN else None, "alpha", len(few), len(X))
 
 
-def _cholesky(gram: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """Lower factor and estimated condition number of the unit-diagonal Gram matrix; None where it is singular.
-
-    The factor is that of `gram` itself; the condition is taken with all landmark genes in their own standard
-    deviation, because their units cost no digits.
-    """
-    from scipy import linalg  # a prediction needs none of it
-
-    scale = np.sqrt(np.diag(gram))
-    if not (scale > 0).all():
-        return None
-    unit = gram / np.outer(scale, scale)
-    norm = np.abs(unit).sum(axis=0).max()
-    try:
-        lower = linalg.cholesky(unit, lower=True, overwrite_a=True, check_finite=False)
-    except linalg.LinAlgError:
-        return None
-    reciprocal, _ = linalg.lapack.dpocon(lower, norm, uplo="L")
-    lower *= scale[:, None]
-    return lower, (1.0 / reciprocal if reciprocal > 0 else np.inf)
+def _between(alphas: list[float], at: int) -> list[float]:
+    """Penalties between one and its neighbours, evenly in the logarithm: the path doubles from one to the next."""
+    pairs = zip(alphas[max(0, at - 1) : at + 1], alphas[max(1, at) : at + 2])
+    return [float(a * (b / a) ** (k / FINER)) for a, b in pairs for k in range(1, FINER)]

@@ -253,6 +253,9 @@ class Auto(Estimator):
         on = "training and validation profiles" if self.refitted_ else "training profiles"
         note(f"auto: fitted on the {on}; expected overall error {stacked.error:.4f} on profiles like those held out")
 
+    def held_models(self) -> list[Estimator]:
+        return list(self.members_)
+
     def _predict(self, X: np.ndarray) -> np.ndarray:
         whole = np.empty((len(X), self.n_targets_), np.float32)
         for start in range(0, len(X), BLOCK):
