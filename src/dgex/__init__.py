@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
+    from dgex.web.serve import serve
 
 _HOME = {
     "DGEX": "dgex.models.network.dgex",
@@ -83,6 +84,7 @@ _HOME = {
     "read_gene_table": "dgex.gene_table",
     "reproduce": "dgex.paper.reproduce",
     "select_landmarks": "dgex.panels.select",
+    "serve": "dgex.web.serve",
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
     "train_grid": "dgex.fitting.grid",
@@ -129,6 +131,7 @@ __all__ = [
     "read_gene_table",
     "reproduce",
     "select_landmarks",
+    "serve",
     "simulate",
     "train",
     "train_grid",

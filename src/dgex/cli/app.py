@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, explain, models, panels, study, train
+from dgex.cli import data, download, explain, models, panels, serve, study, train
 from dgex.cli.arguments import GeneTables, GridAxes
 from dgex.errors import printable
 
@@ -75,6 +75,7 @@ app.command("infer")(models.infer)
 app.command("adapt")(models.adapt)
 app.command("interpret")(models.interpret)
 app.command("explain")(explain.explain)
+app.command("serve")(serve.serve)
 app.command("demo")(study.demo)
 app.command("reproduce")(study.reproduce)
 
