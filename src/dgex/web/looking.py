@@ -21,7 +21,7 @@ from dgex.genes import match_genes
 from dgex.inference.infer import infer
 from dgex.inference.inputs import opened
 from dgex.inference.likeness import Likeness
-from dgex.inference.missing import LEAST
+from dgex.inference.missing import FEW, LEAST
 from dgex.io.base import ExpressionFile
 from dgex.models.base import Estimator
 from dgex.models.folder import describe
@@ -61,7 +61,7 @@ def look(order: Mapping[str, Any], told: Told) -> dict[str, Any]:
             fits = {name: _fit(frame, data) for name, frame in landmarks.items()}
             about = _about(description, data) | {"models": fits}
     told.say(found=about)
-    suited = [name for name, fit in fits.items() if fit["found"] >= LEAST * fit["total"]]
+    suited = [name for name, fit in fits.items() if fit["enough"]]
     for name in suited:
         with told.stage(f"comparing with the training profiles of {name}", 0.4 / len(suited), 2):
             fits[name]["like"] = _likeness(source, model_at(models[name]), description, order)
@@ -101,7 +101,14 @@ def _fit(landmarks: pd.DataFrame, data: ExpressionFile) -> dict[str, Any]:
     """How many landmark genes of a model the file has; those that lie the other way count too, as `infer` turns it."""
     match = max((match_genes(landmarks, names) for names in (data.var, data.obs)), key=lambda one: one.found.sum())
     lacking = landmarks.index[~match.found].astype(str)
-    return {"found": int(match.found.sum()), "total": len(landmarks), "missing": lacking[:_LISTED].tolist()}
+    found, total = int(match.found.sum()), len(landmarks)
+    return {
+        "found": found,
+        "total": total,
+        "missing": lacking[:_LISTED].tolist(),
+        "enough": found >= LEAST * total,
+        "nearly_all": len(lacking) <= FEW * total,
+    }
 
 
 def _likeness(

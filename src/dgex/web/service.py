@@ -12,7 +12,6 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from dgex.confidence.intervals import check_level
 from dgex.dataset.scale import SCALES
 from dgex.errors import ModelError, SettingsError
 from dgex.io.orientation import ORIENTATIONS
@@ -161,6 +160,8 @@ class Service:
 
     @staticmethod
     def _options(fields: Mapping[str, str]) -> dict[str, Any]:
+        from dgex.confidence.intervals import check_level  # loads scipy, which the first page need not wait for
+
         options: dict[str, Any] = {}
         try:
             for name, accepted in CHOICES.items():

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from dgex.aliases import PathLike
 from dgex.errors import DgexError, ModelError, first
@@ -46,12 +43,6 @@ class OnOffer:
         """What its method is, in words."""
         entry = known(self.description["kind"])
         return entry.title if entry is not None else str(self.description["kind"])
-
-    @cached_property
-    def landmarks(self) -> pd.DataFrame:
-        """Its landmark genes, by all names that it knows of them."""
-        genes = pd.DataFrame(dict(self.description["genes"])).set_index("names")
-        return genes[genes["role"] == "landmark"].drop(columns="role")
 
     @property
     def counts(self) -> tuple[int, int]:

@@ -1,13 +1,24 @@
-"""A result as a workbook of Excel: values with their trust, half-widths of intervals, profiles, and how it was made."""
+"""A result as a workbook of Excel: values with their trust, half-widths of intervals, profiles, and how it was made.
+
+openpyxl makes the workbook; the rows of its two large sheets are put into the finished file as text, which takes a
+twentieth of the time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape
+
+import numpy as np
 
 from dgex.atomic import atomic_file
 from dgex.errors import FileError
+from dgex.io.delimited import text_lines
+from dgex.progress import bar
 from dgex.web.result import HALF, VALUES, Result
 from dgex.web.tables import blocks, has_intervals, worth_columns
 
@@ -15,10 +26,11 @@ __all__ = ["write_workbook"]
 
 _MOST_COLUMNS = 16_384  # of a sheet of Excel
 _LABELS = {"expected_error": "expected error", "expected_r": "expected r", "recall": "rank recall"}
+_END = b"</sheetData>"
 
 
 def write_workbook(result: Result, target: Path) -> None:
-    """Write the workbook, a row at a time.
+    """Write the workbook, a few hundred genes at a time.
 
     Texts are stored as texts: no name becomes a formula, a date or a number.
 
@@ -34,24 +46,65 @@ def write_workbook(result: Result, target: Path) -> None:
     columns = worth_columns(result)
     if len(columns) + len(result.profiles) > _MOST_COLUMNS:
         raise FileError(f"{len(result.profiles):,} profiles are more than a sheet of Excel has columns; take CSV")
-    book = Workbook(write_only=True)
-    _matrix(book.create_sheet("Values"), result, columns, VALUES)
+    large = {VALUES: columns}
     if has_intervals(result):
-        few = {name: columns[name] for name in ("gene", "origin", "trust")}
-        _matrix(book.create_sheet("Half-widths"), result, few, HALF)
+        large[HALF] = {name: columns[name] for name in ("gene", "origin", "trust")}
+    book = Workbook(write_only=True)
+    for name, before in large.items():
+        sheet = book.create_sheet({VALUES: "Values", HALF: "Half-widths"}[name])
+        sheet.freeze_panes = "B2"
+        sheet.append(_texts(sheet, [*(_LABELS.get(key, key) for key in before), *result.profiles]))
     _table(book.create_sheet("Profiles"), ["profile", "distance", "unlike"], _profiles(result))
     _table(book.create_sheet("About"), ["what", "value"], _about(result))
-    with atomic_file(target, True) as temporary:
-        book.save(temporary)
+    with atomic_file(target, True) as temporary, tempfile.TemporaryFile() as headed:
+        book.save(headed)
+        rows = {f"xl/worksheets/sheet{at}.xml": _rows(result, *item) for at, item in enumerate(large.items(), 1)}
+        with bar(len(large) * len(result.names), "writing") as progress:
+            _fill(headed, temporary, rows, progress)
 
 
-def _matrix(sheet: Any, result: Result, columns: dict[str, list[Any]], name: str) -> None:
-    sheet.freeze_panes = sheet.cell(row=2, column=2) if hasattr(sheet, "cell") else "B2"
-    sheet.append(_texts(sheet, [*(_LABELS.get(key, key) for key in columns), *result.profiles]))
-    rows = list(zip(*columns.values()))
+def _fill(source: BinaryIO, target: Path, rows: dict[str, Iterator[tuple[int, bytes]]], progress: Any) -> None:
+    """Copy a workbook, with further rows at the end of some sheets."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=2) as new:
+        for item in old.infolist():
+            content = old.read(item)
+            with new.open(item.filename, "w", force_zip64=True) as out:
+                if item.filename not in rows:
+                    out.write(content)
+                    continue
+                head, _, tail = content.rpartition(_END)
+                out.write(head)
+                for count, part in rows[item.filename]:
+                    out.write(part)
+                    progress.advance(count)
+                out.write(_END + tail)
+
+
+def _rows(result: Result, name: str, columns: dict[str, list[Any]]) -> Iterator[tuple[int, bytes]]:
+    """Rows of a sheet as XML, a block of genes at a time, and how many."""
+    before = ["".join(map(_cell, row)) for row in zip(*columns.values())]
     for at, values in blocks(result, name):
-        for before, numbers in zip(rows[at], values.round(4).tolist()):
-            sheet.append([*_texts(sheet, before), *(round(number, 4) for number in numbers)])
+        lines = text_lines([""] * len(values), np.round(values, 4), ",").split(b"\n")
+        rows = (
+            b"<row>%s<c><v>%s</v></c></row>" % (cells.encode(), line[1:].replace(b",", b"</v></c><c><v>"))
+            for cells, line in zip(before[at], lines)
+        )
+        yield len(values), b"".join(rows).replace(b"<c><v></v></c>", b"<c/>")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "<c/>"
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(_legal(value))}</t></is></c>'
+    return f"<c><v>{value}</v></c>"
+
+
+def _legal(text: str) -> str:
+    """A text without the characters that XML cannot hold."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    return str(ILLEGAL_CHARACTERS_RE.sub("", text))
 
 
 def _table(sheet: Any, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -63,18 +116,15 @@ def _table(sheet: Any, header: list[str], rows: Iterable[Iterable[Any]]) -> None
 def _texts(sheet: Any, values: Iterable[Any]) -> list[Any]:
     """Numbers as they are, everything else as text that Excel does not read as anything else."""
     from openpyxl.cell import WriteOnlyCell
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     cells = []
     for value in values:
-        if not isinstance(value, str):
-            cells.append(value)
-        elif value.startswith("="):
+        if isinstance(value, str):
             cell = WriteOnlyCell(sheet, "")
-            cell.value, cell.data_type = ILLEGAL_CHARACTERS_RE.sub("", value), "s"
+            cell.value, cell.data_type = _legal(value), "s"
             cells.append(cell)
         else:
-            cells.append(ILLEGAL_CHARACTERS_RE.sub("", value))
+            cells.append(value)
     return cells
 
 

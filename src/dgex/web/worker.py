@@ -115,7 +115,9 @@ def for_visitors(text: str, folder: Path, order: dict[str, Any]) -> str:
     for place in (*map(str, order.get("files", ())), str(folder)):
         parent = place if place == str(folder) else str(Path(place).parent)
         text = text.replace(f"{parent}/", "")
-    return printable(text.partition("; if you trust it")[0].partition(": pip install")[0])
+    for hint in ("; if you trust it", ": pip install", "; format='tsv'"):
+        text = text.partition(hint)[0]
+    return printable(text)
 
 
 def _limit_memory() -> None:

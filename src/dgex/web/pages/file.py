@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from dgex.inference.missing import FEW, LEAST
 from dgex.report.words import counted
 from dgex.web.pages.layout import begun, facts, fraction, frame, hidden, in_plain_words, options, path, waiting
 from dgex.web.shelf import OnOffer, Shelf
@@ -90,8 +89,7 @@ def _choice(upload: Upload, about: Mapping[str, Any], shelf: Shelf) -> str:
             '<h2>Choose a model</h2><p class="warning">No model here can use this file: too few of its landmark genes '
             f"are in it.</p><div class=choices>{cards}</div>"
         )
-    most = max(1 - fits[name]["found"] / fits[name]["total"] for name in usable)
-    chosen = "impute" if most > FEW else "auto"
+    chosen = "auto" if all(fits[name]["nearly_all"] for name in usable) else "impute"
     further = (
         '<details class="further"><summary>Settings</summary><div class="tools">'
         f"{options('missing', 'Missing landmark genes', _MISSING, chosen)}"
@@ -107,7 +105,7 @@ def _choice(upload: Upload, about: Mapping[str, Any], shelf: Shelf) -> str:
 
 
 def _usable(fit: Mapping[str, Any]) -> bool:
-    return bool(fit["found"] >= LEAST * fit["total"]) and "refused" not in fit.get("like", {})
+    return bool(fit["enough"]) and "refused" not in fit.get("like", {})
 
 
 def _rank(fit: Mapping[str, Any]) -> tuple[bool, bool, float, float]:
@@ -141,7 +139,7 @@ def _model(model: OnOffer, fit: Mapping[str, Any], usable: bool, chosen: bool) -
 def _like(fit: Mapping[str, Any]) -> str:
     """How like the training profiles they are, in a word with a sign and a sentence."""
     like = fit.get("like")
-    if fit["found"] < LEAST * fit["total"]:
+    if not fit["enough"]:
         return '<p class="verdict bad">Too few landmark genes: at least half are needed.</p>'
     if like is None:
         return '<p class="verdict">How like its training profiles: not looked at yet …</p>'
