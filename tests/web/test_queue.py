@@ -105,7 +105,6 @@ def test_what_nobody_waits_for_is_not_done(tmp_path: Path) -> None:
         waiting.cancel()
         running.cancel()
         assert waiting.over
-        os.kill(queue.worker, signal.SIGKILL)
         await running.finished.wait()
         assert running.state == "failed"
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dgex.progress import warn
 from dgex.web.rules import Rules
 
 __all__ = ["ENDED", "Queue", "Task"]
@@ -53,7 +52,12 @@ class Task:
     found: dict[str, Any] = field(default_factory=dict)
     number: int = field(default_factory=lambda: next(_counter))
     finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    wanted: bool = True
+    dropped: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return not self.dropped.is_set()
 
     @property
     def over(self) -> bool:
@@ -68,7 +72,7 @@ class Task:
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
-        self.wanted = False
+        self.dropped.set()
         if self.state == "waiting":
             self.end("failed", "it was removed")
 
@@ -149,25 +153,27 @@ class Queue:
     async def _do(self, task: Task) -> None:
         """One piece of work, to its end, whatever becomes of the process."""
         task.state = "running"
-        ended = ENDED
+        ends = {asyncio.create_task(self._followed(task)), asyncio.create_task(task.dropped.wait())}
         try:
-            async with asyncio.timeout(self._rules.work):
-                await self._followed(task)
-        except TimeoutError:
-            ended = f"the work took longer than {self._rules.work:.0f} seconds, the most given to one piece here"
-        except (OSError, ValueError) as error:  # a pipe that broke, a message cut short
-            warn(f"the worker failed: {error}")
-        if not task.over:
-            await self._stop()
-            task.end("failed", ended if task.wanted else "it was removed")
+            ended, _ = await asyncio.wait(ends, timeout=self._rules.work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in ends:
+                one.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        if task.over:
+            return
+        await self._stop()
+        over = f"the work took longer than {self._rules.work:.0f} seconds, the most given to one piece here"
+        task.end("failed", "it was removed" if not task.wanted else ENDED if ended else over)
 
     async def _followed(self, task: Task) -> None:
+        """Until it is over, or the process ended; a pipe that broke or a message cut short is an exception."""
         process = await self._started()
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps({"kind": task.kind, **task.asked}).encode() + b"\n")
         await process.stdin.drain()
-        while not task.over and task.wanted and (line := await process.stdout.readline()):
+        while not task.over and (line := await process.stdout.readline()):
             said = json.loads(line)
             task.share, task.text = float(said.get("share", task.share)), str(said.get("text", task.text))
             task.found |= said.get("found", {})

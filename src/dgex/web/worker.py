@@ -17,13 +17,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
 
+from dgex.arrays.host import host_memory
 from dgex.errors import DgexError, printable
 from dgex.progress import Together
 
 __all__ = ["Told", "main"]
 
 _EVERY = 0.2  # seconds between two messages of progress
-_MEMORY = 0.75  # share of the machine's memory that the process may take
+_MEMORY = 0.75  # share of the memory there is that the process may take
 
 
 class Told:
@@ -125,8 +126,7 @@ def _limit_memory() -> None:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        resource.setrlimit(resource.RLIMIT_DATA, (int(_MEMORY * total),) * 2)
+        resource.setrlimit(resource.RLIMIT_DATA, (int(_MEMORY * host_memory()),) * 2)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def _choice(upload: Upload, about: Mapping[str, Any], shelf: Shelf) -> str:
     order = sorted(fits, key=lambda name: _rank(fits[name]))
     usable = [name for name in order if _usable(fits[name])]
     best = usable[0] if usable else ""
-    cards = "".join(_model(shelf.models[name], fits[name], name in usable, name == best) for name in order)
+    ids = {name: f"model_{at}" for at, name in enumerate(shelf.models)}  # the same however they are ordered
+    state = dict.fromkeys(order, "disabled") | dict.fromkeys(usable, "") | {best: "checked"}
+    cards = "".join(_model(shelf.models[name], fits[name], ids[name], state[name]) for name in order)
     if not usable:
         return (
             '<h2>Choose a model</h2><p class="warning">No model here can use this file: too few of its landmark genes '
@@ -114,10 +116,8 @@ def _rank(fit: Mapping[str, Any]) -> tuple[bool, bool, float, float]:
     return not _usable(fit), bool(like.get("doubted")), like.get("median", 1.0), -fit["found"] / fit["total"]
 
 
-def _model(model: OnOffer, fit: Mapping[str, Any], usable: bool, chosen: bool) -> str:
+def _model(model: OnOffer, fit: Mapping[str, Any], key: str, state: str) -> str:
     found, total, name = fit["found"], fit["total"], escape(model.name)
-    state = ("checked" if chosen else "") if usable else "disabled"
-    key = f"model_{name}"
     lacking = total - found
     genes = f"<p>{fraction(found, total)} landmark genes found"
     genes += f'<meter min="0" max="{total}" value="{found}" aria-hidden="true"></meter></p>'
