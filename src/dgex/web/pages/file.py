@@ -71,7 +71,7 @@ def _what(about: Mapping[str, Any]) -> str:
         "Scale": scale,
         "Values": "none" if low is None else f"{low:.4g} to {high:.4g}",
         "Missing values": f"{lacking:,}" if lacking else "none",
-        "Orientation": about["orientation"].replace("-", " "),
+        "Orientation": about["orientation"].partition(" (")[0].replace("-", " "),
     }
     doubt = about["scale_doubt"]
     warned = f'<p class="warning">The scale is doubtful: {escape(doubt)}. Choose it below.</p>' if doubt else ""
@@ -80,7 +80,7 @@ def _what(about: Mapping[str, Any]) -> str:
 
 def _choice(upload: Upload, about: Mapping[str, Any], shelf: Shelf) -> str:
     fits = about["models"]
-    order = sorted(fits, key=lambda name: _rank(fits[name]))
+    order = sorted(fits, key=lambda name: _rank(fits[name], shelf.models[name]))
     usable = [name for name in order if _usable(fits[name])]
     best = usable[0] if usable else ""
     ids = {name: f"model_{at}" for at, name in enumerate(shelf.models)}  # the same however they are ordered
@@ -110,10 +110,15 @@ def _usable(fit: Mapping[str, Any]) -> bool:
     return bool(fit["enough"]) and "refused" not in fit.get("like", {})
 
 
-def _rank(fit: Mapping[str, Any]) -> tuple[bool, bool, float, float]:
-    """Usable ones first, then those whose training profiles are like these, then those with most landmark genes."""
-    like = fit.get("like", {})
-    return not _usable(fit), bool(like.get("doubted")), like.get("median", 1.0), -fit["found"] / fit["total"]
+def _rank(fit: Mapping[str, Any], model: OnOffer) -> tuple[bool, bool, float, float]:
+    """Usable ones first, then those whose training profiles are like these, then those that infer best.
+
+    Where none is like these, the nearest comes first: what is expected of a model holds for none of them.
+    """
+    like, known = fit.get("like", {}), model.confidence
+    doubted = bool(like.get("doubted"))
+    worth = 1.0 if known is None else 1 - known["median"]["r"]
+    return not _usable(fit), doubted, like["median"] if doubted else worth, -fit["found"] / fit["total"]
 
 
 def _model(model: OnOffer, fit: Mapping[str, Any], key: str, state: str) -> str:
