@@ -174,13 +174,13 @@ class Driven:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 60.0) -> Any:
+    def wait(self, script: str, seconds: float = 60.0) -> None:
         """Ask until a script gives something true; a page that is just replaced answers next time."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(AssertionError):
-                if found := self.value(script):
-                    return found
+                if self.value(f"!!({script})"):
+                    return
             time.sleep(0.05)
         text = self.value("document.body.innerText")[:2000]
         raise AssertionError(f"{script} stayed false at {self.value('location.href')}: {text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -187,6 +188,33 @@ def test_too_large_is_refused_while_it_comes(client: Client) -> None:
     except (BrokenPipeError, ConnectionResetError):
         return  # the server hung up while we went on sending
     assert status == 413, body
+
+
+def test_all_works_without_a_script(client: Client) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+
+    def page(path: str) -> str:
+        while "http-equiv" in (text := client.ask("GET", path)[2].decode()):  # it would load itself again
+            time.sleep(0.05)
+        return text
+
+    status, headers, _ = client.ask("POST", "/files", "example=panel.csv", kind)
+    assert status == 303
+    file = headers["location"]
+    assert 'value="small" required checked' in page(file)
+    status, headers, _ = client.ask("POST", f"{file}/infer", "model=small&missing=auto&scale=auto&interval=0.8", kind)
+    assert status == 303
+    job = headers["location"]
+    assert "80% interval" in page(job)
+    name = client.json("GET", f"/api{job}/genes?sort=gene&count=1")[1]["genes"][0]["gene"]
+    assert f">{name}</a>" in page(f"{job}?query={name}&at=3")
+    assert f"<h1>{name}</h1>" in page(f"{job}/genes/{_number(client, job, name)}?at=3")
+    assert client.ask("POST", f"{job}/delete", "", kind)[0] == 303
+    assert client.ask("GET", job)[0] == 404
+
+
+def _number(client: Client, job: str, name: str) -> int:
+    return int(client.json("GET", f"/api{job}/genes?query={name}")[1]["genes"][0]["number"])
 
 
 def test_nothing_is_known_of_others(client: Client) -> None:

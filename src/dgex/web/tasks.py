@@ -134,7 +134,7 @@ class Queue:
             return self._process
         environment = os.environ | {"TMPDIR": str(self._root)}
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "dgex.web.worker"),
+            *(sys.executable, "-P", "-m", "dgex.web.worker"),  # no module of the folder one stands in
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment,
