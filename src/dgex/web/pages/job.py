@@ -64,15 +64,16 @@ def _believe(result: Result) -> str:
     median, landmarks = told["median"] or {}, told["landmarks"]
     error, r = median.get("expected_error"), median.get("expected_r")
     cost = told["cost"]
+    if_like = ", if your profiles were like the training profiles" if told["doubted"] else ""
     figures = [
         ("Landmark genes found", f"{landmarks['found']:,}", f"of {landmarks['total']:,}"),
         (
             "Genes of high trust",
             f"{told['trust'].get('high', 0):,}",
-            f"of {told['genes'].get('inferred', 0):,} inferred",
+            f"of {told['genes'].get('inferred', 0):,} inferred{if_like}",
         ),
-        ("Expected error", "" if error is None else f"{error:.2f}", f"of the median gene, {told['unit']}"),
-        ("Expected correlation", "" if r is None else f"{r:.2f}", "of the median gene"),
+        ("Expected error", "" if error is None else f"{error:.2f}", f"of the median gene, {told['unit']}{if_like}"),
+        ("Expected correlation", "" if r is None else f"{r:.2f}", f"of the median gene{if_like}"),
         ("Unlike profiles", f"{sum(told['unlike']):,}" if median else "", f"of {told['profiles']:,}"),
     ]
     filled = "" if cost is None else f"<p>Filling missing landmark genes raises the expected error by {cost:.1%}.</p>"
