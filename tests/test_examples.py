@@ -20,7 +20,7 @@ WITH_EXAMPLES = sorted(
     if path.name not in ("__init__.py", "kernels.py") and ">>> " in path.read_text("utf-8")
 )
 # A network connection, or minutes: tests/datasets/public, tests/test_tour.py and tests/paper run them whole.
-NOT_RUN = {"download", "demo", "reproduce"}
+NOT_RUN = {"download", "demo", "reproduce", "serve"}
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.tour import demo
+    from dgex.web.serve import serve
 
 _HOME = {
     "DGEX": "dgex.models.network.dgex",
@@ -85,6 +86,7 @@ _HOME = {
     "reproduce": "dgex.paper.reproduce",
     "seal": "dgex.inference.seal",
     "select_landmarks": "dgex.panels.select",
+    "serve": "dgex.web.serve",
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
     "train_grid": "dgex.fitting.grid",
@@ -132,6 +134,7 @@ __all__ = [
     "reproduce",
     "seal",
     "select_landmarks",
+    "serve",
     "simulate",
     "train",
     "train_grid",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dgex.errors import FileError, SettingsError
 
-__all__ = ["LIMITS", "MEMORY", "allowed", "max_memory", "on_disk", "refuse"]
+__all__ = ["LIMITS", "MEMORY", "allowed", "in_bytes", "max_memory", "on_disk", "refuse"]
 
 #: The environment variable that raises every limit in bytes; `dgex --max-memory 16G` sets it for one command.
 MEMORY = "DGEX_MAX_MEMORY"
@@ -42,11 +42,23 @@ def max_memory() -> int | None:
     (True, '16G')
     """
     said = os.environ.get(MEMORY, "").strip()
-    if not said:
-        return None
-    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", said, re.IGNORECASE)
+    return in_bytes(said, MEMORY) if said else None
+
+
+def in_bytes(said: str, name: str) -> int:
+    """Bytes that a text such as `16G` tells; `name` is what it is the setting of.
+
+    Raises
+    ------
+    SettingsError
+        It is no number of bytes, or 0.
+
+    >>> in_bytes("200M", "max_upload")
+    209715200
+    """
+    match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", said.strip(), re.IGNORECASE)
     if match is None or not int(match[1]):
-        raise SettingsError(MEMORY, found=said, accepted="bytes such as 16G")
+        raise SettingsError(name, found=said, accepted="bytes such as 16G")
     return int(match[1]) * _UNITS[match[2].upper()]
 
 

@@ -35,6 +35,16 @@ def test_few_landmark_genes_are_kept_whole() -> None:
     np.testing.assert_allclose(distance, expected[1], atol=5e-3)
 
 
+def test_training_profiles_lie_on_the_map_where_they_are_kept() -> None:
+    X = drawn(300, 30)
+    index = TrainingIndex.of(X, [f"P{at}" for at in range(300)])
+    np.testing.assert_allclose(index.on_map(X), index.coordinates[:, :2], atol=1e-2)
+    spread = index.on_map(X).std(axis=0)
+    assert spread[0] >= spread[1]
+    one = TrainingIndex.of(X[:, :1], [f"P{at}" for at in range(300)])
+    assert one.on_map(X[:, :1]).shape == (300, 2)
+
+
 def test_main_directions_of_many_landmark_genes_find_the_nearest() -> None:
     both = drawn(820, 400)
     X, new = both[:800], both[800:]

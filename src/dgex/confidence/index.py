@@ -124,6 +124,22 @@ class TrainingIndex:
         left = np.square(z).sum(axis=1, dtype=np.float64) - np.square(inside).sum(axis=1, dtype=np.float64)
         return inside, np.sqrt(np.maximum(left, 0) if inside.shape[1] < z.shape[1] else np.zeros(len(z)))
 
+    def on_map(self, X: np.ndarray) -> np.ndarray:
+        """Where profiles lie along the two main directions; where training profiles lie is `coordinates[:, :2]`.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (profiles, landmarks)
+            In the unit that the model works in, without NaN.
+
+        Returns
+        -------
+        ndarray of float32, shape (profiles, 2)
+            0 in the second column where the index has one direction alone.
+        """
+        inside = self._project(np.asarray(X, np.float32))[0][:, :2].astype(np.float32)
+        return np.pad(inside, ((0, 0), (0, 2 - inside.shape[1])))
+
     def nearest(self, X: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The nearest training profiles of others.
 

@@ -14,6 +14,7 @@ from dgex.errors import DataError, DgexError, FileError
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
 from dgex.io.text import TextFile
+from dgex.io.zip_guard import refuse_bomb
 
 __all__ = ["open_excel"]
 
@@ -35,6 +36,7 @@ def open_excel(path: Path, *, orientation: str = "auto", genes: frozenset[str] =
             f"{path} is an Excel workbook, which needs the package openpyxl: pip install 'dgex[excel]'; "
             f"or save the sheet as CSV"
         ) from None
+    refuse_bomb(path)
     with reading(path, "Excel"), tempfile.TemporaryDirectory(prefix="dgex-") as folder:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:

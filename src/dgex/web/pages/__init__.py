@@ -1,0 +1,1 @@
+"""What visitors see: HTML made of what is known, every text of a file escaped."""
