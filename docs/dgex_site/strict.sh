@@ -1,0 +1,5 @@
+# Read by the shells of the tutorials (BASH_ENV). A command that fails anywhere in a cell fails the build,
+set -euo pipefail
+# and colours of a terminal, which notebooks ask for, are none on a page.
+unset FORCE_COLOR CLICOLOR CLICOLOR_FORCE
+export NO_COLOR=1
