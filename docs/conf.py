@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "dgex_site.executed",
     "dgex_site.generated",
     "dgex_site.links",
     "dgex_site.mathml",
@@ -56,7 +57,6 @@ autodoc_default_options = {"members": True, "inherited-members": True}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_param = True
-maximum_signature_line_length = 80
 python_display_short_literal_types = True
 highlight_language = "text"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

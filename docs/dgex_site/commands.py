@@ -51,10 +51,10 @@ def _records(command: Any, context: Any, kind: str) -> list[tuple[str, str]]:
 def _table(title: str, records: list[tuple[str, str]]) -> str:
     rows = [f"| {title} | Meaning |", "|---|---|"]
     for names, meaning in records:
-        if title == "Argument":
-            names = re.sub(r" <[^<>]*>$", "", names)  # the kind of what a metavar names already
+        flags, _, kind = names.partition(" <")
+        kind = "" if title == "Argument" else f" {kind.rstrip('>')}"  # a metavar names it already
         meaning = re.sub(r"  (\[[^]]*\])$", r" `\1`", meaning)  # the default
-        rows.append(f"| `{_cell(names)}` | {_cell(meaning)} |")
+        rows.append(f"| `{_cell(flags)}`{_cell(kind.replace('|', ' | '))} | {_cell(meaning)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -71,4 +71,4 @@ def _parted(text: str) -> tuple[str, list[str]]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from docutils import nodes
@@ -21,6 +22,7 @@ def _written(node: nodes.Element, display: str) -> str:
     except Exception as error:  # the converter has no common base of errors
         _log.warning("%s is no equation: %r", text, error, location=node)
         return f"<code>{html.escape(text)}</code>"
+    made = re.sub(r"<mo[^>]*>(&#x0(?:2016|007C);)</mo>", r'<mo stretchy="false">\1</mo>', made)  # bars as high as text
     if "\\" in made:  # it lets pass what it does not know
         _log.warning("%s has a command that MathML cannot be made of", text, location=node)
     return made
