@@ -16,6 +16,16 @@ Made from the command line itself; `dgex COMMAND --help` says the same. Results 
 stderr. Exit code 0 is success, 1 a failure that you can mend (one line says how), 2 wrong usage.
 """
 
+KINDS = {
+    "str": "text",
+    "path": "path",
+    "list[Path]": "path",
+    "int": "number",
+    "float": "number",
+    "int range": "number",
+    "float range": "number",
+}
+
 
 def commands_page(app: typer.Typer) -> str:
     """Give the page in Markdown: options of all commands, then each command with arguments and options."""
@@ -52,7 +62,8 @@ def _table(title: str, records: list[tuple[str, str]]) -> str:
     rows = [f"| {title} | Meaning |", "|---|---|"]
     for names, meaning in records:
         flags, _, kind = names.partition(" <")
-        kind = "" if title == "Argument" else f" {kind.rstrip('>')}"  # a metavar names it already
+        kind = "" if title == "Argument" else kind.removesuffix(">")  # a metavar names it already
+        kind = " " + KINDS.get(kind, kind) if kind else ""
         meaning = re.sub(r"  (\[[^]]*\])$", r" `\1`", meaning)  # the default
         rows.append(f"| `{_cell(flags)}`{_cell(kind.replace('|', ' | '))} | {_cell(meaning)} |")
     return "\n".join(rows) + "\n"
