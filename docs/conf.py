@@ -48,7 +48,7 @@ nb_execution_cache_path = str(cache_folder(ROOT / "src" / "dgex", ROOT / "build"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
-nb_execution_timeout = 180
+nb_execution_timeout = 600  # seconds a cell; they take a few, but machines are shared
 nb_merge_streams = True
 
 autodoc_typehints = "none"  # docstrings name types in words

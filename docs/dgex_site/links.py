@@ -11,8 +11,11 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
 
 __all__ = ["LINK", "OUTSIDE", "relinked", "setup"]
+
+_log = logging.getLogger(__name__)
 
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?(\))")
 
@@ -70,13 +73,19 @@ class _Opened(SphinxTransform):
                 node.replace_self(reference)
 
 
-def _copy(app: Any, exception: Exception | None) -> None:
-    if exception is None and app.builder.format == "html":
-        shutil.copytree(Path(app.srcdir, "study"), Path(app.outdir, "study"), dirs_exist_ok=True)
+def _finish(app: Any, exception: Exception | None) -> None:
+    if exception is not None or app.builder.format != "html":
+        return
+    shutil.copytree(Path(app.srcdir, "study"), Path(app.outdir, "study"), dirs_exist_ok=True)
+    for page in Path(app.outdir).rglob("*.html"):
+        for asked in re.findall(
+            r'<(?:script|img|link|iframe)\b[^>]*(?:src|href)="(?:https?:)?//[^"]*"', page.read_text("utf-8")
+        ):
+            _log.warning("%s loads from elsewhere: %s", page.name, asked)
 
 
 def setup(app: Any) -> dict[str, Any]:
     app.connect("source-read", _read)
     app.add_transform(_Opened)
-    app.connect("build-finished", _copy)
+    app.connect("build-finished", _finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
