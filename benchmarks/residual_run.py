@@ -26,7 +26,8 @@ from torch.nn import functional
 
 from dgex.models.network.residual import Residual
 from dgex.training.batches.statistics import gene_statistics
-from dgex.training.learners.descent import Descent, make_descent
+from dgex.training.learners.descent import Descent
+from dgex.training.learners.descent_step import make_descent
 from dgex.training.learners.residual import Shape
 from dgex.training.processes.group import ALONE
 

@@ -21,7 +21,7 @@ from dgex.models.catalogue import new
 from dgex.models.folder import load
 from dgex.models.network.choices import OPEN
 from dgex.models.network.residual import Residual
-from dgex.training.learners.descent import DescentStep
+from dgex.training.learners.descent_step import DescentStep
 from dgex.training.run import members as training
 
 SMALL: dict[str, Any] = {"hidden": (12, 12), "batch_size": 20, "epochs": 5, "learning_rate": 0.01, "device": "cpu"}

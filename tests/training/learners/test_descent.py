@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from dgex.training.learners.descent import OPTIMISERS, Descent, DescentStep
+from dgex.training.learners.descent import OPTIMISERS, Descent
+from dgex.training.learners.descent_step import DescentStep
 from dgex.training.learners.mean import MeanPredictor
 from dgex.training.learners.residual import Adaptive, ResidualNetwork, Shape
 from dgex.training.learners.standard import Standard

@@ -72,6 +72,30 @@ def test_processes_standardise_alike(shard: bool) -> None:
     assert nothing is None
 
 
+def train_residual(group: Group, ensemble: int, folder: Path, resumed: bool = False) -> np.ndarray | None:
+    """Noise and masks of every kind, a last batch of one profile; killed after two epochs and gone on with."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(9, 2, size=(91, 5)).astype(np.float32)
+    Y = (np.tanh(X - 9) @ rng.normal(size=(5, 7)) + 12).astype(np.float32)
+    noise = {"dropout": 0.2, "noise": 0.1, "landmark_dropout": 0.1}
+    for epochs in (2, 4) if resumed else (4,):
+        schedule: dict[str, Any] = {"epochs": epochs, "batch_size": 30, "learning_rate": 0.05, "schedule": "constant"}
+        schedule["optimiser"] = "sgd"  # the others divide by gradients of next to nothing: rounding grows
+        model = dgex.Residual(hidden=(6, 6), ensemble=ensemble, device="cpu", **schedule, **noise)
+        sets = {"va": (X[61:], Y[61:])}
+        model.fit(X[:61], Y[:61], sets, group=group, checkpoint_dir=folder / "c", resume=epochs > 2 and resumed)
+    return model.predict(X) if group.leads else None
+
+
+@pytest.mark.parametrize(("ensemble", "resumed"), [(1, False), (2, False), (1, True)])
+def test_a_residual_network_over_processes_is_that_of_one(ensemble: int, resumed: bool, tmp_path: Path) -> None:
+    alone = train_residual(ALONE, ensemble, tmp_path / "one")
+    for size in (2, 3):
+        found, *nothing = values(size, train_residual, ensemble, tmp_path / str(size), resumed)
+        np.testing.assert_allclose(found, alone, rtol=1e-4)
+        assert nothing == [None] * (size - 1)
+
+
 def test_parts_over_processes_standardise_alike(tmp_path: Path) -> None:
     alone = train_raw(ALONE, None, tmp_path / "one", 3)
     for found in values(2, train_raw, None, tmp_path / "two", 3):

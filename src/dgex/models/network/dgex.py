@@ -72,7 +72,8 @@ class DGEX(Network):
         processor has instructions for it (AMX, AVX512-BF16) where a short trial finds it faster and as accurate.
     shard : bool, optional
         Over several processes (torchrun): True divides the units of every layer among them, False the profiles of
-        every batch. None divides the profiles unless the network would not fit a CUDA device.
+        every batch. None divides the profiles, but the units where the network would not fit a CUDA device, and on GPUs
+        where activations are less to exchange than weights (small batches).
     placement : str
         Where the matrices are while it trains: on the "device"; in host "memory", from where each batch is moved
         while the step before runs (the same batches, so the same result); on "disk", from where they are read in

@@ -13,7 +13,8 @@ from dgex.models.network.choices import OPEN, check, choose
 from dgex.models.network.parts import rows_of
 from dgex.models.network.units import STATISTICS
 from dgex.training.batches.streams import PLACEMENTS
-from dgex.training.learners.descent import Descent, make_descent
+from dgex.training.learners.descent import Descent
+from dgex.training.learners.descent_step import make_descent
 from dgex.training.learners.residual import ResidualNetwork, Shape
 from dgex.training.learners.tuning import check_precision
 from dgex.training.machine.device import pick_device
@@ -92,6 +93,7 @@ def recipes_of(
                 build=make_descent,
                 footprint=footprint,
                 measured=False,
+                shard=False,
             )
         )
     return recipes

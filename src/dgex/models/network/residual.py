@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dgex.aliases import Sets
+from dgex.errors import ModelError
 from dgex.metrics import in_blocks, measured
 from dgex.models.network.choices import OPEN, check, choose
 from dgex.models.network.epochs import Extent, Network, run_files
@@ -21,6 +23,8 @@ from dgex.training.learners.residual import ResidualNetwork, Shape
 from dgex.training.machine.architecture import Architecture
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
+from dgex.training.processes.group import Group
+from dgex.training.processes.join import join
 from dgex.training.run.members import train_members
 from dgex.training.run.parts import Part
 
@@ -141,6 +145,8 @@ class Residual(Network):
 
     kind: ClassVar[str] = "residual"
     label: ClassVar[str] = "residual network"
+    spreads: ClassVar[bool] = True
+    fit_options: ClassVar[tuple[str, ...]] = (*Network.fit_options, "group")
     elsewhere: ClassVar[tuple[str, ...]] = ("device", "placement")
 
     def __init__(
@@ -200,14 +206,19 @@ class Residual(Network):
         schedule_of(self, choose(self, 2))
         pick_device(self.device)
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets, **options: Any) -> None:
+    def _fit(
+        self, X: np.ndarray, Y: np.ndarray, eval_sets: Sets, *, group: Group | None = None, **options: Any
+    ) -> None:
         began = time.perf_counter()
-        files = run_files(options)
-        chosen, device = choose(self, len(X)), pick_device(self.device)
-        statistics = statistics_of(X, Y, device)
-        recipes = recipes_of(self, chosen, statistics, X.shape, Y.shape[1])
-        members = train_members(recipes, X, Y, eval_sets, files)
-        self._keep(chosen, statistics, members)
+        files, chosen = run_files(options), choose(self, len(X))
+        with join(self.device) if group is None else nullcontext(group) as together:
+            device = together.device or pick_device(self.device)
+            statistics = together.from_first(lambda: statistics_of(X, Y, device))
+            recipes = recipes_of(self, chosen, statistics, X.shape, Y.shape[1])
+            members = train_members(recipes, X, Y, eval_sets, files, together)
+            self._keep(chosen, statistics, members)
+            if not together.leads:
+                return
         self.metrics_["sets"] = {name: self._measured(name, *pair) for name, pair in eval_sets.items()}
         if len(members) > 1:
             for name, found in self.metrics_["sets"].items():
@@ -281,6 +292,8 @@ class Residual(Network):
         if self._predictor is None or self._predictor[0] != key:
             self._predictor = None  # one at a time: large networks are gigabytes
             weights = [member.weights[member.best[best]["epoch"]] for member in self.members_]
+            if not all(weights):
+                raise ModelError("this process took part in training, but rank 0 holds the model: save it there")
             made = MeanPredictor(self._shape(self._chosen), weights, self._statistics, device, self.precision)
             self._predictor = key, made
         return self._predictor[1]

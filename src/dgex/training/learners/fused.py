@@ -15,7 +15,7 @@ from dgex.training.learners.kernels import joined, padded, split
 from dgex.training.learners.perceptron import Perceptron
 from dgex.training.processes.group import ALONE, Group, Handle
 
-__all__ = ["FusedStep"]
+__all__ = ["Buffers", "FusedStep", "Layer", "forward", "padded_layers"]
 
 # Up to so many profiles a batch a gradient costs less than the bytes to write and read it: measured on an H100, where
 # a layer of 9,000 x 9,000 takes 0.49 ms fused against 0.58 ms at 200 profiles, 0.68 against 0.74 at 1,024 and 1.61
@@ -26,8 +26,8 @@ _capturing = Lock()
 
 
 @dataclass
-class _Layer:
-    """One layer as the kernels hold it; see `dgex.training.learners.kernels`."""
+class Layer:
+    """One layer as the kernels hold it, with how many of its rows and columns are weights; see `kernels`."""
 
     outputs: int
     inputs: int
@@ -38,7 +38,7 @@ class _Layer:
     bias_velocity: Tensor
 
     @classmethod
-    def empty(cls, outputs: int, inputs: int, device: torch.device) -> _Layer:
+    def empty(cls, outputs: int, inputs: int, device: torch.device) -> Layer:
         shape = padded(outputs), padded(inputs)
         high = torch.zeros(shape, dtype=torch.bfloat16, device=device)
         low = torch.zeros(shape, dtype=torch.int16, device=device)
@@ -86,17 +86,23 @@ class FusedStep:
         seed: int = 0,
         group: Group = ALONE,
     ) -> None:
-        self.device, self.group = device, group
-        self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         weights = network.state_dict()
         shapes = [weights[f"layers.{depth}.weight"].shape for depth in range(len(weights) // 2)]
-        self._layers = [_Layer.empty(outputs, inputs, self.device) for outputs, inputs in shapes]
+        layers = [Layer.empty(outputs, inputs, device) for outputs, inputs in shapes]
+        self._begin(layers, momentum=momentum, dropout=dropout, rate_scale=rate_scale, seed=seed, group=group)
         self.load(weights, {})
+
+    def _begin(
+        self, layers: list[Layer], *, momentum: float, dropout: float, rate_scale: float, seed: int, group: Group
+    ) -> None:
+        """Everything but the weights' values."""
+        self._layers, self.device, self.group = layers, layers[0].high.device, group
+        self.momentum, self.dropout, self.rate_scale, self.seed = momentum, dropout, rate_scale, seed
         self._state = torch.zeros(2, dtype=torch.int64, device=self.device)
         self._count = torch.zeros(1, dtype=torch.int32, device=self.device)
         self._factor = torch.zeros(1, device=self.device)
         self._told: tuple[int, int, float] | None = None
-        self._buffers: _Buffers | None = None
+        self._buffers: Buffers | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self.begin_epoch(1)
 
@@ -110,7 +116,7 @@ class FusedStep:
         """Momentum of each weight and bias, by the same names: views."""
         return self._named(lambda layer: layer.cut(layer.velocity), lambda layer: layer.bias_velocity)
 
-    def _named(self, weight: Callable[[_Layer], Tensor], bias: Callable[[_Layer], Tensor]) -> dict[str, Tensor]:
+    def _named(self, weight: Callable[[Layer], Tensor], bias: Callable[[Layer], Tensor]) -> dict[str, Tensor]:
         named = {}
         for depth, layer in enumerate(self._layers):
             named[f"layers.{depth}.weight"] = weight(layer)
@@ -148,9 +154,9 @@ class FusedStep:
         Batches are best given in the same place: the step is captured for the place of the largest one.
         """
         rows = len(x) if rows is None else rows
-        at, launched = self._buffers, self.group.size > 1  # several processes launch each kernel: their steps are long
+        at, launched = self._buffers, not self._captures
         if at is None or not at.fit(x, y):
-            at = self._buffers = _Buffers(self._layers, x, y, self.group)
+            at = self._buffers = self._make_buffers(x, y)
             self._graph, launched = None, True  # the first step compiles the kernels; the second is captured
         at.first_row = self.group.share(rows).start
         self._tell(len(x), rows, rate)
@@ -160,10 +166,19 @@ class FusedStep:
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
             stream = torch.cuda.Stream(self.device)
+            self.group.fate.graphs.add(self._graph)
             with _capturing, torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
                 self._run(at)
         self._graph.replay()
         return at.loss
+
+    @property
+    def _captures(self) -> bool:
+        """Whether a step becomes a graph; processes that add gradients up launch each kernel: their steps are long."""
+        return self.group.size == 1
+
+    def _make_buffers(self, x: Tensor, y: Tensor) -> Buffers:
+        return Buffers(self._layers, x, y, summed=self.group.size > 1)
 
     def _tell(self, count: int, rows: int, rate: float) -> None:
         """Put what changes from batch to batch where the graph reads it."""
@@ -173,30 +188,39 @@ class FusedStep:
             self._told = (count, rows, rate)
 
     @torch.no_grad()
-    def _run(self, at: _Buffers) -> None:
+    def _run(self, at: Buffers) -> None:
         """One step between fixed buffers; rows beyond the count are carried along with an error of zero."""
         kernels.load_inputs(at.x, at.units[0])
-        for depth, layer in enumerate(self._layers[:-1]):
-            torch.mm(at.units[depth], layer.high.t(), out=at.units[depth + 1])
-            kernels.activate(
-                at.units[depth + 1], at.slopes[depth], layer.bias, self._state, depth, self.dropout, at.first_row
-            )
+        for depth in range(len(self._layers) - 1):
+            self._activate(depth, at)
         last = self._layers[-1]
         torch.mm(at.units[-1], last.high.t(), out=at.predicted)
         kernels.residual(at.predicted, last.bias, at.y, at.delta[-1], at.partial, self._state, self._count)
         torch.sum(at.partial, (0, 1), out=at.loss)
         for depth in range(len(self._layers) - 1, -1, -1):
-            if depth > 0:  # before this layer's weights move
-                torch.mm(at.delta[depth], self._layers[depth].high, out=at.delta[depth - 1])
-                kernels.back(at.delta[depth - 1], at.slopes[depth - 1])
+            arrives = self._send_back(depth, at) if depth > 0 else None  # before this layer's weights move
             self._update(depth, at)
+            if arrives is not None:
+                arrives.wait()
+                kernels.back(at.delta[depth - 1], at.slopes[depth - 1])
         for depth, handles in at.sums:
             for handle in handles:
                 handle.wait()
             self._apply(depth, at)
         at.sums.clear()
 
-    def _update(self, depth: int, at: _Buffers) -> None:
+    def _activate(self, depth: int, at: Buffers) -> None:
+        """Outputs of a hidden layer, where the next one takes them from, and their derivatives."""
+        layer, units = self._layers[depth], at.units[depth + 1]
+        torch.mm(at.units[depth], layer.high.t(), out=units)
+        kernels.activate(units, at.slopes[depth], layer.bias, self._state, depth, self.dropout, at.first_row)
+
+    def _send_back(self, depth: int, at: Buffers) -> Handle:
+        """Begin to bring the error signal of a layer's inputs to where the layer below takes it from."""
+        torch.mm(at.delta[depth], self._layers[depth].high, out=at.delta[depth - 1])
+        return Handle(self.group, None)
+
+    def _update(self, depth: int, at: Buffers) -> None:
         """Move a layer, or begin to add its gradient up over the processes."""
         layer, delta, inputs = self._layers[depth], at.delta[depth], at.units[depth]
         if not at.gradients:
@@ -206,12 +230,12 @@ class FusedStep:
         gradient, bias_gradient = at.gradients[depth]
         torch.mm(delta.t(), inputs, out=gradient)
         torch.sum(delta, 0, dtype=torch.float32, out=bias_gradient)
-        if self.group.size == 1:
+        if not at.summed:
             self._apply(depth, at)
         else:
             at.sums.append((depth, [self.group.sum_async(gradient), self.group.sum_async(bias_gradient)]))
 
-    def _apply(self, depth: int, at: _Buffers) -> None:
+    def _apply(self, depth: int, at: Buffers) -> None:
         layer, (gradient, bias_gradient) = self._layers[depth], at.gradients[depth]
         weights = layer.high, layer.low, layer.velocity
         kernels.apply(gradient, *weights, self._factor, self.momentum, self._scale(depth))
@@ -222,33 +246,36 @@ class FusedStep:
         return 1.0 if depth == 0 else self.rate_scale
 
 
-class _Buffers:
-    """Everything between the layers, for batches of one size at one place."""
+class Buffers:
+    """Everything between the layers, for batches of one size at one place.
 
-    def __init__(self, layers: list[_Layer], x: Tensor, y: Tensor, group: Group) -> None:
-        self.x, self.y, self.first_row = x, y, 0
-        widths = [layers[0].high.shape[1], *(len(layer.high) for layer in layers)]
+    With `summed`, gradients are added up over processes before they are applied.
+    """
+
+    def __init__(self, layers: list[Layer], x: Tensor, y: Tensor, summed: bool = False) -> None:
+        self.x, self.y, self.first_row, self.summed = x, y, 0, summed
+        widths = [len(layer.high) for layer in layers]
 
         def empty(width: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
             return torch.zeros(len(x), width, dtype=dtype, device=x.device)
 
-        self.units = [empty(width) for width in widths[:-1]]
-        self.slopes = [empty(width) for width in widths[1:-1]]
-        self.delta = [empty(width) for width in widths[1:]]
+        self.units = [empty(layer.high.shape[1]) for layer in layers]
+        self.slopes = [empty(width) for width in widths[:-1]]
+        self.delta = [empty(width) for width in widths]
         self.predicted = empty(widths[-1])
         self.partial = empty(-(-widths[-1] // 1024), torch.float32)
         self.loss = torch.zeros((), device=x.device)
         self.gradients: list[tuple[Tensor, Tensor]] = []
         self.sums: list[tuple[int, list[Handle]]] = []
-        if group.size > 1 or len(x) > _FUSED_ROWS or not kernels.can_update(x.device):
+        if summed or len(x) > _FUSED_ROWS or not kernels.can_update(x.device):
             sizes = [layer.high.numel() for layer in layers]
             # What travels between processes needs room for every layer, otherwise one is used after the other.
-            room = sum(sizes) if group.size > 1 else max(sizes)
+            room = sum(sizes) if summed else max(sizes)
             memory, at = torch.empty(room, dtype=torch.bfloat16, device=x.device), 0
             for layer, size in zip(layers, sizes):
                 weights = memory[at : at + size].view_as(layer.high)
                 self.gradients.append((weights, torch.empty_like(layer.bias)))
-                at += size if group.size > 1 else 0
+                at += size if summed else 0
 
     def fit(self, x: Tensor, y: Tensor) -> bool:
         """Whether a batch lies in the place of these buffers and is no larger."""

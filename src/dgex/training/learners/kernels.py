@@ -25,10 +25,12 @@ __all__ = [
     "back",
     "can_update",
     "joined",
+    "kept",
     "load_inputs",
     "padded",
     "residual",
     "split",
+    "tanh",
     "update",
 ]
 
@@ -74,9 +76,16 @@ def load_inputs(x: Tensor, out: Tensor) -> None:
     _load_inputs[grid](x, out, len(x), x.shape[1], out.shape[1], BLOCK=block)
 
 
-def _kept(dropout: float) -> int:
+def kept(dropout: float) -> int:
     """How many of the 65,536 values of a draw keep a unit."""
     return round((1.0 - dropout) * 65536)
+
+
+@triton.jit
+def tanh(value):
+    """tanh and its derivative, 1 - tanh^2 without its cancellation."""
+    share = tl.sigmoid(2.0 * value)
+    return 2.0 * share - 1.0, 4.0 * share * tl.sigmoid(-2.0 * value)
 
 
 @triton.jit
@@ -108,9 +117,7 @@ def _activate(
         offset = part * eighth
         value = tl.load(z + at + offset, mask=inside, other=0.0).to(tl.float32)
         value += tl.load(bias + offset + column, mask=inside, other=0.0)
-        share = tl.sigmoid(2.0 * value)
-        change = 4.0 * share * tl.sigmoid(-2.0 * value)  # 1 - tanh^2 without its cancellation
-        value = 2.0 * share - 1.0
+        value, change = tanh(value)
         if DROPOUT:
             if part % 4 == 0:
                 draw = r0
@@ -151,7 +158,7 @@ def activate(
     """
     rows, width = z.shape
     block = min(256 if rows < 2048 else 512, triton.next_power_of_2(width // 8))
-    grid, share = (rows, triton.cdiv(width // 8, block)), _kept(dropout)
+    grid, share = (rows, triton.cdiv(width // 8, block)), kept(dropout)
     _activate[grid](
         z, z if slope is None else slope, bias, state, layer, first_row, width, share / 65536, share,
         DROPOUT=dropout > 0, TRAINING=slope is not None, BLOCK=block, num_warps=4,

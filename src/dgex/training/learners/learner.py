@@ -102,10 +102,15 @@ def make_learner(
         "seed": seed,
         "group": group,
     }
+    fused = precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None
+    if group.divides == "units" and fused:
+        from dgex.training.learners.fused_sharded import FusedShardedStep
+
+        return FusedShardedStep(sizes, device, **own)
     if group.divides == "units":
         return ShardedStep(sizes, device=device, precision=precision, **own)
     network = Perceptron(sizes, seed)
-    if precision == "bf16" and device.type == "cuda" and find_spec("triton") is not None:
+    if fused:
         from dgex.training.learners.fused import FusedStep
 
         return FusedStep(network, device, **own)

@@ -13,7 +13,7 @@ from dgex.training.learners.perceptron import MomentumStep, Perceptron, draw_mas
 from dgex.training.machine.architecture import Architecture
 from dgex.training.processes.group import Group
 
-__all__ = ["ShardedStep", "divided"]
+__all__ = ["ShardedStep", "collected", "deal", "divided"]
 
 _COPIES = 3  # of a network on its device: weights, momentum, the best epoch
 _ROOM = 0.8  # of a device's memory that they may take; the rest is for data and activations
@@ -69,46 +69,18 @@ class ShardedStep(MomentumStep):
 
     def weights(self) -> dict[str, Tensor]:
         """Whole weights and biases by name, copied to the CPU of rank 0; nothing on other ranks."""
-        return self._joined(self.network.state_dict())
+        return collected(self.network.state_dict(), self._units, self.group)
 
     def velocity(self) -> dict[str, Tensor]:
         """Whole momentum, as `weights`."""
-        return self._joined(self._velocity)
+        return collected(self._velocity, self._units, self.group)
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor], velocity: Mapping[str, Tensor]) -> None:
         """Go on from the whole state that rank 0 gives; raises KeyError or RuntimeError where it does not fit."""
         for held, given in ((self.network.state_dict(), weights), (self._velocity, velocity)):
-            for (name, own), units in zip(held.items(), self._by_name()):
-                whole = given[name] if self.group.leads else own
-                if self.group.leads and whole.shape != (units, *own.shape[1:]):
-                    raise RuntimeError(f"{name} has the shape {tuple(whole.shape)}, not {(units, *own.shape[1:])}")
-                for rank in range(self.group.size):
-                    part = self.group.part(units, rank)
-                    shape = (part.stop - part.start, *own.shape[1:])
-                    piece = whole[part].to(own).contiguous() if self.group.leads else own.new_empty(shape)
-                    self.group.broadcast_(piece)
-                    if rank == self.group.rank:
-                        own.copy_(piece)
+            deal(held, given, self._units, self.group)
         self._products.refresh()
-
-    def _by_name(self) -> list[int]:
-        """Units of each weight and bias in the order of their names."""
-        return [units for units in self._units for _ in ("weight", "bias")]
-
-    def _joined(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        whole: dict[str, Tensor] = {}
-        for (name, own), units in zip(tensors.items(), self._by_name()):
-            if self.group.leads:
-                whole[name] = own.new_empty(units, *own.shape[1:], device="cpu")
-            for rank in range(self.group.size):
-                part = self.group.part(units, rank)
-                mine = rank == self.group.rank
-                piece = own if mine else own.new_empty(part.stop - part.start, *own.shape[1:])
-                self.group.broadcast_(piece, rank)
-                if self.group.leads:
-                    whole[name][part] = piece.to("cpu")
-        return whole
 
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
@@ -129,6 +101,58 @@ class ShardedStep(MomentumStep):
         return self.group.sum_units(signal)
 
 
+def deal(own: Mapping[str, Tensor], whole: Mapping[str, Tensor], units: Sequence[int], group: Group) -> None:
+    """Fill every rank's part of each weight and bias with that of the whole which rank 0 gives.
+
+    Parameters
+    ----------
+    own : mapping of name to Tensor, shape (units of the part, ...)
+        Weight and bias of each layer, in the order of the layers.
+    whole : mapping of name to Tensor, shape (units, ...)
+        By the same names; looked at on rank 0 alone.
+    units : sequence of int
+        Of each layer.
+    group : Group
+
+    Raises
+    ------
+    KeyError, RuntimeError
+        The whole does not fit, on rank 0.
+    """
+    for (name, held), count in zip(own.items(), _twice(units)):
+        given = whole[name] if group.leads else held
+        if group.leads and given.shape != (count, *held.shape[1:]):
+            raise RuntimeError(f"{name} has the shape {tuple(given.shape)}, not {(count, *held.shape[1:])}")
+        for rank in range(group.size):
+            part = group.part(count, rank)
+            shape = (part.stop - part.start, *held.shape[1:])
+            piece = given[part].to(held).contiguous() if group.leads else held.new_empty(shape)
+            group.broadcast_(piece)
+            if rank == group.rank:
+                held.copy_(piece)
+
+
+def collected(own: Mapping[str, Tensor], units: Sequence[int], group: Group) -> dict[str, Tensor]:
+    """Undo `deal`: the whole on the CPU of rank 0, nothing on other ranks."""
+    whole: dict[str, Tensor] = {}
+    for (name, held), count in zip(own.items(), _twice(units)):
+        if group.leads:
+            whole[name] = held.new_empty(count, *held.shape[1:], device="cpu")
+        for rank in range(group.size):
+            part = group.part(count, rank)
+            mine = rank == group.rank
+            piece = held if mine else held.new_empty(part.stop - part.start, *held.shape[1:])
+            group.broadcast_(piece, rank)
+            if group.leads:
+                whole[name][part] = piece.to("cpu")
+    return whole
+
+
+def _twice(units: Sequence[int]) -> list[int]:
+    """Units of each weight and bias in the order of their names."""
+    return [count for count in units for _ in ("weight", "bias")]
+
+
 def divided(group: Group, sizes: Sequence[int], batch_size: int, shard: bool | None) -> Group:
     """Choose what the processes divide, and tell the user.
 
@@ -141,15 +165,17 @@ def divided(group: Group, sizes: Sequence[int], batch_size: int, shard: bool | N
     batch_size : int
         Profiles a step.
     shard : bool, optional
-        True: units; False: profiles; None: units where the network would not fit one of the devices.
+        True: units; False: profiles; None: units where the network would not fit one of the devices, and on GPUs where
+        less travels so.
     """
     if group.size == 1:
         return group
     network = Architecture.chain(sizes)
     size = 4 * network.parameters
-    if shard is None:
-        shard = group.any(not _fits(size, group.device))
     sent = {"profiles": size, "units": 2 * 4 * batch_size * network.units}
+    if shard is None:
+        lighter = group.backend == "nccl" and sent["units"] < sent["profiles"]
+        shard = lighter or group.any(not _fits(size, group.device))
     group = group.dividing("units" if shard else "profiles")
     said = f"{group.size} processes on {group.hosts} host{'s' * (group.hosts > 1)} over {group.backend}"
     if group.backend == "gloo":

@@ -8,8 +8,9 @@ or the units of every layer (sharded, see `dgex.training.learners.sharded`).
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -56,11 +57,19 @@ class Fate:
         An error ends this rank already: a SIGTERM that follows tells nothing new.
     missing : bool
         Another rank is gone: nothing can be exchanged any more.
+    graphs : set
+        CUDA graphs that hold exchanges: until they are given up, NCCL ends none of its connections.
     """
 
     moment: str = "before the first epoch"
     ending: bool = False
     missing: bool = False
+    graphs: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
+
+    def give_up_graphs(self) -> None:
+        """Once nothing more is exchanged."""
+        while self.graphs:
+            self.graphs.pop().reset()
 
 
 class Group:
@@ -198,6 +207,20 @@ class Group:
         own = whole.new_empty(width, len(whole))
         self.guarded(_scatter_sum, own, padded, group=self.channel)
         return own[: part.stop - part.start].t()
+
+    def join_into(self, joined: Tensor, own: Tensor) -> Tensor:
+        """Fill `joined` [ranks, ...] with what each rank has as `own` [...], both contiguous."""
+        if self.size == 1:
+            return joined.copy_(own[None])
+        self.guarded(_gather_into, joined.view(-1), own.view(-1), group=self.channel)
+        return joined
+
+    def sum_parts_async(self, own: Tensor, parts: Tensor) -> Handle:
+        """Begin to add `parts` [ranks, ...] up over the ranks, each of which gets its own part; both contiguous."""
+        if self.size == 1:
+            own.copy_(parts[0])
+            return Handle(self, None)
+        return Handle(self, self.guarded(_scatter_sum, own.view(-1), parts.view(-1), group=self.channel, async_op=True))
 
     # ---- objects and decisions
 

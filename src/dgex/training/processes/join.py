@@ -67,7 +67,8 @@ def join(device: str) -> Iterator[Group]:
 
 def _abort() -> None:
     """End the products that wait for a process that is gone: kernels of NCCL look whether they are to."""
-    dist.distributed_c10d._abort_process_group()
+    with suppress(Exception):
+        dist.distributed_c10d._abort_process_group()
 
 
 def _backends(device: torch.device) -> str:

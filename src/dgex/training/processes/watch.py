@@ -2,7 +2,8 @@
 
 A product of NCCL whose partner died never ends: the main thread waits for the device and never comes to hear of it. So
 each process holds a connection to rank 0, which the operating system closes when its owner dies, and a thread that
-listens there. What waits on the device is then aborted, and the main thread goes on to raise its one line.
+listens there and tells that it lives: a process that was stopped, or whose host vanished, closes nothing. What waits on
+the device is then aborted, and the main thread goes on to raise its one line.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import selectors
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -25,7 +27,8 @@ __all__ = ["PeerWatch"]
 
 GRACE = 20.0  # seconds for the main thread to end by itself after the abort
 CONNECT = 60.0  # seconds for all processes to connect
-_BYE, _LOST = b"b", b"x"
+SILENCE = 20.0  # seconds without a sign of life after which a process is lost
+_BYE, _LOST, _ALIVE = b"b", b"x", b"a"
 
 
 class PeerWatch:
@@ -37,10 +40,12 @@ class PeerWatch:
         All of its processes enter and leave together.
     abort : function
         Ends what this process waits for. Where the block is not left within 20 seconds, the process ends with one line.
+    silence : float
+        Seconds without a sign of life after which another process is taken for lost.
     """
 
-    def __init__(self, group: Group, abort: Callable[[], None]) -> None:
-        self._group, self._abort = group, abort
+    def __init__(self, group: Group, abort: Callable[[], None], silence: float = SILENCE) -> None:
+        self._group, self._abort, self._silence = group, abort, silence
         self._over = threading.Event()
         self._peers: list[socket.socket] = []
 
@@ -73,6 +78,7 @@ class PeerWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._group.fate.give_up_graphs()
         self._over.set()
         with suppress(OSError):
             self._wake.send(_BYE)
@@ -86,35 +92,50 @@ class PeerWatch:
         self._woken.close()
 
     def _listen(self) -> None:
+        beat = self._silence / 10
         with selectors.DefaultSelector() as selector:
             for each in (self._woken, *self._peers):
                 selector.register(each, selectors.EVENT_READ, each)
+            heard = dict.fromkeys(self._peers, time.monotonic())
+            last = time.monotonic()
             while not self._over.is_set():
-                for key, _ in selector.select():
+                for key, _ in selector.select(beat):
                     peer: socket.socket = key.data
                     try:
-                        word = peer.recv(1)
+                        words = peer.recv(64)
                     except OSError:
-                        word = b""
+                        words = b""
                     if peer is self._woken:
                         return
-                    if word == _BYE:
+                    if not words or _LOST in words:
+                        self._lost()
+                        return
+                    if _BYE in words:
                         selector.unregister(peer)
-                        continue
-                    self._lost(peer)
+                        del heard[peer]
+                    else:
+                        heard[peer] = time.monotonic()
+                now = time.monotonic()
+                if now - last > self._silence / 2:  # this process itself slept: what came meanwhile is yet to be read
+                    heard = dict.fromkeys(heard, now)
+                if now - last >= beat:
+                    last = now
+                    for peer in heard:
+                        with suppress(OSError):
+                            peer.sendall(_ALIVE)
+                if any(now - then > self._silence for then in heard.values()):
+                    self._lost()
                     return
 
-    def _lost(self, gone: socket.socket) -> None:
-        """Let the others know, end what waits on the device, and in the end the process."""
+    def _lost(self) -> None:
+        """Tell the others (a stopped one reads it when it wakes), end what waits on the device, at last the process."""
         for peer in self._peers:
-            if peer is not gone:
-                with suppress(OSError):
-                    peer.sendall(_LOST)
+            with suppress(OSError):
+                peer.sendall(_LOST)
         if self._over.is_set() or self._group.fate.ending:
             return
         self._group.fate.missing = True
-        with suppress(Exception):
-            self._abort()
+        threading.Thread(target=self._abort, daemon=True).start()  # it may wait for the main thread in turn
         if not self._over.wait(GRACE):
             print(f"error: {self._group.told_to_stop()}", file=sys.stderr, flush=True)
             os._exit(1)

@@ -10,14 +10,16 @@ import numpy as np
 from dgex.aliases import Sets
 from dgex.errors import ModelError
 from dgex.progress import note
-from dgex.training.processes.group import ALONE
+from dgex.training.processes.group import ALONE, Group
 from dgex.training.run.checkpoint import DESCRIPTION, refuse_existing
 from dgex.training.run.parts import Part, Recipe, RunFiles, train_one
 
 __all__ = ["train_members"]
 
 
-def train_members(recipes: Sequence[Recipe], X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles) -> list[Part]:
+def train_members(
+    recipes: Sequence[Recipe], X: np.ndarray, Y: np.ndarray, sets: Sets, files: RunFiles, group: Group = ALONE
+) -> list[Part]:
     """Train a network by each of `recipes`, for all targets.
 
     Parameters
@@ -31,6 +33,8 @@ def train_members(recipes: Sequence[Recipe], X: np.ndarray, Y: np.ndarray, sets:
     files : RunFiles
         With several networks each has the folder `part-K` in the folder of checkpoints; those that are finished are
         not trained again.
+    group : Group
+        The processes that train each of them together.
 
     Returns
     -------
@@ -46,15 +50,15 @@ def train_members(recipes: Sequence[Recipe], X: np.ndarray, Y: np.ndarray, sets:
         As `train_one`, or the checkpoint is of one network and several are asked for.
     """
     everything = np.arange(Y.shape[1])
-    _refuse_other_kind(len(recipes), files)
+    group.from_first(lambda: _refuse_other_kind(len(recipes), files))
     if len(recipes) == 1:
-        return [train_one(recipes[0], X, Y, sets, files, everything, ALONE)]
+        return [train_one(recipes[0], X, Y, sets, files, everything, group)]
     members: list[Part] = []
     for at, recipe in enumerate(recipes, start=1):
         note(f"network {at} of {len(recipes)}, seed {recipe.settings.seed}")
         own = files.of_part(at)
         try:
-            member = train_one(recipe, X, Y, sets, own, everything, ALONE)
+            member = train_one(recipe, X, Y, sets, own, everything, group)
         except KeyboardInterrupt:
             if not members:
                 raise
