@@ -1,4 +1,4 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | docs | links | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -22,7 +22,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check fuzz kills faults format install clean
+.PHONY: demo reproduce test test-newest test-oldest check docs links fuzz kills faults format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -62,6 +62,15 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, every tutorial executed (kept in build/docs as long as neither dgex nor the tutorial changes); nothing is fetched.
+docs: $(VENV)/.ready-docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs/html
+	@echo "site: build/docs/html/index.html"
+
+# Links to other places, where there is a network.
+links: $(VENV)/.ready-docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -b linkcheck docs build/docs/links
+
 # Every command that writes, killed at any moment and run again.
 kills: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python fuzz/kills.py --kills $(KILLS)
@@ -85,6 +94,10 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 clean:
