@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dgex import progress
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -28,6 +30,13 @@ if importlib.util.find_spec("torch") is None:  # the newest Pythons are tested w
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report() -> Generator[None, Any, None]:
         _skip((yield))
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again() -> Generator[None, None, None]:
+    """A command that a test runs in this process makes dgex speak; the next test is to find it silent."""
+    yield
+    progress.enable(False)
 
 
 @pytest.fixture(scope="session")

@@ -240,7 +240,8 @@ def test_intervals_are_those_of_an_evaluation(study: Path) -> None:
     arrays = results.data.platforms[0]
     rows = results.table(arrays).set_index("method")
     models = {"LR": study / "models" / "ols", "LR-L2": study / "models" / "Arrays" / "ridge"}
-    found = dgex.evaluate(models, study / "data.h5ad", baseline="LR", spearman=False).overall.set_index("model")
+    found = dgex.evaluate(models, study / "data.h5ad", baseline="LR", spearman=False, as_prepared=True).overall
+    found = found.set_index("model")
     for name in ("improvement", "improvement_low", "improvement_high"):
         assert rows.loc["LR-L2", name] == pytest.approx(found.loc["LR-L2", name], abs=2e-6)
         assert rows.loc["training mean", name] == pytest.approx(found.loc["training mean", name], abs=2e-6)
