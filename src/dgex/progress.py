@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from dgex.errors import printable
 
-__all__ = ["Bar", "Together", "bar", "enable", "note", "processes", "speaks", "warn"]
+__all__ = ["Bar", "Together", "bar", "by_itself", "enable", "is_single", "note", "processes", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
 _console: Any = None
@@ -138,13 +138,33 @@ def enable(on: bool = True, in_words: Callable[[str], str] = str) -> None:
 
 def speaks() -> bool:
     """Whether this process tells the user of the work: of several that torchrun started, the first alone does."""
-    return "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
+    return _single or "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
+_single = False  # whether this process works as if there were no others
+_TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # by torchrun, to each process
 
 
 def processes() -> int:
-    """How many processes torchrun started for this run; 1 without it."""
-    launched = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
+    """How many processes torchrun started for this run; 1 without it, and within `by_itself`."""
+    launched = not _single and all(name in os.environ for name in _TOLD)
     return int(os.environ["WORLD_SIZE"]) if launched else 1
+
+
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """Let what runs in the block take this process for the only one, whatever torchrun started beside it."""
+    global _single
+    before, _single = _single, True
+    try:
+        yield
+    finally:
+        _single = before
+
+
+def is_single() -> bool:
+    """Whether this process works as if there were no others."""
+    return _single
 
 
 def note(message: str) -> None:

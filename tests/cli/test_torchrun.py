@@ -18,6 +18,7 @@ from together import values
 
 from dgex.cli.app import run
 from dgex.fitting.train import train
+from dgex.models.folder import load
 from dgex.training.processes.group import Group
 from dgex.training.run.history import read_history
 
@@ -83,10 +84,13 @@ def test_a_lost_rank_ends_the_run_and_resuming_finishes_it(dataset_file: Path) -
             np.testing.assert_allclose(value, alone._arrays()[name], rtol=1e-4, atol=1e-6)
 
 
-def test_other_methods_do_not_spread(dataset_file: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    from test_cli import fails
-
-    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}.items():
-        monkeypatch.setenv(name, str(value))
-    said = fails(capsys, "train", dataset_file, dataset_file.parent / "m", "--method", "ridge")
-    assert "ridge does not spread over processes: found 2, accepted 1" in said
+@pytest.mark.parametrize("method", ["auto", "kernel"])
+def test_other_methods_are_left_to_the_first(method: str, dataset_file: Path) -> None:
+    """As one process trains them; the networks within `auto` wait for nobody."""
+    model = dataset_file.parent / f"first-{method}"
+    command = ["train", str(dataset_file), str(model), "--method", method]
+    (code, printed, said), *others = values(2, command_line, command)
+    assert (code, printed) == (0, f"{model}\n")
+    assert f"{method} is trained by the first of 2 processes alone" in said
+    assert [other[:2] for other in others] == [(0, "")]
+    assert load(model).kind == method

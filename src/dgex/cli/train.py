@@ -11,7 +11,7 @@ import typer
 from dgex.cli.arguments import assignments, axes, merge_settings, numbers, show, there, words
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
-from dgex.progress import note, processes, speaks
+from dgex.progress import note, speaks
 
 __all__ = ["train"]
 
@@ -109,7 +109,6 @@ def _run(
     # before anything that takes seconds to load
     note(f"training {kind} on {data}" + ("" if method else " (--method to choose)"))
     if not networks:
-        _alone(kind)
         from dgex.fitting.train import train as fit
 
         fit(data, kind, model, keep_checkpoint=keep_checkpoint, **options, **settings)
@@ -124,19 +123,6 @@ def _run(
         result = train_grid(data, model, axes(grid, kind), method=kind, jobs=jobs, **options, **settings)
     if speaks():
         show(result)
-
-
-def _alone(kind: str) -> None:
-    """Refuse several processes for a method that would do the same work in each."""
-    if processes() == 1:
-        return
-    from dgex.errors import SettingsError
-    from dgex.models.catalogue import method
-
-    if not method(kind).load().spreads:
-        raise SettingsError(
-            f"{kind} does not spread over processes", found=processes(), accepted="1 (dgex train without torchrun)"
-        )
 
 
 def _flag(entry: Method, name: str, setting: Setting) -> inspect.Parameter:

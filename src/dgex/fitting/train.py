@@ -27,7 +27,7 @@ from dgex.models.folder import load
 from dgex.models.linear.from_moments import FromMoments
 from dgex.models.matrices import is_annotated
 from dgex.models.record import TrainingRecord
-from dgex.progress import note, warn
+from dgex.progress import by_itself, note, processes, speaks, warn
 from dgex.remote.places import located
 from dgex.remote.sending import sends
 
@@ -138,7 +138,12 @@ def train(
     if tensorboard is not None and not model.trains_in_epochs:
         raise SettingsError(f"tensorboard: {method} has no learning curve; accepted for methods that train in epochs")
     place = None if output is None else Output(output, model, list(validation), checkpoint_every, overwrite, resume)
-    with _together(model, group) as together, ExitStack() as stack:
+    alone = group is None and not model.spreads and processes() > 1
+    if alone and not speaks():
+        return model
+    if alone:
+        note(f"{model.kind} is trained by the first of {processes()} processes alone; the others have ended")
+    with by_itself() if alone else nullcontext(), _together(model, group) as together, ExitStack() as stack:
         if place is not None:
             _first(together, lambda: place.claim(stack, inputs))
         try:

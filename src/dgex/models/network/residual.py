@@ -116,8 +116,8 @@ class Residual(Network):
     -----
     With z the standardised landmark genes, h = S z + s; h <- h + drop(silu(W norm(h) + b)) for every block; and y =
     V norm(h) + v (+ K z with a skip), in standard units. `fit` takes `checkpoint_dir`, `checkpoint_every`, `resume`,
-    `history_path` and `tensorboard_dir` as `dgex.DGEX` does; of several networks each has a folder `part-K` there. One
-    process trains it: it does not spread over several.
+    `history_path` and `tensorboard_dir` as `dgex.DGEX` does; of several networks each has a folder `part-K` there. The
+    processes that torchrun starts share each batch.
 
     The preset "taaf" is three layers of 3,000 adaptive units, dropout .25, the absolute error, Nadam at 5e-4, batches
     of 64, and 600 epochs with the rate falling at 400, 475, 550 and 575. Ours, where we know no number of theirs: the

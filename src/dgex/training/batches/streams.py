@@ -15,16 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgex.arrays.host import host_memory
 from dgex.arrays.maps import RowReader, gathered
 from dgex.seeds import numpy_stream
 from dgex.training.batches.loader import Batch, Batches, Rows
 from dgex.training.batches.prefetch import ahead
 from dgex.training.processes.group import ALONE, Group
 
-__all__ = ["PLACEMENTS", "FromDisk", "FromMemory", "make_batches"]
+__all__ = ["PLACEMENTS", "FromDisk", "FromMemory", "make_batches", "order_words"]
 
 _AHEAD = 3  # staging buffers: one is being filled, one copied, one waits
-_HELD = 256 << 20  # bytes of the fixed training samples that are kept in memory rather than read each epoch
+_GROUP = 256 << 20  # bytes of a group of profiles read from disk, two of which are in memory
+_LITTLE = 4 << 30  # bytes of memory below which groups are an eighth of that, in blocks of a quarter
 
 
 @dataclass
@@ -149,7 +151,8 @@ class FromDisk(FromMemory):
         Consecutive profiles. 256 of the paper's are 10 MB, which a disk reads as fast as anything longer, and
         neighbours, which often come from one study, are spread better than by longer blocks.
     group_bytes : int
-        A group holds as many blocks as fit, but 16 at least.
+        A group holds as many blocks as fit, but 16 at least. So many bytes of the fixed training samples are kept in
+        memory too; more are read each epoch.
     """
 
     def __init__(
@@ -162,10 +165,10 @@ class FromDisk(FromMemory):
         group: Group = ALONE,
         *,
         block: int = 256,
-        group_bytes: int = 256 << 20,
+        group_bytes: int = _GROUP,
     ) -> None:
         super().__init__(X, Y, batch_size, seed, device, group)
-        self.block = block
+        self.block, self._held = block, group_bytes
         self._starts = np.arange(0, self.profiles, block)
         bytes_a_profile = 4 * (X.shape[1] + Y.shape[1])
         in_a_group = max(16, group_bytes // (block * bytes_a_profile))
@@ -186,7 +189,7 @@ class FromDisk(FromMemory):
     def rows(self, rows: Tensor) -> tuple[Tensor | Rows, Tensor | Rows]:
         """Landmark and target genes of the profiles `rows`, read once where they are few."""
         chosen = super().rows(rows)
-        if len(rows) == self.profiles or len(rows) * 4 * (self.X.shape[1] + self.Y.shape[1]) > _HELD:
+        if len(rows) == self.profiles or len(rows) * 4 * (self.X.shape[1] + self.Y.shape[1]) > self._held:
             return chosen
         index = rows.cpu().numpy()
         if self._kept is None or not np.array_equal(self._kept[0], index):
@@ -245,7 +248,20 @@ def make_batches(
     group: Group = ALONE,
 ) -> Batches:
     """Batches of (X, Y) whose matrices are on the "device", in "memory", or on "disk"; see `choose_placement`."""
+    if placement == "disk" and _has_little():
+        return FromDisk(X, Y, batch_size, seed, device, group, block=64, group_bytes=_GROUP // 8)
     return PLACEMENTS[placement](X, Y, batch_size, seed, device, group)
+
+
+def order_words(placement: str) -> str:
+    """What decides the order of batches besides the seed, for who goes on with a run."""
+    if placement != "disk":
+        return "whole"
+    return f"{'short ' if _has_little() else ''}blocks (placement disk)"
+
+
+def _has_little() -> bool:
+    return host_memory() < _LITTLE
 
 
 def _take(matrices: tuple[np.ndarray, ...], rows: np.ndarray, out: tuple[np.ndarray, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from dgex.errors import RankError, SettingsError
-from dgex.progress import note, processes
+from dgex.progress import is_single, note, processes
 from dgex.training.machine.device import pick_device
 from dgex.training.processes.group import ALONE, Group
 from dgex.training.processes.termination import Termination
@@ -41,6 +41,9 @@ def join(device: str) -> Iterator[Group]:
     RankError
         The processes do not find each other, or their port is taken; while the block runs, also on SIGTERM.
     """
+    if is_single():
+        yield ALONE
+        return
     if dist.is_available() and dist.is_initialized():  # by the caller, who also ends it
         own = _own_device(device)
         channel = dist.new_group(backend=_backends(own), timeout=TIMEOUT)

@@ -16,6 +16,7 @@ from dgex.digests import of_sets
 from dgex.errors import DgexError, ModelError, RankError, SettingsError
 from dgex.progress import note
 from dgex.records import read_json
+from dgex.training.batches.streams import order_words
 from dgex.training.learners.learner import Learner, make_learner
 from dgex.training.learners.sharded import divided
 from dgex.training.learners.standard import Standard, StandardStep
@@ -250,7 +251,7 @@ def train_one(
         needs.require(device)
     matrices = [X, Y, *(matrix for pair in sets.values() for matrix in pair)]
     placement = choose_placement(recipe.placement, matrices, device, needs)
-    identity["order"] = "blocks (placement disk)" if placement == "disk" else "whole"
+    identity["order"] = order_words(placement)
     checkpoints = None
     if files.checkpoint_dir is not None:
         checkpoints = Checkpoints(files.checkpoint_dir, identity, digest, files.checkpoint_every, group)
