@@ -104,7 +104,9 @@ def reproduce(
     seed: Annotated[int | None, typer.Option(help="Seed of data, splits and weights.")] = None,
     stages: Annotated[
         str | None,
-        typer.Option(help="Only these, of: data, baselines, networks, halves, interpretation, inference, page."),
+        typer.Option(
+            help="Only these, of: data, baselines, networks, halves, interpretation, retraining, inference, page."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew.")] = False,
 ) -> None:

@@ -8,7 +8,6 @@ from dgex.dataset.platforms import Platform
 from dgex.interpretation.interpretation import Interpretation
 from dgex.metrics import relative_improvement
 from dgex.paper.figures import LETTERS, figure_5, platform_figures
-from dgex.paper.folder import L1000
 from dgex.paper.intervals import over_words
 from dgex.paper.notes import (
     caveats,
@@ -23,7 +22,8 @@ from dgex.paper.notes import (
 from dgex.paper.plan import METHODS, labels
 from dgex.paper.published import table
 from dgex.paper.results import LR, Results, Row, dropout_words
-from dgex.paper.study import Study, interpretation_folder, read_record
+from dgex.paper.section_3_4 import add_section_3_4
+from dgex.paper.study import Study, interpretation_folder
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
 from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture
@@ -72,7 +72,7 @@ def build_page(study: Study) -> Page:
     _every_dropout(page, results)
     figure_5(page, results)
     _interpretation(page, study, results)
-    _inference(page, study)
+    add_section_3_4(page, study)
     _finder(page, results, genes)
     _how(page, study, results)
     return page
@@ -279,33 +279,6 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
             )
         named = {"adjusted-r2": f"Figure S2{LETTERS[at]}", "major-weights": f"Figure S3{LETTERS[at]}"}
         Interpretation.load(folder).add_to(page, level=4, numbers=named)
-
-
-def _inference(page: Page, study: Study) -> None:
-    facts = read_record(study.folder / L1000 / "l1000.json")
-    if not facts:
-        return
-    page.add_heading("Inference of landmark profiles")
-    rate = f"{facts['profiles'] / max(facts['seconds'], 1e-9):,.0f}"
-    size = f"{facts['seconds']:,.1f} s, {facts['bytes'] / 2**30:,.2f} GiB, reading and writing included"
-    page.add_numbers(
-        [
-            ("Profiles inferred", f"{facts['profiles']:,}", _inferred_words(study)),
-            ("Target genes of each", f"{facts['inferred']:,}", f"{facts['genes']:,} genes written"),
-            ("Profiles a second", rate, size),
-        ]
-    )
-    how = "their own statistics" if facts["standardize"] else "the training statistics"
-    page.add_text(
-        f"{facts['source']}, in blocks, by the network {facts['network']}; landmark genes standardised by {how} "
-        "(section 3.4 of the paper)."
-    )
-
-
-def _inferred_words(study: Study) -> str:
-    if study.plan.data == "simulated" and not study.plan.l1000:
-        return "the arrays again, by their landmark genes: a test of the way, not new profiles"
-    return "the paper: 1,328,098 L1000 profiles"
 
 
 def _finder(page: Page, results: Results, genes: pd.Index) -> None:

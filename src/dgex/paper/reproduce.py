@@ -47,8 +47,8 @@ def reproduce(
     scale : {"demo", "paper"}
         Sizes of the simulated compendium and of the networks: minutes on two cores, or full size for a GPU.
     stages : sequence of str, optional
-        Stages to run, in their order: data, baselines, networks, halves, interpretation, inference, page. All without
-        it. The page tells what is missing.
+        Stages to run, in their order: data, baselines, networks, halves, interpretation, retraining, inference, page.
+        All without it. The page tells what is missing.
     overwrite : bool
         Begin anew: what an earlier study left in `output` is removed, and nothing else.
     **changes

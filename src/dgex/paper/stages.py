@@ -30,6 +30,7 @@ from dgex.paper.draws import draws
 from dgex.paper.fit import fit_baselines, fit_halves, fit_networks
 from dgex.paper.folder import L1000, MEASURED, MODELS, NETWORKS, TABLES, TIMES, place
 from dgex.paper.measured import Measured, read_measured
+from dgex.paper.retrained import retrain, retrained_model
 from dgex.paper.study import Study, interpretation_folder, read_record
 from dgex.progress import note
 from dgex.report.comparison import file_name
@@ -141,15 +142,16 @@ def _l1000(study: Study) -> None:
     record, output = folder / "l1000.json", folder / "inferred.gctx"
     source, own = _panel(study)
     results = study.results
-    name = results.selected(results.data.platforms[0])
+    name, retrained = results.selected(results.data.platforms[0]), retrained_model(study)
     if source is None or name is None:
         return
-    if read_record(record).get("network") == name:
+    before = read_record(record)
+    if before.get("network") == name and before.get("retrained", False) == (retrained is not None):
         note("inference: done before")
         return
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    model = load(study.folder / NETWORKS / name)
+    model = load(study.folder / NETWORKS / name if retrained is None else retrained)
     how = "own" if own else "model"
     infer(source, model, output, standardize=how, device=study.plan.device, resume=True, overwrite=True)
     seconds = time.perf_counter() - began
@@ -157,6 +159,7 @@ def _l1000(study: Study) -> None:
         profiles, genes = made.shape
         inferred = int((made.var["origin"] == "inferred").sum()) if "origin" in made.var else genes
     facts = {"source": Path(source).name, "network": name, "profiles": profiles, "genes": genes, "inferred": inferred}
+    facts["retrained"] = retrained is not None
     json_dump(facts | {"seconds": seconds, "bytes": output.stat().st_size, "standardize": own}, record)
 
 
@@ -194,6 +197,7 @@ STAGES: dict[str, Callable[[Study], None]] = {
     "networks": _networks,
     "halves": _halves,
     "interpretation": _interpretation,
+    "retraining": retrain,
     "inference": _l1000,
     "page": _page,
 }

@@ -25,7 +25,7 @@ from dgex.places import check_output
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note, warn
 
-__all__ = ["FILES", "prepare_gse92743"]
+__all__ = ["FILES", "arrays_alone", "prepare_gse92743"]
 
 #: What is looked for, under the names of the public files without `.gz`.
 FILES = {
@@ -126,6 +126,12 @@ def prepare_gse92743(
         Platform("GTEx", "GTEx-va", "GTEx-te", "GTEx-te"),
         Platform("L1000", "L1000-va", "L1000-te", ""),
     )
+
+
+def arrays_alone(files: Mapping[str, PathLike] | PathLike) -> tuple[Path, GeneTable]:
+    """The matrix of the arrays and the roles of all its genes, to be prepared without the other platforms."""
+    paths = find_files(files, {name: FILES[name] for name in ("arrays", "genes")})
+    return paths["arrays"], _gene_table(paths["genes"])
 
 
 def _gene_table(path: Path) -> GeneTable:
