@@ -61,3 +61,13 @@ def test_texts_name_the_distribution_as_it_is() -> None:
         found for path in texts for found in re.findall(r"pip install '([\w-]+)\[", path.read_text(encoding="utf-8"))
     }
     assert named == {name}
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    recipe = (ROOT / "packaging/conda/meta.yaml").read_text().partition("  run:\n")[2].partition("\ntest:")[0]
+    names = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # as conda-forge calls them
+    found = [
+        line.strip("- ").partition(" ") for line in recipe.splitlines() if not line.strip().startswith("- python ")
+    ]
+    assert [names.get(name, name) + bounds for name, _, bounds in found] == asked
