@@ -1,4 +1,4 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | docs | links | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | docs | links | release | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -22,7 +22,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check docs links fuzz kills faults format install clean
+.PHONY: demo reproduce test test-newest test-oldest check docs links release fuzz kills faults format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -70,6 +70,10 @@ docs: $(VENV)/.ready-docs
 # Links to other places, where there is a network.
 links: $(VENV)/.ready-docs
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -b linkcheck docs build/docs/links
+
+# Sdist and wheel, looked into, installed elsewhere and run; tagged only with RELEASE=--tag, never pushed (RELEASE=--light: nothing fetched).
+release: $(READY)
+	$(BIN)/python packaging/release.py $(RELEASE)
 
 # Every command that writes, killed at any moment and run again.
 kills: $(READY)

@@ -228,7 +228,7 @@ def test_scalars_go_beside_those_of_other_runs(dataset_file: Path, monkeypatch: 
     with pytest.raises(SettingsError, match="tensorboard: ols has no learning curve"):
         train(dataset_file, "ols", tensorboard="tb")
     monkeypatch.setattr(board, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'dgex\[tensorboard\]'"):
+    with pytest.raises(SettingsError, match=r"pip install 'dgex-infer\[tensorboard\]'"):
         train(dataset_file, "dgex", dataset_file.parent / "m", tensorboard="tb", **NETWORK)
     monkeypatch.undo()
     pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed")

@@ -272,5 +272,5 @@ def test_excel_without_openpyxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04xx")
-    with pytest.raises(FileError, match=r"needs the package openpyxl: pip install 'dgex\[excel\]'"):
+    with pytest.raises(FileError, match=r"needs the package openpyxl: pip install 'dgex-infer\[excel\]'"):
         io.open(tmp_path / "a.xlsx")

@@ -33,7 +33,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 @pytest.fixture
 def memory() -> Iterator[str]:
     """A folder of fsspec's file system in memory."""
-    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'dgex[remote]'")
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'dgex-infer[remote]'")
     system = fsspec.filesystem("memory")
     name = f"/dgex-{uuid.uuid4().hex}"
     yield f"memory:/{name}"

@@ -197,8 +197,8 @@ def test_changes_in_memory_are_noticed(memory: str) -> None:
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for package, url, advice in (
-        ("fsspec", "memory://a.h5ad", r"pip install 'dgex\[remote\]'"),
-        ("fsspec", "s3://bucket/a.h5ad?token=SECRET", r"pip install 'dgex\[remote\]' s3fs"),
+        ("fsspec", "memory://a.h5ad", r"pip install 'dgex-infer\[remote\]'"),
+        ("fsspec", "s3://bucket/a.h5ad?token=SECRET", r"pip install 'dgex-infer\[remote\]' s3fs"),
         ("s3fs", "s3://bucket/a.h5ad?token=SECRET", "s3fs"),
     ):
         with monkeypatch.context() as lacking:

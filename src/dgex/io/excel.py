@@ -33,7 +33,7 @@ def open_excel(path: Path, *, orientation: str = "auto", genes: frozenset[str] =
         import openpyxl
     except ImportError:
         raise FileError(
-            f"{path} is an Excel workbook, which needs the package openpyxl: pip install 'dgex[excel]'; "
+            f"{path} is an Excel workbook, which needs the package openpyxl: pip install 'dgex-infer[excel]'; "
             f"or save the sheet as CSV"
         ) from None
     refuse_bomb(path)

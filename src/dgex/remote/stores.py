@@ -221,7 +221,7 @@ def file_system(url: str) -> tuple[Any, str]:
         needs = PROTOCOLS[name] if PROTOCOLS[name] not in ("", "fsspec") else ""
         raise FileError(
             f"{shown(url)} needs the package fsspec{f' and {needs}' if needs else ''}: "
-            f"pip install 'dgex[remote]'{f' {needs}' if needs else ''}"
+            f"pip install 'dgex-infer[remote]'{f' {needs}' if needs else ''}"
         ) from None
     try:
         system, path = fsspec.core.url_to_fs(url)

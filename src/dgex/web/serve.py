@@ -65,7 +65,7 @@ def serve(models: PathLike, *, host: str = "127.0.0.1", port: int = 8000, max_up
     except ImportError as error:
         if (error.name or "").startswith("dgex"):
             raise
-        raise FileError(f"the web page needs the package {error.name}: pip install 'dgex[web]'") from None
+        raise FileError(f"the web page needs the package {error.name}: pip install 'dgex-infer[web]'") from None
     from dgex.web.shelf import Shelf
     from dgex.web.store import room
 

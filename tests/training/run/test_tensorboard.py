@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written(
 
 def test_without_tensorboard_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(board, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'dgex\[tensorboard\]'"):
+    with pytest.raises(SettingsError, match=r"pip install 'dgex-infer\[tensorboard\]'"):
         ScalarBoard(tmp_path / "tb")
     with pytest.raises(SettingsError, match="not installed"):
         check_tensorboard()

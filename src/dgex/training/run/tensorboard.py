@@ -26,7 +26,7 @@ def check_tensorboard() -> None:
     """
     if find_spec("tensorboard") is None:
         raise SettingsError(
-            "tensorboard: the package is not installed; leave the setting out, or: pip install 'dgex[tensorboard]'"
+            "tensorboard: not installed; leave the setting out, or: pip install 'dgex-infer[tensorboard]'"
         )
 
 
