@@ -79,3 +79,9 @@ def test_page_and_text_tell_of_every_split_and_model(comparison):
     assert html.count("<figure>") == 9
     assert html.count('<figure class="plot">') == 2
     assert "d.h5ad" in html
+
+
+def test_a_notebook_shows_a_row_a_model_and_split(comparison):
+    shown = comparison.html()
+    assert shown.count("<table>") == len(comparison.splits) == 2
+    assert shown.count("<td>training mean</td>") == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dgex.report.tables import cell, text_table
+from dgex.report.tables import cell, html_table, preformatted, text_table
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,11 @@ def test_columns_line_up():
 
 def test_an_empty_frame_keeps_its_header():
     assert text_table(pd.DataFrame({"a": [], "b": []})).splitlines()[0].split() == ["a", "b"]
+
+
+def test_tables_of_a_notebook_hold_names_as_text():
+    frame = pd.DataFrame({"<b>": ["a & b"], "value": [0.5]})
+    text = html_table(frame, formats={"value": ".2f"})
+    assert "<th>&lt;b&gt;</th>" in text
+    assert "<td>a &amp; b</td><td>0.50</td>" in text
+    assert preformatted("<script>") == "<pre>&lt;script&gt;</pre>"

@@ -97,7 +97,7 @@ def convert(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert between GCTX, GCT, h5ad, zarr, Parquet and text tables, in blocks.
+    """Convert between GCTX, GCT, h5ad, zarr, Parquet, Excel and text tables, in blocks.
 
     Example: `dgex convert plate.gct.gz plate.h5ad`
     """

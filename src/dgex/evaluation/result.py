@@ -110,6 +110,9 @@ class Evaluation:
 
     __str__ = table
 
+    def _repr_html_(self) -> str:
+        return self.comparison().html()
+
     def to_dict(self) -> dict[str, Any]:
         """Settings, overall table, errors by group and by expression as plain values for JSON (no value is None)."""
         tables = {"overall": self.overall, "levels": self.levels, "groups": self.groups}

@@ -53,6 +53,12 @@ class Grid:
 
     def table(self) -> str:
         """The networks as aligned plain text, the best of every set marked by a star."""
+        return _aligned(self._in_words())
+
+    def _repr_html_(self) -> str:
+        return str(self._in_words().to_html(index=False, border=0))
+
+    def _in_words(self) -> pd.DataFrame:
         shown = pd.DataFrame({"network": self.members["name"]})
         for name in self.best_sets():
             columns = (self.members[f"{name}.{what}"] for what in ("error", "sd", "epoch", "best"))
@@ -61,7 +67,7 @@ class Grid:
         shown["seconds"] = ["" if np.isnan(s) else f"{s:,.1f}" for s in self.members["seconds"]]
         if not (self.members["status"] == "finished").all():
             shown["status"] = self.members["status"]
-        return _aligned(shown)
+        return shown
 
     __str__ = table
 

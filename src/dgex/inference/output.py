@@ -109,7 +109,7 @@ def file_options(output: Path, dtype: str, compress: str | None) -> dict[str, An
         return {} if dtype == "float32" else {"dtype": dtype}
     known = [name for name in form.writer.compressions if name is not None]
     if compress not in known:
-        other = "a name that ends in .gz" if form.content == "text" else known
+        other = "a name that ends in .gz" if form.content == "text" else known or "none: it is packed as it is"
         raise SettingsError(f"compress of {output}, a {form.name} file", found=compress, accepted=other)
     return {"compression": compress} | ({} if dtype == "float32" else {"dtype": dtype})
 

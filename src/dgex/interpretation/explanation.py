@@ -12,7 +12,7 @@ import pandas as pd
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.report.page.markup import slug
-from dgex.report.tables import cell, text_table
+from dgex.report.tables import cell, preformatted, text_table
 from dgex.work import Work
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class Explanation:
         return "\n".join(lines)
 
     __str__ = table
+    _repr_html_ = preformatted
 
     def page(self, title: str = "Why these values", figures: Mapping[str, Figure] | None = None) -> Page:
         """Build the page: a section a value, and one for near training profiles."""

@@ -18,7 +18,7 @@ from dgex.records import read_json
 from dgex.report.figures.evaluation import save_all, to_svg
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
-from dgex.report.tables import EMPTY, share_text, text_table
+from dgex.report.tables import EMPTY, preformatted, share_text, text_table
 from dgex.work import Work
 
 __all__ = ["Interpretation", "place"]
@@ -117,6 +117,7 @@ class Interpretation:
         return "\n".join(lines)
 
     __str__ = table
+    _repr_html_ = preformatted
 
     def page(self, title: str = "What the network has learned", figures: Mapping[str, Figure] | None = None) -> Page:
         """Build the page: numbers, figures, hubs, a search for a gene's landmark genes."""

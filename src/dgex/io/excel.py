@@ -13,10 +13,11 @@ from dgex import progress
 from dgex.errors import DataError, DgexError, FileError
 from dgex.io.base import ExpressionFile
 from dgex.io.checks import reading
+from dgex.io.excel_writer import ExcelWriter
 from dgex.io.text import TextFile
 from dgex.io.zip_guard import refuse_bomb
 
-__all__ = ["open_excel"]
+__all__ = ["ExcelWriter", "open_excel"]
 
 
 def open_excel(path: Path, *, orientation: str = "auto", genes: frozenset[str] = frozenset()) -> ExpressionFile:

@@ -217,7 +217,7 @@ def create(
         Key of the format where the suffix does not say it.
     **format_options
         `compression`, `chunks`, `dtype` (GCTX, AnnData), `layout`, `compression` (Parquet), `version` (GCT),
-        `genes_in` (text).
+        `genes_in` (text, Excel).
 
     Returns
     -------

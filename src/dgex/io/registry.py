@@ -82,7 +82,7 @@ _FORMATS = (
         "text",
         ("orientation",),
     ),
-    Format("excel", "Excel", (".xlsx", ".xlsm"), "excel", "open_excel", "", "zip", ("orientation",)),
+    Format("excel", "Excel", (".xlsx", ".xlsm"), "excel", "open_excel", "ExcelWriter", "zip", ("orientation",)),
     Format("10x", "10x HDF5", (), "tenx", "open_tenx", "", "hdf5"),
     Format("archs4", "ARCHS4", (), "archs4", "Archs4File", "", "hdf5"),
     Format("parts", "folder of parts", (), "parts", "PartsFile", "", "folder", ("layer",)),

@@ -19,6 +19,7 @@ from dgex.records import read_json
 from dgex.report.figures.evaluation import save_all
 from dgex.report.page.page import Page
 from dgex.report.panels import Facts, error_figure, gain_figure, laid_out, text_of
+from dgex.report.tables import preformatted
 from dgex.work import Work
 
 __all__ = ["TABLE", "PanelChoice", "place"]
@@ -89,6 +90,7 @@ class PanelChoice:
         return text_of(self._facts())
 
     __str__ = text
+    _repr_html_ = preformatted
 
     def figures(self) -> dict[str, Figure]:
         """Every figure by its file name, without suffix."""

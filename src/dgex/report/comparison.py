@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from dgex.report.figures.evaluation import density, learning_curves, scatter, to
 from dgex.report.look import Look
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
-from dgex.report.tables import between, percent, share_text, text_table
+from dgex.report.tables import between, html_table, percent, share_text, text_table
 
 __all__ = ["Comparison", "file_name"]
 
@@ -83,19 +84,33 @@ class Comparison:
         """Lay the overall table out for a terminal, one part a split."""
         parts = []
         for split in self.splits:
-            rows = self._rows(split)
-            drop = ["split", "kind", "genes", "profiles", "pearson_median", "spearman_median", "tie"]
-            table = rows.drop(columns=drop).astype({"improvement": object, "better": object})
-            of_baseline = (rows["model"] == self.baseline).to_numpy()
-            table.loc[of_baseline, "improvement"] = "baseline"
-            table.loc[rows["tie"].to_numpy(bool), "improvement"] = "tie"
-            for name in ("improvement", "better"):
-                table[name] = [percent(value, FORMATS[name]) for value in table[name]]
-            shown = text_table(right(table, LABELS), LABELS, FORMATS)
+            shown = text_table(right(self._in_words(split), LABELS), LABELS, FORMATS)
             parts.append(f"{self._headline(split)}\n\n{shown}")
         parts.append(self._legend())
         parts += [f"{f.heading}\n\n{text_table(f.table)}\n\n{wrapped(f.caption)}" for f in self.further if f.printed]
         return "\n\n".join(parts)
+
+    def html(self) -> str:
+        """The overall table for a notebook, one part a split."""
+        parts = [
+            f"<p>{escape(self._headline(split))}</p>{html_table(right(self._in_words(split), LABELS), LABELS, FORMATS)}"
+            for split in self.splits
+        ]
+        parts.append(f"<p>{escape(self._legend())}</p>")
+        parts += [f"<p>{escape(f.heading)}</p>{html_table(f.table)}" for f in self.further if f.printed]
+        return "".join(parts)
+
+    def _in_words(self, split: str) -> pd.DataFrame:
+        """Rows of a split, gains as they are told."""
+        rows = self._rows(split)
+        drop = ["split", "kind", "genes", "profiles", "pearson_median", "spearman_median", "tie"]
+        table = rows.drop(columns=drop).astype({"improvement": object, "better": object})
+        of_baseline = (rows["model"] == self.baseline).to_numpy()
+        table.loc[of_baseline, "improvement"] = "baseline"
+        table.loc[rows["tie"].to_numpy(bool), "improvement"] = "tie"
+        for name in ("improvement", "better"):
+            table[name] = [percent(value, FORMATS[name]) for value in table[name]]
+        return table
 
     def _headline(self, split: str) -> str:
         rows = self._rows(split)
