@@ -18,7 +18,7 @@ import dgex
 from dgex.errors import DataError, FileError
 from dgex.fitting.train import train
 from dgex.inference.blocks import inferred, raw_blocks
-from dgex.inference.flow import AT_WORK, flow
+from dgex.inference.flow import AT_WORK, aside, flow
 from dgex.inference.infer import CHOICES
 from dgex.inference.plan import plan
 from dgex.io.gctx import GctxWriter
@@ -227,3 +227,41 @@ def test_ctrl_c_while_the_last_piece_is_put_away_waits_for_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         flow(iter(range(3)), lambda n: n, slow)
     assert put == [0, 1, 2]
+
+
+def test_what_is_put_aside_comes_in_order_one_piece_behind() -> None:
+    done, going, free = list[int](), threading.Event(), threading.Event()
+
+    def put(piece: int, _: None) -> None:
+        going.set()
+        assert free.wait(60)
+        done.append(piece)
+
+    with aside(put) as later:
+        later(0, None)
+        assert going.wait(60)
+        third = threading.Thread(target=lambda: (later(1, None), later(2, None)))
+        third.start()
+        assert done == []  # all wait for the first
+        free.set()
+        third.join(60)
+    assert done == [0, 1, 2]
+
+
+def test_an_error_of_what_is_aside_reaches_who_gives() -> None:
+    def put(piece: int, _: None) -> None:
+        raise FileError("full")
+
+    given = list[int]()
+
+    def give(pieces: int) -> None:
+        with aside(put) as later:
+            for number in range(pieces):
+                later(number, None)
+                given.append(number)
+
+    with pytest.raises(FileError, match="full"):
+        give(1000)
+    assert len(given) < 5
+    with pytest.raises(FileError, match="full"):
+        give(1)  # told at the end

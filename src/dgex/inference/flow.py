@@ -1,14 +1,15 @@
-"""Three stages side by side: what is read, what is made of it, where it goes; a few pieces at a time."""
+"""Stages side by side: what is read, what is made of it, where it goes; a few pieces at a time."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-__all__ = ["flow"]
+__all__ = ["aside", "flow"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -27,8 +28,8 @@ class _End:
 class _Belt(Generic[T]):
     """Takes pieces from one thread to another, in order; a piece counts until the taker asks for the next one."""
 
-    def __init__(self) -> None:
-        self._room = threading.Semaphore(AT_WORK)
+    def __init__(self, most: int = AT_WORK) -> None:
+        self._room = threading.Semaphore(most)
         self._pieces: SimpleQueue[T | _End] = SimpleQueue()
         self._stopped = False
 
@@ -141,3 +142,51 @@ def flow(pieces: Iterator[A], work: Callable[[A], B], put: Callable[[A, B], None
                 thread.join()
         if failed:
             raise failed[0]
+
+
+@contextmanager
+def aside(put: Callable[[A, B], None]) -> Iterator[Callable[[A, B], None]]:
+    """Let `put` run in a thread of its own, one piece behind: what is given in its place waits for the one before.
+
+    So the memory of a piece may be used again for the next but one. All pieces are put away when the block ends.
+
+    Raises
+    ------
+    BaseException
+        What `put` raised, to who gives the next piece, or at the end.
+
+    Examples
+    --------
+    >>> done = []
+    >>> with aside(lambda n, square: done.append((n, square))) as later:
+    ...     for n in range(3):
+    ...         later(n, n * n)
+    >>> done
+    [(0, 0), (1, 1), (2, 4)]
+    """
+    belt: _Belt[tuple[A, B]] = _Belt(1)
+    failed: list[BaseException] = []
+
+    def put_all() -> None:
+        try:
+            for piece, result in belt:
+                put(piece, result)
+                del piece, result
+        except BaseException as error:
+            failed.append(error)
+            belt.stop()
+
+    def later(piece: A, result: B) -> None:
+        if not belt.room():
+            raise failed[0]
+        belt.give((piece, result))
+
+    thread = threading.Thread(target=copy_context().run, args=(put_all,), name="dgex-aside", daemon=True)
+    thread.start()
+    try:
+        yield later
+    finally:
+        belt.end()
+        thread.join()
+    if failed:
+        raise failed[0]

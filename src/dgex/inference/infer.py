@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from dgex.dataset.depth import DEPTHS
 from dgex.dataset.scale import SCALES
 from dgex.errors import DataError, SettingsError
 from dgex.inference.blocks import Inferred, Predicted, own_statistics
-from dgex.inference.flow import flow
+from dgex.inference.flow import aside, flow
 from dgex.inference.inputs import opened
 from dgex.inference.output import as_measured, file_options, profile_columns, tell, write
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
@@ -300,10 +301,12 @@ def _to_file(
 ) -> Blocks:
     """Infer the profiles of a file into `target`; with `settings`, finished blocks are kept beside `kept` meanwhile."""
     blocks = Blocks(work, data, block) if settings is None else Parts(kept, work, data, block, settings)
-    room = np.empty((min(block, len(data.obs)), len(work.var)), np.float32)  # for one block after the other
+    # For one block while the one before is written.
+    rooms = cycle([np.empty((min(block, len(data.obs)), len(work.var)), np.float32) for _ in range(2)])
 
     def infer_all(put: Callable[[slice, Inferred], None]) -> None:
-        _infer(blocks, len(data.obs), lambda at: room[: at.stop - at.start], put)
+        with aside(put) as later:
+            _infer(blocks, len(data.obs), lambda at: next(rooms)[: at.stop - at.start], later)
 
     write(work, data, target, infer_all, block, overwrite, options, create)
     return blocks

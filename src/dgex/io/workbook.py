@@ -34,7 +34,7 @@ def new_workbook(path: Path) -> Any:
         from openpyxl import Workbook
     except ImportError:
         raise FileError(
-            f"{path} would be an Excel workbook, which needs the package openpyxl: pip install 'dgex[excel]'; "
+            f"{path} would be an Excel workbook, which needs the package openpyxl: pip install 'dgex-infer[excel]'; "
             f"or take a name that ends in .csv"
         ) from None
     return Workbook(write_only=True)
