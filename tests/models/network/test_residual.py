@@ -360,11 +360,11 @@ def test_gpu_and_cpu_learn_alike(optimiser: str, caplog: pytest.LogCaptureFixtur
 def test_a_captured_step_learns_as_one_that_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    from dgex.training.learners import descent
+    from dgex.training.learners import descent_step
 
     X, settings = problem(10, seed=9)[0], {"device": "cuda", "precision": "float32", "averaging": "exponential"}
     captured = fit(**settings).predict(X)
-    monkeypatch.setattr(descent, "_WARM", 10**9)
+    monkeypatch.setattr(descent_step, "_WARM", 10**9)
     np.testing.assert_allclose(captured, fit(**settings).predict(X), rtol=1e-4, atol=1e-5)
 
 
