@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dgex.adapting.adapt import adapt
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
+    from dgex.datasets.simulated.example import example
     from dgex.datasets.simulated.simulate import simulate
     from dgex.errors import DgexError, SettingsError
     from dgex.evaluation.evaluate import evaluate
@@ -75,6 +76,7 @@ _HOME = {
     "describe": "dgex.dataset.describe",
     "download": "dgex.datasets.public.download",
     "evaluate": "dgex.evaluation.evaluate",
+    "example": "dgex.datasets.simulated.example",
     "explain": "dgex.interpretation.explain",
     "id_type": "dgex.genes",
     "infer": "dgex.inference.infer",
@@ -122,6 +124,7 @@ __all__ = [
     "describe",
     "download",
     "evaluate",
+    "example",
     "explain",
     "id_type",
     "infer",

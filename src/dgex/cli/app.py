@@ -95,6 +95,7 @@ _command(models.adapt, "adapt")
 _command(models.interpret, "interpret")
 _command(explain.explain, "explain")
 _command(serve.serve, "serve")
+_command(study.example, "example")
 _command(study.demo, "demo")
 _command(study.reproduce, "reproduce")
 

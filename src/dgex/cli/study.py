@@ -1,4 +1,4 @@
-"""Commands that run everything: demo, reproduce."""
+"""Commands to begin with, and that run everything: example, demo, reproduce."""
 
 from __future__ import annotations
 
@@ -10,9 +10,23 @@ import typer
 from dgex.cli.arguments import floats, numbers, show, words
 from dgex.cli.data import Overwrite
 
-__all__ = ["demo", "reproduce"]
+__all__ = ["demo", "example", "reproduce"]
 
 DATA, GRID = "Data", "Networks"
+
+
+def example(
+    output: Annotated[Path, typer.Argument(metavar="[OUT]", help="Folder to write.")] = Path("dgex-example"),
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a small simulated example, offline, in a second: a compendium to learn from and a panel to infer.
+
+    Example: `dgex example first`
+    """
+    from dgex.datasets.simulated.example import example as run
+
+    print(run(output, seed=seed, overwrite=overwrite))
 
 
 def demo(
