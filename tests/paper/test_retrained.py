@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def test_the_network_is_trained_for_all_genes_of_the_arrays_and_infers(tmp_path:
     assert (told["landmarks"], told["targets"], told["new"]) == (8, 10, 4)
     assert told["network"] == results.selected(results.data.platforms[0])
     assert all(np.isfinite(list(told["errors"].values())))
-    model = dgex.load(tmp_path / "study" / "models" / "retrained")
+    folder = tmp_path / "study" / "models" / f"retrained-{told['network']}"
+    model = dgex.load(folder)
     assert (model.n_features_in_, model.n_targets_) == (8, 10)
     with dgex.open(tmp_path / "study" / "l1000" / "inferred.gctx") as inferred:
         assert inferred.shape == (5, 18)
@@ -56,9 +58,13 @@ def test_the_network_is_trained_for_all_genes_of_the_arrays_and_infers(tmp_path:
     before = times()
     run(tmp_path / "study", files)  # done before
     assert times() == before
+    weights = (folder / "model.safetensors").read_bytes()
+    shutil.rmtree(folder)
+    run(tmp_path / "study", files)  # a model that is gone is made again
+    assert (folder / "model.safetensors").read_bytes() == weights
 
 
 def test_a_dataset_of_all_genes_is_not_trained_on_again(tmp_path: Path) -> None:
     dgex.reproduce(tmp_path / "study", samples=240, rnaseq_samples=160, landmarks=6, targets=5, **SMALL)
     assert not (tmp_path / "study" / "retrained.json").exists()
-    assert not (tmp_path / "study" / "models" / "retrained").exists()
+    assert not list((tmp_path / "study" / "models").glob("retrained*"))

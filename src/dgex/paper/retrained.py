@@ -28,8 +28,9 @@ SETS = "validation", "test"
 
 def retrained_model(study: Study) -> Path | None:
     """The folder of the retrained network, where the study has one."""
-    folder = study.folder / MODELS / "retrained"
-    return folder if read_record(study.folder / RETRAINED) and folder.exists() else None
+    name = read_record(study.folder / RETRAINED).get("network")
+    folder = study.folder / MODELS / f"retrained-{name}"
+    return folder if name and folder.exists() else None
 
 
 def retrain(study: Study) -> None:
@@ -42,19 +43,20 @@ def retrain(study: Study) -> None:
     name = study.results.selected(study.data.platforms[0])
     if name is None:
         return
-    if read_record(study.folder / RETRAINED).get("network") == name:
+    how, model = _source(study), study.folder / MODELS / f"retrained-{name}"
+    done = read_record(study.folder / RETRAINED).get("network") == name
+    if done and (model.exists() or how is None):  # a page needs no model
         note(f"{name} for all genes: done before")
         return
-    how = _source(study)
     if how is None:
         note(f"{name} is not trained again: the dataset holds every gene that its first platform measures")
         return
     matrix, options = how
-    whole, model = study.folder / WHOLE, study.folder / MODELS / "retrained"
+    whole = study.folder / WHOLE
     if not whole.exists():
         common: dict[str, Any] = {"standardize": study.plan.standardize, "ties": study.plan.ties}
         prepare(matrix, whole, **{**common, "quantile": True, "seed": study.plan.seed, **options})
-    place(study.folder).own(*(f"{MODELS}/retrained{end}/" for end in ("", ".checkpoint")))
+    place(study.folder).own(*(f"{MODELS}/retrained-{name}{end}/" for end in ("", ".checkpoint")))
     settings = {member.name: member.settings for member in study.plan.members()}[name]
     began = time.perf_counter()
     network = train(whole, NETWORK, model, validation=[SETS[0]], resume=True, **settings)
