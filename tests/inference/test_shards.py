@@ -11,7 +11,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pytest
-from anndata.tests.helpers import assert_equal
+from pandas.testing import assert_frame_equal
 
 import dgex
 from dgex.cli.arguments import there
@@ -66,8 +66,8 @@ def same(found: ad.AnnData, expected: ad.AnnData) -> None:
         np.testing.assert_array_equal(np.asarray(found.layers[name], np.float32), stored.astype(np.float32))
     assert found.uns["dgex"].items() >= {k: v for k, v in expected.uns["dgex"].items() if k != "check"}.items()
     found.obs["unlike"] = found.obs["unlike"].astype(bool)
-    assert_equal(found.obs.astype(str), expected.obs.astype(str))
-    assert_equal(found.var.astype(str), expected.var.astype(str))
+    assert_frame_equal(found.obs.astype(str), expected.obs.astype(str))
+    assert_frame_equal(found.var.astype(str), expected.var.astype(str))
 
 
 @pytest.mark.parametrize("place", PLACES)
