@@ -11,7 +11,6 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pytest
-from pandas.testing import assert_frame_equal
 
 import dgex
 from dgex.cli.arguments import there
@@ -66,8 +65,8 @@ def same(found: ad.AnnData, expected: ad.AnnData) -> None:
         np.testing.assert_array_equal(np.asarray(found.layers[name], np.float32), stored.astype(np.float32))
     assert found.uns["dgex"].items() >= {k: v for k, v in expected.uns["dgex"].items() if k != "check"}.items()
     found.obs["unlike"] = found.obs["unlike"].astype(bool)
-    assert_frame_equal(found.obs.astype(str), expected.obs.astype(str))
-    assert_frame_equal(found.var.astype(str), expected.var.astype(str))
+    for table, other in ((found.obs, expected.obs), (found.var, expected.var)):  # kinds of text are pandas' own affair
+        assert table.astype(str).reset_index().to_dict("list") == other.astype(str).reset_index().to_dict("list")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -117,6 +117,7 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
     trains_in_epochs: ClassVar[bool] = False
     keeps_progress: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
+    _estimator_type: ClassVar[str] = "regressor"  # for scikit-learn before 1.6, which knows no tags of that
     refits: ClassVar[bool] = False
     fit_options: ClassVar[tuple[str, ...]] = ()
     restandardizes: ClassVar[bool] = False
