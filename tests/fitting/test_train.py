@@ -431,7 +431,13 @@ def test_validation_profiles_that_were_learned_from_are_known_again(
     model = train(dataset_file, "auto", folder / "auto", members=("ridge",), device="cpu")
     error = model.metrics_["sets"]["validation"]
     assert error["judged"] == "when held out; fitted on it since"
-    held = int((ad.read_h5ad(dataset_file).obs["split"] == "validation").sum())
+    split = ad.read_h5ad(dataset_file).obs["split"]
+    held = int((split == "validation").sum())
+    told = model.metrics_["data"]
+    assert (told["fitted_profiles"], told["training_profiles"]) == (
+        held + (split == "train").sum(),
+        (split == "train").sum(),
+    )
     dgex.evaluate({"auto": folder / "auto"}, dataset_file, split="validation")
     assert f"{held:,} of {held:,} profiles of validation were training profiles of auto" in caplog.text
 

@@ -270,10 +270,12 @@ def _measure(model: Estimator, read: Splits) -> None:
     model.normalization_ = read.normalization
     sets = {name: pair for name, pair in read.matrices.items() if name != "train"}
     seconds = model.metrics_.pop("seconds")
+    fitted = {"train", *model.seen_}
     model.metrics_ |= {
         "data": {
             "name": read.name,
             "training_profiles": read.matrices["train"][0].n_obs,
+            "fitted_profiles": sum(x.n_obs for name, (x, _) in read.matrices.items() if name in fitted),
             "validation_sets": ", ".join(sets) or "none",
             **_counted(read.obs),
             "split": read.how,

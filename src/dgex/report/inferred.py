@@ -88,9 +88,10 @@ class InferredProfiles:
             return f"{counted(len(genes), 'gene')} of {profiles} are inferred. {UNKNOWN}"
         unlike = int((far > 1 - UNLIKE).sum())
         if self.doubted:
+            single = f"; {unlike:,} of them by {'itself' if unlike == 1 else 'themselves'}" if unlike else ""
             return (
                 f"Do not rely on what is expected of the genes: as a whole these {profiles} are unlike those that the "
-                f"model was trained on ({unlike:,} beyond {1 - UNLIKE:.0%}): errors will be larger, trust is too high."
+                f"model was trained on{single}. Errors will be larger, and trust is too high."
             )
         high = int((genes["trust"] == "high").sum())
         share = f"{high:,} ({whole_percent(high / max(1, len(genes)))})"

@@ -62,6 +62,13 @@ class OnOffer:
         return bool(self.description.get("training_index"))
 
     @property
+    def trained(self) -> int | None:
+        """How many profiles it was fitted on in the end; none where that is not known."""
+        data = self.description["metrics"].get("data", {})
+        number = data.get("fitted_profiles", data.get("training_profiles"))
+        return int(number) if isinstance(number, int | float) else None
+
+    @property
     def card(self) -> str:
         """The model card, Markdown."""
         try:
@@ -73,15 +80,14 @@ class OnOffer:
     def told(self) -> dict[str, Any]:
         """What `/api/models` tells of it."""
         landmarks, targets = self.counts
-        known_, metrics = self.confidence, self.description["metrics"]
-        data = metrics.get("data", {})
+        known_ = self.confidence
         return {
             "name": self.name,
             "kind": self.description["kind"],
             "title": self.title,
             "landmark_genes": landmarks,
             "target_genes": targets,
-            "training_profiles": data.get("training_profiles"),
+            "training_profiles": self.trained,
             "unit": (self.description["normalization"] or {}).get("units", "as given"),
             "fingerprint": self.description["fingerprint"],
             "made_with": f"dgex {self.description['dgex']}",

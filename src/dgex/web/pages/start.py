@@ -88,8 +88,7 @@ def _card(model: OnOffer, level: int) -> str:
             f"genes of "
             f"high trust, {trust.get('medium', 0):,} of medium, {trust.get('low', 0):,} of low."
         )
-    trained = model.description["metrics"].get("data", {}).get("training_profiles")
-    told = f", learned from {int(trained):,} profiles" if isinstance(trained, int | float) else ""
+    told = f", learned from {model.trained:,} profiles" if model.trained is not None else ""
     return (
         f'<li><h{level}><a href="{path("models", model.name)}">{escape(model.name)}</a></h{level}>'
         f"<p>{landmarks:,} landmark genes to {targets:,} others{told}. {escape(begun(model.title))}.</p>"
