@@ -1,4 +1,4 @@
-# make demo | reproduce | test | test-newest | test-oldest | check | docs | links | release | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
+# make demo | reproduce | test | test-newest | test-oldest | check | docs | look | links | release | fuzz | kills | faults | clean: each makes .venv first when it is missing or out of date.
 PYTHON ?= python3
 VENV   ?= .venv
 SCALE  ?= laptop
@@ -22,7 +22,7 @@ NEWEST ?= $(call first,python3.13 python3.12)
 OLDEST ?= $(call first,python3.11)
 LIST   := pip list --disable-pip-version-check
 
-.PHONY: demo reproduce test test-newest test-oldest check docs links release fuzz kills faults format install clean
+.PHONY: demo reproduce test test-newest test-oldest check docs look links release fuzz kills faults format install clean
 
 demo: $(READY)
 	$(BIN)/dgex demo $(OUT) --scale $(SCALE) --overwrite
@@ -66,6 +66,10 @@ check: $(READY)
 docs: $(VENV)/.ready-docs
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs/html
 	@echo "site: build/docs/html/index.html"
+
+# Every page of the site in a real browser: console, requests, contrast by day and in the dark, names, telephone, keyboard.
+look: docs
+	$(BIN)/python docs/dgex_site/looked.py build/docs/html
 
 # Links to other places, where there is a network.
 links: $(VENV)/.ready-docs
