@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dgex.panels.select import select_landmarks
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
+    from dgex.shared.bring import download_model
     from dgex.tour import demo
     from dgex.web.serve import serve
 
@@ -75,6 +76,7 @@ _HOME = {
     "demo": "dgex.tour",
     "describe": "dgex.dataset.describe",
     "download": "dgex.datasets.public.download",
+    "download_model": "dgex.shared.bring",
     "evaluate": "dgex.evaluation.evaluate",
     "example": "dgex.datasets.simulated.example",
     "explain": "dgex.interpretation.explain",
@@ -123,6 +125,7 @@ __all__ = [
     "demo",
     "describe",
     "download",
+    "download_model",
     "evaluate",
     "example",
     "explain",

@@ -1,0 +1,1 @@
+"""Models to share: the list of them, bringing one, and making one from a public compendium."""
