@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.shared.bring import download_model
+    from dgex.shared.make import train_public
     from dgex.tour import demo
     from dgex.web.serve import serve
 
@@ -94,6 +95,7 @@ _HOME = {
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
     "train_grid": "dgex.fitting.grid",
+    "train_public": "dgex.shared.make",
     "write": "dgex.io",
 }
 
@@ -144,6 +146,7 @@ __all__ = [
     "simulate",
     "train",
     "train_grid",
+    "train_public",
     "write",
 ]
 
