@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dgex.cli.arguments import words
+from dgex.cli.completing import data_sets, shared_names
 
 if TYPE_CHECKING:
     from dgex.datasets.public.fetch import Patience
@@ -22,9 +23,14 @@ One from CMap's public compendium: dgex train gse92743 models/gse92743"""
 
 def download(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Data set, or models and a model's name; none lists them.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", autocompletion=data_sets, help="Data set, or models and a model's name; none lists them."
+        ),
     ] = None,
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Folder to bring it into.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", autocompletion=shared_names, help="Folder to bring it into.")
+    ] = None,
     model_folder: Annotated[Path | None, typer.Argument(metavar="DIR", hidden=True)] = None,
     list_them: Annotated[bool, typer.Option("--list", help="List the data sets and their files, and stop.")] = False,
     only: Annotated[str | None, typer.Option(metavar="FILE,...", help="Some files only, by key or name.")] = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dgex.cli.arguments import assignments, axes, merge_settings, numbers, show, there, words
+from dgex.cli.completing import methods
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
 from dgex.progress import note, speaks
@@ -39,6 +40,7 @@ def _run(
         str | None,
         typer.Option(
             metavar="METHOD",
+            autocompletion=methods,
             help=f"What to train: {', '.join(METHODS)}, or a package's. auto unless told or settings of a network.",
             callback=_known,
         ),
