@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from dgex.panels.select import select_landmarks
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
+    from dgex.shared.bring import download_model
+    from dgex.shared.make import train_public
     from dgex.tour import demo
     from dgex.web.serve import serve
 
@@ -75,6 +77,7 @@ _HOME = {
     "demo": "dgex.tour",
     "describe": "dgex.dataset.describe",
     "download": "dgex.datasets.public.download",
+    "download_model": "dgex.shared.bring",
     "evaluate": "dgex.evaluation.evaluate",
     "example": "dgex.datasets.simulated.example",
     "explain": "dgex.interpretation.explain",
@@ -92,6 +95,7 @@ _HOME = {
     "simulate": "dgex.datasets.simulated.simulate",
     "train": "dgex.fitting.train",
     "train_grid": "dgex.fitting.grid",
+    "train_public": "dgex.shared.make",
     "write": "dgex.io",
 }
 
@@ -123,6 +127,7 @@ __all__ = [
     "demo",
     "describe",
     "download",
+    "download_model",
     "evaluate",
     "example",
     "explain",
@@ -141,6 +146,7 @@ __all__ = [
     "simulate",
     "train",
     "train_grid",
+    "train_public",
     "write",
 ]
 

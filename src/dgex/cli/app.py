@@ -17,6 +17,7 @@ import typer
 from dgex._version import __version__
 from dgex.cli import data, download, explain, infer, models, panels, seal, serve, study, train
 from dgex.cli.arguments import GeneTables, GridAxes, place
+from dgex.cli.completing import PROGRAM, InstallCompletion, ShowCompletion, begin
 from dgex.errors import printable
 
 __all__ = ["app", "run"]
@@ -28,7 +29,7 @@ app = typer.Typer(
     help="Infer the expression of genes nobody measured from about a thousand landmark genes that were.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # its two options guess the shell; ours are told which
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +55,8 @@ def _main(
     max_memory: Annotated[
         str | None, typer.Option(help="Read files that ask for more memory than their size allows, up to this: 16G.")
     ] = None,
+    show_completion: ShowCompletion = None,
+    install_completion: InstallCompletion = None,
 ) -> None:
     from dgex import limits, progress
 
@@ -105,8 +108,9 @@ def run() -> None:
     from dgex.errors import DgexError
 
     signal.signal(signal.SIGTERM, _ended)
+    begin()
     try:
-        app()
+        app(prog_name=PROGRAM)
     except DgexError as error:
         _fail(with_flags(str(error)))
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dgex.cli.arguments import fractions, show
+from dgex.cli.completing import file_formats
 
 __all__ = ["convert", "info", "prepare", "simulate"]
 
@@ -22,7 +23,10 @@ Scale = Annotated[
     typer.Option(help="On which scale the values are; found once for all profiles of a file unless told."),
 ]
 Format = Annotated[
-    str | None, typer.Option(help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …")
+    str | None,
+    typer.Option(
+        autocompletion=file_formats, help="Format of the input, where its name does not say it: tsv, csv, h5ad, 10x, …"
+    ),
 ]
 Layer = Annotated[str | None, typer.Option(help="AnnData: the layer that holds the values, or raw; X unless told.")]
 DepthAsModel = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import names, there
-from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Orientation, Overwrite, Scale, Statistics
+from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Format, Orientation, Overwrite, Scale, Statistics
 from dgex.cli.seal import PartFormat, Shard
 from dgex.progress import note, speaks
 
@@ -52,7 +52,7 @@ def infer(
     log2: Annotated[Literal["never", "auto"] | None, typer.Option(hidden=True)] = None,
     standardize: Statistics = "model",
     orientation: Orientation = "auto",
-    format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
+    format: Format = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
     aliases: Aliases = None,
     block: Annotated[int, typer.Option(help="Profiles read, inferred and written at a time.", min=1)] = 1024,

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import show, there, words
+from dgex.cli.completing import file_formats
 from dgex.cli.data import Aliases, CollapseAsModel, DepthAsModel, Orientation, Overwrite, Scale
 from dgex.progress import note
 
@@ -153,7 +154,9 @@ def adapt(
     normalize: DepthAsModel = "model",
     collapse: CollapseAsModel = "model",
     orientation: Orientation = "auto",
-    format: Annotated[str | None, typer.Option(help="Format of WHOLE, where its name does not say it.")] = None,
+    format: Annotated[
+        str | None, typer.Option(autocompletion=file_formats, help="Format of WHOLE, where its name does not say it.")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
     aliases: Aliases = None,
     folds: Annotated[int, typer.Option(help="Folds in which profiles are held out.", min=2)] = 10,

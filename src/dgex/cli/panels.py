@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dgex.cli.arguments import fractions, numbers, show, there, words
-from dgex.cli.data import Orientation, Overwrite, Scale
+from dgex.cli.data import Format, Orientation, Overwrite, Scale
 
 __all__ = ["select_landmarks"]
 
@@ -66,7 +66,7 @@ def select_landmarks(
         Literal["mean", "median", "max-mean"], typer.Option(help="How several rows of a gene become one.")
     ] = "mean",
     orientation: Orientation = "auto",
-    format: Annotated[str | None, typer.Option(help="Format of the input, where its name does not say it.")] = None,
+    format: Format = None,
     layer: Annotated[str | None, typer.Option(help="Matrix of an AnnData to take instead of X.")] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dgex.cli.arguments import assignments, axes, merge_settings, numbers, show, there, words
+from dgex.cli.completing import methods
 from dgex.cli.data import Overwrite
 from dgex.models.catalogue import METHODS, Method, Setting
 from dgex.progress import note, speaks
+from dgex.shared import RECIPES
 
 __all__ = ["train"]
 
@@ -32,12 +34,13 @@ def _known(kind: str | None) -> str | None:
 
 
 def _run(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset made by dgex prepare, or gse92743.")],
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model folder to write.")],
     method: Annotated[
         str | None,
         typer.Option(
             metavar="METHOD",
+            autocompletion=methods,
             help=f"What to train: {', '.join(METHODS)}, or a package's. auto unless told or settings of a network.",
             callback=_known,
         ),
@@ -75,6 +78,10 @@ def _run(
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for the learning curve as TensorBoard scalars.", rich_help_panel=RUN)
     ] = None,
+    raw: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Files of gse92743 and the dataset of them; MODEL.data unless told."),
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,7 +100,11 @@ def _run(
     ] = None,
     **flags: Any,
 ) -> None:
-    there(data)
+    public = str(data) in RECIPES and not data.exists()
+    if not public:
+        there(data)
+        if raw is not None:
+            raise typer.BadParameter(f"is for {', '.join(RECIPES)}, found a dataset", param_hint="--raw")
     if isinstance(flags.get("hidden"), str):
         flags["hidden"] = numbers(flags["hidden"], "--hidden")
     networks = grid is not None or jobs is not None
@@ -108,11 +119,19 @@ def _run(
     }
     # before anything that takes seconds to load
     note(f"training {kind} on {data}" + ("" if method else " (--method to choose)"))
-    if not networks:
+    if public:
+        from dgex.shared.make import train_public
+
+        if networks or options.pop("validation") != ["validation"]:
+            raise typer.BadParameter(f"are for datasets, found {data}", param_hint="--grid, --jobs or --validation")
+        options.pop("resume")  # it always goes on
+        train_public(str(data), kind, model, raw=raw, keep_checkpoint=keep_checkpoint, **options, **settings)
+        result: object = model
+    elif not networks:
         from dgex.fitting.train import train as fit
 
         fit(data, kind, model, keep_checkpoint=keep_checkpoint, **options, **settings)
-        result: object = model
+        result = model
     else:
         if grid is None:
             raise typer.BadParameter("is for a --grid", param_hint="--jobs")
@@ -143,6 +162,8 @@ def train(*args: Any, **options: Any) -> None:
 
     The paper's 27 networks: `dgex train data.h5ad grid --grid hidden=3000,6000,9000 layers=1,2,3 dropout=0,.1,.25`;
     residual ones: `dgex train data.h5ad grid --method residual --grid hidden=512,1024 layers=4 dropout=.1,.3`
+
+    CMap's public compendium, brought, prepared, trained and judged: `dgex train gse92743 models/gse92743`
 
     On several GPUs or hosts: `torchrun --nproc-per-node 4 -m dgex train data.h5ad models/dgex …`
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web import Site, Step
+from serving import Site, Step
 
 import dgex
 from dgex.cli.app import run

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from web import Site, Step
+from serving import Site, Step
 
 from dgex.datasets.public import fetch as room
 from dgex.datasets.public.fetch import Patience, RefusedError, fetch, sidecar

@@ -22,7 +22,7 @@ from dgex.errors import DataError, FileError, os_error
 from dgex.locks import alone
 from dgex.records import read_json
 
-__all__ = ["RECORD", "download", "files"]
+__all__ = ["RECORD", "bring", "download", "files"]
 
 RECORD = "download.json"
 
@@ -80,7 +80,18 @@ def download(
     >>> import dgex
     >>> dgex.download("gse92743", "cmap")  # doctest: +SKIP
     """
-    source = find(name, manifest, base)
+    return bring(find(name, manifest, base), folder, only=only, keep=keep, patience=patience)
+
+
+def bring(
+    source: Source,
+    folder: PathLike,
+    *,
+    only: Iterable[str] | None = None,
+    keep: bool = False,
+    patience: Patience | None = None,
+) -> dict[str, Path]:
+    """Bring the files of a source into `folder`; see `download`."""
     chosen = source.choose(only)
     target = Path(folder)
     try:

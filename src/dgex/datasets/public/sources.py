@@ -16,9 +16,28 @@ from dgex.aliases import PathLike
 from dgex.errors import FileError, SettingsError
 from dgex.inputs import regular
 
-__all__ = ["DIGESTS", "Source", "SourceFile", "find", "sources"]
+__all__ = [
+    "DIGESTS",
+    "MODELS",
+    "Source",
+    "SourceFile",
+    "checked",
+    "find",
+    "located",
+    "read_source",
+    "sources",
+    "tables",
+]
 
 DIGESTS = {"md5": 32, "sha256": 64, "sha512": 128}  # hexadecimal digits
+MODELS = "models"  # `dgex download models` lists models: no data set may be called so
+_KINDS = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a point",
+    dict: "a table",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -92,7 +111,19 @@ def sources(manifest: PathLike | None = None) -> dict[str, Source]:
     SettingsError
         `manifest` has another layout than that of `sources.toml`.
     """
-    parsed = _parse((package_files("dgex.datasets.public") / "sources.toml").read_text("utf-8"), "sources.toml")
+    entries = tables("dgex.datasets.public", "sources.toml", manifest)
+    return {name: read_source(name, table, where) for name, (table, where) in entries.items()}
+
+
+def tables(package: str, own: str, manifest: PathLike | None = None) -> dict[str, tuple[Any, str]]:
+    """Tables of a TOML file that comes with a package, then those of `manifest`, each with where it stands.
+
+    Raises
+    ------
+    FileError
+        `manifest` cannot be read or is no TOML.
+    """
+    found = _parse((package_files(package) / own).read_text("utf-8"), own)
     if manifest is not None:
         path = regular(manifest)
         try:
@@ -101,8 +132,8 @@ def sources(manifest: PathLike | None = None) -> dict[str, Source]:
             raise FileError(f"cannot read the manifest {os.fspath(manifest)}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise FileError(f"{os.fspath(manifest)} is no TOML file: {error}") from error
-        parsed |= _parse(text, os.fspath(manifest))
-    return parsed
+        found |= _parse(text, os.fspath(manifest))
+    return found
 
 
 def find(name: str, manifest: PathLike | None = None, base: str | None = None) -> Source:
@@ -120,26 +151,40 @@ def find(name: str, manifest: PathLike | None = None, base: str | None = None) -
     known = sources(manifest)
     if name not in known:
         raise SettingsError(f"data set {name!r} is unknown", accepted=known)
-    variable = "DGEX_BASE_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return located(known[name], base)
+
+
+def located(source: Source, base: str | None = None) -> Source:
+    """The source at `base`, else at what the environment says of it, else as it is."""
+    variable = "DGEX_BASE_" + re.sub(r"[^A-Z0-9]", "_", source.name.upper())
     for address, origin in ((base, "base"), (os.environ.get(variable) or None, f"${variable}")):
         if address is not None:
-            return replace(known[name], base=_web(address, origin))
-    return known[name]
+            return replace(source, base=_web(address, origin))
+    return source
 
 
-def _parse(text: str, origin: str) -> dict[str, Source]:
+def _parse(text: str, origin: str) -> dict[str, tuple[Any, str]]:
     try:
-        tables = tomllib.loads(text)
+        found = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{origin} is no TOML file: {error}") from error
-    return {name: _source(name, table, f"{origin}, [{name}]") for name, table in tables.items()}
+    return {name: (table, f"{origin}, [{name}]") for name, table in found.items()}
 
 
-def _source(name: str, table: Any, where: str) -> Source:
-    if not _NAME.fullmatch(name):
-        raise SettingsError(f"{where}: the name is {name!r}", accepted="letters, digits, and . _ - inside")
+def read_source(name: str, table: Any, where: str) -> Source:
+    """A source from its table.
+
+    Raises
+    ------
+    SettingsError
+        Says where it stands (`where`), what was found, and what is accepted.
+    """
+    if not _NAME.fullmatch(name) or name == MODELS:
+        raise SettingsError(
+            f"{where}: the name is {name!r}", accepted=f"letters, digits, and . _ - inside, and not {MODELS}"
+        )
     fields = {"title": str, "base": str, "files": dict, "citation": str, "licence": str, "sums": str}
-    values = _checked(table, fields, ("title", "base", "files"), where)
+    values = checked(table, fields, ("title", "base", "files"), where)
     values["base"] = _web(values["base"], f"{where}: base")
     if values.get("sums"):
         _relative(values["sums"], f"{where}: sums")
@@ -155,7 +200,7 @@ def _source(name: str, table: Any, where: str) -> Source:
 
 def _file(key: str, table: Any, where: str) -> SourceFile:
     fields = {"address": str, "description": str, "unpack": bool, "size": int, "checksum": str}
-    values = _checked(table, fields, ("address",), where)
+    values = checked(table, fields, ("address",), where)
     _relative(values["address"], f"{where}: address")
     packed = values["address"].endswith(".gz")
     if values.setdefault("unpack", packed) and not packed:
@@ -171,7 +216,7 @@ def _file(key: str, table: Any, where: str) -> SourceFile:
     return SourceFile(key=key, **{"description": "", **values})
 
 
-def _checked(table: Any, fields: Mapping[str, type], required: Iterable[str], where: str) -> dict[str, Any]:
+def checked(table: Any, fields: Mapping[str, type], required: Iterable[str], where: str) -> dict[str, Any]:
     """The values of a table, each of its type and none unknown."""
     if not isinstance(table, dict):
         raise SettingsError(f"{where} is {table!r}", accepted="a table")
@@ -179,7 +224,13 @@ def _checked(table: Any, fields: Mapping[str, type], required: Iterable[str], wh
         if name not in fields:
             raise SettingsError(f"{where}: {name!r} is unknown", accepted=fields)
         if type(value) is not fields[name]:
-            kind = {str: "text", bool: "true or false", int: "a whole number", dict: "a table"}[fields[name]]
+            kind = {
+                str: "text",
+                bool: "true or false",
+                int: "a whole number",
+                float: "a number with a point",
+                dict: "a table",
+            }[fields[name]]
             raise SettingsError(f"{where}: {name} is {value!r}", accepted=f"{kind}")
     missing = [name for name in required if not table.get(name) and not isinstance(table.get(name), dict)]
     if missing:

@@ -9,13 +9,16 @@ import socket
 import struct
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
 
+from dgex.datasets.public.fetch import Patience
 from dgex.datasets.public.sources import sources
 
 MODIFIED = "Tue, 01 Mar 2016 10:00:00 GMT"
@@ -132,3 +135,29 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 super().handle()
 
     return Handler
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server on this machine."""
+    monkeypatch.setenv("no_proxy", "*")
+    held = Site()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(held))
+    server.daemon_threads = True
+    held.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield held
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """Seconds that were waited between attempts, without waiting."""
+    return []
+
+
+@pytest.fixture
+def patience(waits: list[float]) -> Patience:
+    return Patience(retries=4, timeout=5.0, sleep=waits.append)
