@@ -237,7 +237,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     if not isinstance(kind, str) or known(kind) is None:
         brings = f"; the package {package} brings it, and is not installed here" if package else ""
         raise ModelError(f"{folder} holds a model of unknown kind {shown(kind)}{brings}; known: {', '.join(methods())}")
-    if description.get("checksum") != _checksum(description):
+    if not _before_checksums(description) and description.get("checksum") != _checksum(description):
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     check_fields(description, folder / DESCRIPTION)
     return description
@@ -253,6 +253,12 @@ def _at_hand(path: PathLike) -> Path:
             f"no model at {folder}: it has no {DESCRIPTION}", accepted="a folder made by dgex train or save"
         )
     return fetched_folder(folder, {DESCRIPTION: allowed("record"), ARRAYS: allowed("fetched")})
+
+
+def _before_checksums(description: dict[str, Any]) -> bool:
+    """Whether a version wrote it that knew no checksums, nor any attachment but the normalisation."""
+    later = {"checksum", "package", *ATTACHMENTS} - {"normalization"}
+    return description.get("dgex") == "0.1.0" and not later & description.keys()
 
 
 def _checksum(description: dict[str, Any]) -> str:
