@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dgex.fitting.train import train
     from dgex.gene_table import read_gene_table
     from dgex.genes import id_type
+    from dgex.hub.pull import pull
+    from dgex.hub.push import push
     from dgex.inference.infer import infer
     from dgex.inference.seal import seal
     from dgex.interpretation.explain import explain
@@ -86,6 +88,8 @@ _HOME = {
     "interpret": "dgex.interpretation.interpret",
     "load": "dgex.models.folder",
     "open": "dgex.io",
+    "pull": "dgex.hub.pull",
+    "push": "dgex.hub.push",
     "read": "dgex.io",
     "read_gene_table": "dgex.gene_table",
     "reproduce": "dgex.paper.reproduce",
@@ -137,6 +141,8 @@ __all__ = [
     "load",
     "open",
     "prepare",
+    "pull",
+    "push",
     "read",
     "read_gene_table",
     "reproduce",

@@ -10,7 +10,7 @@ import numpy as np
 
 from dgex.errors import first
 from dgex.genes import match_genes
-from dgex.remote.places import located
+from dgex.remote.places import Remote, located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,11 +157,13 @@ def _found(wanted: pd.DataFrame, source: ExpressionFile, aliases: Aliases | None
 def _model(folder: Path, genes: Sequence[PathLike] | None = None) -> dict[str, Any]:
     from dgex.models.card import chosen
     from dgex.models.folder import load
+    from dgex.models.origin import Origin
 
-    model = load(folder)
+    model, origin = load(folder), None if isinstance(folder, Remote) else Origin.read(folder)
     normalization = model.normalization_
     return {
         "model": model.kind,
+        "from": None if origin is None else str(origin),
         "landmark genes": f"{model.n_features_in_:,} ({first(model.landmarks_, 3)})",
         "target genes": f"{model.n_targets_:,} ({first(model.targets_, 3)})",
         "settings": model.get_params(deep=False),

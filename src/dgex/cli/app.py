@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from dgex._version import __version__
-from dgex.cli import data, download, explain, infer, models, panels, seal, serve, study, train
+from dgex.cli import data, download, explain, hub, infer, models, panels, seal, serve, study, train
 from dgex.cli.arguments import GeneTables, GridAxes, place
 from dgex.cli.completing import PROGRAM, InstallCompletion, ShowCompletion, begin
 from dgex.errors import printable
@@ -97,6 +97,8 @@ _command(seal.seal, "seal")
 _command(models.adapt, "adapt")
 _command(models.interpret, "interpret")
 _command(explain.explain, "explain")
+_command(hub.push, "push")
+_command(hub.pull, "pull")
 _command(serve.serve, "serve")
 _command(study.example, "example")
 _command(study.demo, "demo")

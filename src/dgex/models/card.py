@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dgex.models.catalogue import known
+from dgex.models.front_matter import front_matter
 
 __all__ = ["card", "chosen"]
 
@@ -34,8 +35,15 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def card(description: dict[str, Any]) -> str:
-    """Write the model card of a model's description (the content of `model.json`) as Markdown."""
+def card(description: dict[str, Any], licence: str | None = None) -> str:
+    """Write the model card of a model's description (the content of `model.json`): Markdown under a head for a hub.
+
+    Parameters
+    ----------
+    description : dict
+    licence : str, optional
+        An SPDX identifier; the head names none unless told.
+    """
     roles = description["genes"]["role"]
     names = description["genes"]["names"]
     landmarks, targets = roles.count("landmark"), roles.count("target")
@@ -83,7 +91,7 @@ def card(description: dict[str, Any]) -> str:
         "held-out part; judge the model on a split by study, and look at the error of each gene you rely on.",
         "",
     ]
-    return "\n".join(lines)
+    return front_matter(description, licence) + "\n".join(lines)
 
 
 def _setting(key: str, value: Any, state: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from dgex.io.registry import formats
 from dgex.limits import allowed
 from dgex.models.card import card
 from dgex.models.catalogue import known, methods
+from dgex.models.front_matter import config
 from dgex.models.schema import check_fields, check_format, shown
 from dgex.records import read_json
 from dgex.remote.fetching import fetched_folder
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from dgex.models.base import Estimator
 from dgex.aliases import PathLike
 
-__all__ = ["ATTACHMENTS", "describe", "is_model", "load", "place", "save"]
+__all__ = ["ATTACHMENTS", "describe", "is_model", "load", "place", "put_description", "save"]
 
 FORMAT = 1
 ARRAYS, DESCRIPTION, CARD, HISTORY = "model.safetensors", "model.json", "README.md", "history.jsonl"
+CONFIG = "config.json"  # what hubs ask for; nothing is read back from it
 
 #: What else a model may carry, in the attribute of that name with a final underscore: where its class is.
 ATTACHMENTS = {
@@ -123,20 +125,27 @@ def save(
             "metrics": model.metrics_,
             **attached,
             "fingerprint": model.fingerprint_,
-            "sha256": _sha256(folder / ARRAYS),
+            "sha256": "",  # below
             "genes": {
                 "names": model.genes_.index.tolist(),
                 **{str(c): texts(model.genes_[c]).tolist() for c in model.genes_.columns},
             },
         }
-        description["checksum"] = _checksum(description)
-        json_dump(description, folder / DESCRIPTION)
+        put_description(description, folder)
         (folder / CARD).write_text(card(description), "utf-8")
         history = getattr(model, "history_", None)
         if history is not None:
             history.to_json(folder / HISTORY, orient="records", lines=True)
         if beside is not None:
             beside(folder)
+
+
+def put_description(description: dict[str, Any], folder: Path) -> None:
+    """Write the description of a folder whose arrays are there, with their digest and its own, and `config.json`."""
+    description["sha256"] = _sha256(folder / ARRAYS)
+    description["checksum"] = _checksum(description)
+    json_dump(description, folder / DESCRIPTION)
+    json_dump(config(description), folder / CONFIG)
 
 
 def _own_arrays(model: Estimator) -> dict[str, np.ndarray]:
@@ -237,7 +246,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     if not isinstance(kind, str) or known(kind) is None:
         brings = f"; the package {package} brings it, and is not installed here" if package else ""
         raise ModelError(f"{folder} holds a model of unknown kind {shown(kind)}{brings}; known: {', '.join(methods())}")
-    if description.get("checksum") != _checksum(description):
+    if not _before_checksums(description) and description.get("checksum") != _checksum(description):
         raise ModelError(f"{folder / DESCRIPTION} was changed since it was saved: its checksum is not the stored one")
     check_fields(description, folder / DESCRIPTION)
     return description
@@ -253,6 +262,12 @@ def _at_hand(path: PathLike) -> Path:
             f"no model at {folder}: it has no {DESCRIPTION}", accepted="a folder made by dgex train or save"
         )
     return fetched_folder(folder, {DESCRIPTION: allowed("record"), ARRAYS: allowed("fetched")})
+
+
+def _before_checksums(description: dict[str, Any]) -> bool:
+    """Whether a version wrote it that knew no checksums, nor any attachment but the normalisation."""
+    later = {"checksum", "package", *ATTACHMENTS} - {"normalization"}
+    return description.get("dgex") == "0.1.0" and not later & description.keys()
 
 
 def _checksum(description: dict[str, Any]) -> str:

@@ -67,7 +67,7 @@ _FIELDS: tuple[tuple[str, bool, str, Callable[[Any], bool]], ...] = (
     ("metrics", True, "an object with 'sets' of numbers", _are_metrics),
     ("fingerprint", True, "text", _is_text),
     ("sha256", True, "64 hexadecimal digits", _is_digest),
-    ("checksum", True, "64 hexadecimal digits", _is_digest),
+    ("checksum", False, "64 hexadecimal digits", _is_digest),
     ("genes", True, "lists of text alike in length: names, role (landmark, target) and more", _are_genes),
     ("dgex", False, "text", _is_text),
     ("package", False, "text", _is_text),
