@@ -13,6 +13,7 @@ from dgex._version import __version__
 
 if TYPE_CHECKING:
     from dgex import io as io
+    from dgex import settings as settings
     from dgex.adapting.adapt import adapt
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
@@ -95,7 +96,7 @@ _HOME = {
     "write": "dgex.io",
 }
 
-_ROOMS = ("io", "prepare")  # the second can be called
+_ROOMS = ("io", "prepare", "settings")  # the second can be called
 
 __all__ = [
     "DGEX",
@@ -156,4 +157,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

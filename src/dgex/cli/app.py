@@ -55,7 +55,7 @@ def _main(
         str | None, typer.Option(help="Read files that ask for more memory than their size allows, up to this: 16G.")
     ] = None,
 ) -> None:
-    from dgex import limits, progress
+    from dgex import limits, progress, settings
 
     if max_memory is not None:
         os.environ[limits.MEMORY] = max_memory
@@ -63,6 +63,7 @@ def _main(
 
     _called[:] = [context.invoked_subcommand or ""]
     _known[:] = [context.command]
+    settings.verbosity = "warning" if quiet else None
     progress.enable(not quiet and progress.speaks(), in_words=with_flags)
 
 
