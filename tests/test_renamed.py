@@ -65,7 +65,7 @@ def test_what_is_ambiguous_is_left_out_and_counted(table: Path, told: Callable[[
     assert found(["X", "NEWD"], ["X", "OLDD"], table)[0] == ["X", ""]  # an old symbol that is a current one
     assert found(["X", "NEWA", "ANCA"], ["X", "OLDA"], table)[0] == ["X", "", ""]  # one gene, wanted twice
     said = told()
-    assert "1 genes came by hgnc_complete_set.txt (OLDC -> NEWC); 1 names that stand for several genes" in said
+    assert "1 genes are found under older names by hgnc_complete_set.txt (OLDC -> NEWC); 1 names that stand for" in said
 
 
 def test_what_matched_otherwise_is_left_alone(table: Path) -> None:
@@ -164,7 +164,7 @@ def test_infer_and_prepare_by_aliases(dataset: AnnData, compendium: AnnData, tmp
     assert made.uns["dgex"]["genes"]["aliases"] == "aliases"
     whole.write_h5ad(tmp_path / "whole.h5ad")
     about = summary(tmp_path / "whole.h5ad", genes=[tmp_path / "genes.tsv"], aliases=old)
-    assert about["landmarks in the gene table"].startswith("20 of 20 (18 by names -> names, 2 by aliases")
+    assert about["landmarks in the gene table"].startswith("20 of 20 (18 by symbol, 2 by aliases")
 
 
 def test_a_list_of_landmark_genes_by_aliases(compendium: AnnData, tmp_path: Path) -> None:
@@ -181,4 +181,4 @@ def test_a_file_is_opened_once_for_info(compendium: AnnData, tmp_path: Path, tol
     told()
     about = summary(tmp_path / "c.tsv", genes=[tmp_path / "genes.tsv"])
     assert about["landmarks in the gene table"].startswith("20 of 20")
-    assert told().count("genes-in-rows") == 1
+    assert told().count("columns profiles") == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dgex.errors import first
+from dgex.gene_ids import ID_WORDS
 from dgex.genes import match_genes
 from dgex.remote.places import located
 
@@ -91,7 +92,6 @@ def summary(
 
 
 _SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}
-_IDS = {"ensembl": "Ensembl ids", "entrez": "Entrez ids", "affymetrix": "probe ids", "symbol": "symbols"}
 
 
 def _verified(place: Path, format: str | None) -> str:
@@ -114,14 +114,14 @@ def in_words(description: dict[str, Any]) -> str:
     record = description.get("record")
     ours = isinstance(record, dict) and record.get("kind") == "dataset"
     kind = notes.get("kind") or ("a dataset of dgex" if ours else f"a matrix ({description['format']})")
-    ids = _IDS.get(description["gene_ids"], "")
+    ids = ID_WORDS.get(description["gene_ids"], "")
     scale = description.get("unit") or description["scale"]
     return ", ".join(
         part
         for part in (
             kind,
             f"{description['samples']:,} sample{'s' if description['samples'] != 1 else ''}",
-            f"{description['genes']:,} genes" + (f" ({ids})" if ids else ""),
+            f"{description['genes']:,} genes" + (f" ({ids}s)" if ids else ""),
             _SCALES.get(str(scale), str(scale or "")),
         )
         if part
