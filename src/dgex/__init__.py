@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from dgex.panels.select import select_landmarks
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
+    from dgex.summary import Info, info
     from dgex.tour import demo
     from dgex.web.serve import serve
 
@@ -57,6 +58,7 @@ _HOME = {
     "Estimator": "dgex.models.base",
     "Evaluation": "dgex.evaluation.result",
     "Explanation": "dgex.interpretation.explanation",
+    "Info": "dgex.summary",
     "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
     "KernelRidge": "dgex.models.kernel.ridge",
@@ -81,6 +83,7 @@ _HOME = {
     "explain": "dgex.interpretation.explain",
     "id_type": "dgex.genes",
     "infer": "dgex.inference.infer",
+    "info": "dgex.summary",
     "interpret": "dgex.interpretation.interpret",
     "load": "dgex.models.folder",
     "open": "dgex.io",
@@ -106,6 +109,7 @@ __all__ = [
     "Estimator",
     "Evaluation",
     "Explanation",
+    "Info",
     "Interpretation",
     "KernelRidge",
     "Lasso",
@@ -129,6 +133,7 @@ __all__ = [
     "explain",
     "id_type",
     "infer",
+    "info",
     "interpret",
     "load",
     "open",
