@@ -12,6 +12,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "src")]
 # `dgex` in the tutorials' shells is the one of this Python, and the tree this page lies in
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+os.environ["DGEX_VERBOSITY"] = "warning"  # notes that notebooks show would hide the results; shells show theirs
 os.environ["BASH_ENV"] = str(HERE / "dgex_site" / "strict.sh")
 
 from dgex_site.executed import cache_folder  # noqa: E402

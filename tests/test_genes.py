@@ -213,7 +213,7 @@ def test_a_pair_that_matches_little_or_disagrees_is_no_evidence() -> None:
     partly = ["" if i < 20 else name for i, name in enumerate(agreeing)]
     found = match_genes(wanted, pd.DataFrame({"ensembl": partly}, index=have))
     assert found.by == {"names -> names": 38, "ensembl -> ensembl": 2}
-    assert found.how == "38 by names -> names, 2 by ensembl -> ensembl"
+    assert found.how == "38 by symbol, 2 by Ensembl id in column ensembl"
     shifted = [*partly[20:], *partly[:20]]
     assert match_genes(wanted, pd.DataFrame({"ensembl": shifted}, index=have)).by == {"names -> names": 38}
     alone = [*[""] * 38, *agreeing[38:]]

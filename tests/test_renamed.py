@@ -18,7 +18,7 @@ from dgex.errors import FileError, GeneError
 from dgex.fitting.train import train
 from dgex.genes import Match, match_genes
 from dgex.renamed import causes, looked_up, read_aliases
-from dgex.summary import summary
+from dgex.summary import info
 
 HGNC = """hgnc_id\tsymbol\tname\tprev_symbol\talias_symbol\tentrez_id\tensembl_gene_id
 HGNC:1\tNEWA\ta gene\tOLDA\t"ANCA|OTHA"\t1000001\tENSG00000000001
@@ -65,7 +65,7 @@ def test_what_is_ambiguous_is_left_out_and_counted(table: Path, told: Callable[[
     assert found(["X", "NEWD"], ["X", "OLDD"], table)[0] == ["X", ""]  # an old symbol that is a current one
     assert found(["X", "NEWA", "ANCA"], ["X", "OLDA"], table)[0] == ["X", "", ""]  # one gene, wanted twice
     said = told()
-    assert "1 genes came by hgnc_complete_set.txt (OLDC -> NEWC); 1 names that stand for several genes" in said
+    assert "1 genes are found under older names by hgnc_complete_set.txt (OLDC -> NEWC); 1 names that stand for" in said
 
 
 def test_what_matched_otherwise_is_left_alone(table: Path) -> None:
@@ -163,8 +163,8 @@ def test_infer_and_prepare_by_aliases(dataset: AnnData, compendium: AnnData, tmp
     np.testing.assert_array_equal(np.asarray(made.X), np.asarray(dataset[:, made.var_names].X))
     assert made.uns["dgex"]["genes"]["aliases"] == "aliases"
     whole.write_h5ad(tmp_path / "whole.h5ad")
-    about = summary(tmp_path / "whole.h5ad", genes=[tmp_path / "genes.tsv"], aliases=old)
-    assert about["landmarks in the gene table"].startswith("20 of 20 (18 by names -> names, 2 by aliases")
+    about = info(tmp_path / "whole.h5ad", genes=[tmp_path / "genes.tsv"], aliases=old)
+    assert about["landmarks in the gene table"].startswith("20 of 20 (18 by symbol, 2 by aliases")
 
 
 def test_a_list_of_landmark_genes_by_aliases(compendium: AnnData, tmp_path: Path) -> None:
@@ -179,6 +179,6 @@ def test_a_file_is_opened_once_for_info(compendium: AnnData, tmp_path: Path, tol
     table.to_csv(tmp_path / "genes.tsv", sep="\t", index=False)
     dgex.write(compendium, tmp_path / "c.tsv")
     told()
-    about = summary(tmp_path / "c.tsv", genes=[tmp_path / "genes.tsv"])
+    about = info(tmp_path / "c.tsv", genes=[tmp_path / "genes.tsv"])
     assert about["landmarks in the gene table"].startswith("20 of 20")
-    assert told().count("genes-in-rows") == 1
+    assert told().count("columns profiles") == 1

@@ -13,6 +13,7 @@ from dgex._version import __version__
 
 if TYPE_CHECKING:
     from dgex import io as io
+    from dgex import settings as settings
     from dgex.adapting.adapt import adapt
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.shared.bring import download_model
     from dgex.shared.make import train_public
+    from dgex.summary import Info, info
     from dgex.tour import demo
     from dgex.web.serve import serve
 
@@ -60,6 +62,7 @@ _HOME = {
     "Estimator": "dgex.models.base",
     "Evaluation": "dgex.evaluation.result",
     "Explanation": "dgex.interpretation.explanation",
+    "Info": "dgex.summary",
     "Interpretation": "dgex.interpretation.interpretation",
     "KNNGE": "dgex.models.neighbours",
     "KernelRidge": "dgex.models.kernel.ridge",
@@ -85,6 +88,7 @@ _HOME = {
     "explain": "dgex.interpretation.explain",
     "id_type": "dgex.genes",
     "infer": "dgex.inference.infer",
+    "info": "dgex.summary",
     "interpret": "dgex.interpretation.interpret",
     "load": "dgex.models.folder",
     "open": "dgex.io",
@@ -103,7 +107,7 @@ _HOME = {
     "write": "dgex.io",
 }
 
-_ROOMS = ("io", "prepare")  # the second can be called
+_ROOMS = ("io", "prepare", "settings")  # the second can be called
 
 __all__ = [
     "DGEX",
@@ -113,6 +117,7 @@ __all__ = [
     "Estimator",
     "Evaluation",
     "Explanation",
+    "Info",
     "Interpretation",
     "KernelRidge",
     "Lasso",
@@ -137,6 +142,7 @@ __all__ = [
     "explain",
     "id_type",
     "infer",
+    "info",
     "interpret",
     "load",
     "open",
@@ -168,4 +174,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

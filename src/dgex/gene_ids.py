@@ -10,6 +10,7 @@ import numpy as np
 
 __all__ = [
     "ID_COLUMNS",
+    "ID_WORDS",
     "canonical",
     "excel_dates",
     "id_type",
@@ -29,6 +30,7 @@ _PATTERNS = {
     "symbol": re.compile(r"^[A-Za-z][A-Za-z0-9@_.\-/]*$"),
 }
 
+ID_WORDS = {"ensembl": "Ensembl id", "entrez": "Entrez id", "affymetrix": "probe id", "symbol": "symbol"}
 
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgex.gene_ids import ID_COLUMNS, canonical, id_type, normalize_ids, strip_version
+from dgex.gene_ids import ID_COLUMNS, ID_WORDS, canonical, id_type, normalize_ids, strip_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,12 +89,15 @@ class Match:
         Places left out because they name several genes.
     copies : int
         Places left out because they are copies on Y (`_PAR_Y`).
+    named : str
+        The kind of identifiers that the wanted genes are called by, see `id_type`.
     """
 
     columns: list[np.ndarray]
     by: dict[str, int]
     ambiguous: int = 0
     copies: int = 0
+    named: str = "other"
 
     @property
     def found(self) -> np.ndarray:
@@ -113,11 +116,17 @@ class Match:
 
     @property
     def how(self) -> str:
-        """By which identifiers how many genes came, in words."""
+        """By which identifiers how many genes came, in words: `by symbol in column pr_gene_symbol`."""
         pairs = {pair: count for pair, count in self.by.items() if count}
         if len(pairs) < 2:
-            return f"by {next(iter(pairs), self.matched_by)}"
-        return ", ".join(f"{count:,} by {pair}" for pair, count in pairs.items())
+            return self._words(next(iter(pairs), self.matched_by))
+        return ", ".join(f"{count:,} {self._words(pair)}" for pair, count in pairs.items())
+
+    def _words(self, pair: str) -> str:
+        ours, _, theirs = pair.partition(" -> ")
+        kind = {"names": self.named, "probes": "affymetrix"}.get(ours, ours)
+        word = ID_WORDS.get(kind, ours if ours != "names" else "name")
+        return f"by {word}" + (f" in column {theirs}" if theirs not in ("", "names") else "")
 
 
 # A second pair of identifiers is evidence only where it matches a tenth of what the best pair does, and where it agrees
@@ -175,7 +184,7 @@ def match_genes(wanted: pd.DataFrame, var: pd.DataFrame, *, single: bool = False
                 taken.update(candidates)
                 by[pair] = by.get(pair, 0) + 1
     columns_of = [np.array(columns, dtype=np.int64) for columns in chosen]
-    return Match(columns_of, by, ambiguous, len(_par_copies(var, asked)))
+    return Match(columns_of, by, ambiguous, len(_par_copies(var, asked)), id_type(wanted.index))
 
 
 def _at(names: list[str], places: dict[str, list[int]], single: bool) -> list[int]:

@@ -1,4 +1,4 @@
-"""Notes and progress bars on stderr: silent in the library, switched on by the command line."""
+"""Notes and progress bars on stderr: on for the command line and in notebooks, off in scripts (`dgex.settings`)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any, Protocol
 
+from dgex import settings
 from dgex.errors import printable
 
-__all__ = ["Bar", "Together", "bar", "by_itself", "enable", "is_single", "note", "processes", "speaks", "warn"]
+__all__ = ["Bar", "Together", "bar", "by_itself", "enable", "hint", "is_single", "note", "processes", "speaks", "warn"]
 
 _log = logging.getLogger("dgex")
-_console: Any = None
+_console: Any = None  # of the command line
 _in_words: Callable[[str], str] = str
 _LINES = "\n"  # what a note may hold beside printable text
 LINE_EVERY = 30.0  # seconds between two lines of progress in a log
@@ -125,15 +127,26 @@ _piece: ContextVar[_Share | None] = ContextVar("piece", default=None)
 
 
 def enable(on: bool = True, in_words: Callable[[str], str] = str) -> None:
-    """Show notes and bars on stderr from now on, notes as `in_words` puts them (the command line does this once)."""
+    """Show notes and bars on stderr from now on, notes as `in_words` puts them (the command line does this once).
+
+    Off, it is left to `dgex.settings.verbosity`.
+    """
     global _console, _in_words
     _in_words = in_words
-    if not on:
-        _console = None
-        return
+    _console = _new_console() if on else None
+
+
+def _new_console() -> Any:
     from rich.console import Console
 
-    _console = Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, force_jupyter=False)
+
+
+def _asked(level: int) -> Any:
+    """Where to tell what is of a level, None where nobody asked for it."""
+    if _console is not None:
+        return _console
+    return _new_console() if settings.shows(level) and speaks() else None
 
 
 def speaks() -> bool:
@@ -168,21 +181,37 @@ def is_single() -> bool:
 
 
 def note(message: str) -> None:
-    """Tell the user one thing that was done or decided; goes to the `dgex` logger when no command runs."""
-    if _console is None or _piece.get() is not None:
-        _log.info(message)
+    """Tell the user one thing that was done or decided; goes to the `dgex` logger where nobody asked for notes."""
+    _say(message, 2, logging.INFO)
+
+
+def hint(message: str) -> None:
+    """Tell how something is computed, for who wants to know it."""
+    _say(message, 3, logging.DEBUG)
+
+
+def _say(message: str, level: int, severity: int) -> None:
+    console = None if _piece.get() is not None or _logs(severity) else _asked(level)
+    if console is None:
+        _log.log(severity, message)
     else:
-        _console.print(printable(_in_words(message), keep=_LINES), markup=False)
+        console.print(printable(_in_words(message), keep=_LINES), markup=False)
+
+
+def _logs(severity: int) -> bool:
+    """Whether a program has set up logging for what is so severe: told there, it is not told again."""
+    return _console is None and _log.isEnabledFor(severity) and _log.hasHandlers()
 
 
 def warn(message: str) -> None:
     """Tell the user one thing to look at."""
     piece = _piece.get()
     message = message if piece is None else f"{piece.name}: {message}"
-    if _console is None:
+    console = None if _logs(logging.WARNING) else _asked(2)
+    if console is not None:
+        console.print(f"warning: {printable(_in_words(message), keep=_LINES)}", markup=False, style="yellow")
+    elif _log.hasHandlers() or settings.shows(1):  # without handlers logging writes to stderr
         _log.warning(message)
-    else:
-        _console.print(f"warning: {printable(_in_words(message), keep=_LINES)}", markup=False, style="yellow")
 
 
 @contextmanager
@@ -193,10 +222,16 @@ def bar(total: float, label: str) -> Iterator[Bar]:
         piece.total = total
         yield piece
         return
-    if _console is None:
+    console = _asked(2)
+    if console is None:
         yield _Silent()
         return
-    if not sys.stderr.isatty():
+    drawn = _has_widgets()
+    if drawn:
+        from rich.console import Console
+
+        console = Console()
+    elif not sys.stderr.isatty():
         yield _Lines(total, label)
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -210,5 +245,16 @@ def bar(total: float, label: str) -> Iterator[Bar]:
             yield from (Text(task.fields["text"]) for task in self.tasks if task.fields["text"])
 
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with TwoLines(*columns, console=_console, transient=True) as progress:
+    with TwoLines(
+        *columns, console=console, transient=True, redirect_stdout=not drawn, redirect_stderr=not drawn
+    ) as progress:
         yield _Rich(progress, progress.add_task(label, total=total, text=""))
+
+
+def _has_widgets() -> bool:
+    """Whether this is a notebook that can draw a bar; without ipywidgets rich only complains."""
+    if _console is not None or not settings.interactive() or find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter

@@ -197,7 +197,7 @@ def looked_up(
             found[part].append(f"{var.index[there[0]]!s} -> {wanted[part].index[row]}")
     everything = [name for names in found for name in names]
     left = f"; {doubtful:,} names that stand for several genes are left out" if doubtful else ""
-    note(f"{label}: {len(everything):,} genes came by {aliases.label}{_shown(everything)}{left}")
+    note(f"{label}: {len(everything):,} genes are found under older names by {aliases.label}{_shown(everything)}{left}")
     return [
         replace(match, columns=new, by={**match.by, _BY: len(names)}) if names else match
         for match, new, names in zip(matches, columns, found)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dgex.errors import first
+from dgex.dataset.metadata import column_words
+from dgex.errors import first, printable
+from dgex.gene_ids import ID_WORDS
 from dgex.genes import match_genes
 from dgex.remote.places import Remote, located
 
@@ -21,10 +24,23 @@ if TYPE_CHECKING:
     from dgex.renamed import Aliases, AliasTable
 from dgex.aliases import PathLike
 
-__all__ = ["in_words", "lines", "summary"]
+__all__ = ["Info", "in_words", "info", "lines"]
+
+_LEFT = 'style="text-align: left"'
+_MOST_COLUMNS = 30  # of metadata, told in words
 
 
-def summary(
+class Info(dict[str, Any]):
+    """What a file or a model holds: plain values and nested dicts, fit for JSON; printed, and shown in a notebook."""
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self))
+
+    def _repr_html_(self) -> str:
+        return html_lines(self)
+
+
+def info(
     path: PathLike,
     *,
     genes: Sequence[PathLike] | None = None,
@@ -34,8 +50,8 @@ def summary(
     layer: str | None = None,
     aliases: AliasTable | None = None,
     verify: bool = False,
-) -> dict[str, Any]:
-    """Describe a matrix, a dataset or a model folder.
+) -> Info:
+    """Tell what a matrix, a dataset or a model folder holds.
 
     Parameters
     ----------
@@ -56,21 +72,29 @@ def summary(
 
     Returns
     -------
-    dict
-        Plain values and nested dicts, fit for JSON.
+    Info
+        A dict of plain values and nested dicts, fit for JSON; `print` lays it out and a notebook shows it as a table.
 
     Raises
     ------
     FileError, DataError
         With `verify`, a block that differs from its checksum, or parts that are missing or damaged: which profiles.
+
+    Examples
+    --------
+    >>> import dgex
+    >>> dgex.simulate("c.h5ad", samples=60, landmarks=5, targets=10)
+    >>> about = dgex.info("c.h5ad")
+    >>> about["what it is"], about["roles"]
+    ('a matrix (AnnData h5ad), 60 samples, 15 genes (symbols), log2 of expression', {'target': 10, 'landmark': 5})
     """
     place = located(path)
     if verify:
-        return {"path": str(path), "checksums": _verified(place, format)}
+        return Info(path=str(path), checksums=_verified(place, format))
     from dgex.models.folder import is_model
 
     if is_model(place):
-        return _model(place, genes)
+        return Info(_model(place, genes))
     import pandas as pd
 
     from dgex import io
@@ -87,11 +111,10 @@ def summary(
         description = described(source, place)
         found = {name: _found(frame, source, older) for name, frame in wanted.items()}
         how = {} if split_by(source.uns) is None else {"how it was split": split_words(source.uns, source.obs)}
-    return {"what it is": in_words(description), **how, **description, **found}
+    return Info({"what it is": in_words(description), **how, **description, **found})
 
 
 _SCALES = {"log2": "log2 of expression", "linear": "linear", "standardized": "standardised"}
-_IDS = {"ensembl": "Ensembl ids", "entrez": "Entrez ids", "affymetrix": "probe ids", "symbol": "symbols"}
 
 
 def _verified(place: Path, format: str | None) -> str:
@@ -114,14 +137,14 @@ def in_words(description: dict[str, Any]) -> str:
     record = description.get("record")
     ours = isinstance(record, dict) and record.get("kind") == "dataset"
     kind = notes.get("kind") or ("a dataset of dgex" if ours else f"a matrix ({description['format']})")
-    ids = _IDS.get(description["gene_ids"], "")
+    ids = ID_WORDS.get(description["gene_ids"], "")
     scale = description.get("unit") or description["scale"]
     return ", ".join(
         part
         for part in (
             kind,
             f"{description['samples']:,} sample{'s' if description['samples'] != 1 else ''}",
-            f"{description['genes']:,} genes" + (f" ({ids})" if ids else ""),
+            f"{description['genes']:,} genes" + (f" ({ids}s)" if ids else ""),
             _SCALES.get(str(scale), str(scale or "")),
         )
         if part
@@ -226,7 +249,7 @@ def _names(part: PathLike) -> list[str]:
 
 def lines(description: dict[str, Any], indent: int = 0) -> list[str]:
     """Lay a summary out as text, one value a line, nested values indented; what is not known is left out."""
-    known = {str(key): value for key, value in description.items() if value is not None and not _empty(value)}
+    known = _known(description)
     width = max((len(key) for key, value in known.items() if not isinstance(value, dict)), default=0)
     text = []
     for key, value in known.items():
@@ -238,8 +261,33 @@ def lines(description: dict[str, Any], indent: int = 0) -> list[str]:
     return text
 
 
+def html_lines(description: dict[str, Any]) -> str:
+    """The same as a table for a notebook, what is nested folded away in its cell."""
+    rows = []
+    for key, value in _known(description).items():
+        name = escape(printable(key.replace("_", " ")))
+        if isinstance(value, dict):
+            told = f"<details><summary>{len(value):,} entries</summary>{html_lines(value)}</details>"
+        else:
+            told = escape(printable(_shown(value)))
+        rows.append(f'<tr><th scope="row" {_LEFT}>{name}</th><td {_LEFT}>{told}</td></tr>')
+    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _known(description: dict[str, Any]) -> dict[str, Any]:
+    """What there is to tell; metadata in words."""
+    known = {str(key): value for key, value in description.items() if value is not None and not _empty(value)}
+    for key, rows in (("gene_metadata", "genes"), ("sample_metadata", "samples")):
+        if key in known and rows in known:
+            columns = list(known[key].items())
+            known[key] = {name: column_words(held, known[rows]) for name, held in columns[:_MOST_COLUMNS]}
+            if len(columns) > _MOST_COLUMNS:
+                known[key]["and more"] = f"{len(columns) - _MOST_COLUMNS:,} columns"
+    return known
+
+
 def _empty(value: Any) -> bool:
-    return isinstance(value, str) and not value
+    return isinstance(value, str | dict) and not value
 
 
 def _shown(value: Any) -> str:

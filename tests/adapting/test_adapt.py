@@ -20,7 +20,7 @@ from dgex.models.base import Estimator
 from dgex.models.folder import load
 from dgex.models.linear.regression import Ridge
 from dgex.prepare.pipeline import prepare
-from dgex.summary import lines, summary
+from dgex.summary import info, lines
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,7 +73,7 @@ def test_a_file_gives_what_memory_gives(old: Estimator, platform: AnnData, tmp_p
     assert one is not None
     assert other is not None
     np.testing.assert_allclose(np.asarray(one.X), np.asarray(other.X), atol=1e-5)
-    told = "\n".join(lines(summary(tmp_path / "new")))
+    told = "\n".join(lines(info(tmp_path / "new")))
     assert "new profiles alone" in told
     assert "more" in told
 

@@ -11,7 +11,7 @@ import pytest
 
 import dgex
 from dgex.dataset.studies import split_by, split_words, study_columns
-from dgex.summary import summary
+from dgex.summary import info
 
 
 def test_columns_that_bring_profiles_together() -> None:
@@ -45,7 +45,7 @@ def test_near_duplicates_are_told_wherever_the_split_is(compendium: ad.AnnData, 
     assert data.uns["dgex"]["near_duplicates"] == {"distance": 1.0, "pairs": 3, "on_both_sides": 0}
     said = "at random; 3 pairs of profiles closer than 1, each on one side"
     assert split_words(data.uns, data.obs) == said
-    assert summary(tmp_path / "data.h5ad")["how it was split"] == said
+    assert info(tmp_path / "data.h5ad")["how it was split"] == said
     dgex.train(tmp_path / "data.h5ad", "ols", tmp_path / "model")
     assert said in (tmp_path / "model" / "README.md").read_text("utf-8")
     data.uns["dgex"]["near_duplicates"]["on_both_sides"] = aside

@@ -13,7 +13,7 @@ from dgex.evaluation.bootstrap import LEVEL, Resampled, profile_errors
 from dgex.evaluation.evaluate import evaluate
 from dgex.evaluation.result import TRIVIAL
 from dgex.report.tables import cell
-from dgex.summary import summary
+from dgex.summary import info
 
 
 def errors(profiles: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -159,7 +159,7 @@ def test_what_was_chosen_is_told(tmp_path) -> None:
     page = (tmp_path / "page.html").read_text("utf-8")
     assert f"alpha={cell(model.alpha_)} (chosen)" in page
     assert "by study: train " in page
-    assert summary(tmp_path / "ridge")["chosen on validation"] == {"alpha": model.alpha_}
+    assert info(tmp_path / "ridge")["chosen on validation"] == {"alpha": model.alpha_}
     card = (tmp_path / "ridge" / "README.md").read_text("utf-8")
     assert "- Split: by study: train " in card
 

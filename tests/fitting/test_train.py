@@ -406,8 +406,8 @@ def test_a_network_ends_with_what_ridge_regression_reaches(
     network = train(dataset, "dgex", hidden=(8,), epochs=2, learning_rate=1e-4)
     ridge = train(dataset, "ridge").metrics_["sets"]["validation"]["overall"]
     assert network.metrics_["ridge"]["validation"] == pytest.approx(ridge, rel=1e-4)
-    assert f"ridge: {ridge:.4f}, this network: " in caplog.text
-    assert "still falling: the best epoch on validation is the last" in caplog.text
+    assert f"overall error on validation: ridge {ridge:.4f}, this network " in caplog.text
+    assert "the error on validation was still falling in the last epoch" in caplog.text
 
 
 def test_auto_is_trained_without_a_method_and_the_network_where_its_settings_are_given(dataset: ad.AnnData) -> None:

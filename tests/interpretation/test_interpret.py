@@ -179,7 +179,7 @@ def standardised_inside(best: DGEX, seed: int = 5) -> tuple[DGEX, dict[str, np.n
 
 
 def test_a_network_that_standardises_inside_is_that_of_standardised_genes(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     model, data = simple([6, 20, 9, 14]), dataset(120, 6, 14)
     inside, of = standardised_inside(model)
     other = data.copy()

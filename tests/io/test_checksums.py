@@ -15,7 +15,7 @@ from dgex import io
 from dgex.errors import FileError
 from dgex.io.checksums import Checksums
 from dgex.io.verified import damaged, verify
-from dgex.summary import summary
+from dgex.summary import info
 
 ROWS, GENES = 600, 7
 NAMES = ["a.gctx", "a.h5ad", "a.zarr"]
@@ -56,7 +56,7 @@ def test_a_bit_that_changed_is_found_in_its_block(adata: AnnData, tmp_path: Path
     io.write(adata, tmp_path / name, dtype=dtype, **packing)
     whole = tmp_path / name
     assert damaged(whole) == []
-    assert "all agree: 3 blocks" in summary(whole, verify=True)["checksums"]
+    assert "all agree: 3 blocks" in info(whole, verify=True)["checksums"]
     random = np.random.default_rng(1)
     for block in (0, 1, 2):
         (tmp_path / "cut").mkdir()
@@ -67,7 +67,7 @@ def test_a_bit_that_changed_is_found_in_its_block(adata: AnnData, tmp_path: Path
         stop = min(ROWS, block * 256 + 256)
         assert damaged(copy) == [slice(block * 256, stop)]
         with pytest.raises(FileError, match=rf"profiles {block * 256 + 1} to {stop} \(P{block * 256} to P{stop - 1}\)"):
-            summary(copy, verify=True)
+            info(copy, verify=True)
         shutil.rmtree(tmp_path / "cut")
 
 
@@ -114,7 +114,7 @@ def test_a_file_without_checksums_says_so(adata: AnnData, tmp_path: Path) -> Non
     adata.write_h5ad(tmp_path / "theirs.h5ad")
     io.write(adata, tmp_path / "a.tsv")
     for name in ("theirs.h5ad", "a.tsv"):
-        assert summary(tmp_path / name, verify=True)["checksums"].startswith("none in this file")
+        assert info(tmp_path / name, verify=True)["checksums"].startswith("none in this file")
     io.write(adata, tmp_path / "ours.h5ad")
     again = io.read(tmp_path / "ours.h5ad")
     again.X[0, 0] += 1

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 import dgex
 from dgex.errors import DgexError, ModelError
 from dgex.models.folder import _checksum
-from dgex.summary import summary
+from dgex.summary import info
 
 
 @cache
@@ -44,7 +44,7 @@ def model(tmp_path: Path) -> Path:
 def refused(folder: Path) -> str:
     before = listing(folder.parent)
     said = ""
-    for use in (dgex.load, summary):
+    for use in (dgex.load, info):
         with pytest.raises(DgexError) as caught:
             use(folder)
         said = str(caught.value)

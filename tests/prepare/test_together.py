@@ -53,7 +53,7 @@ def test_no_pair_straddles(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     split = sides(data)
     np.testing.assert_array_equal(split[-15:], split[:15])
     assert [(split == name).sum() for name in ("train", "validation", "test")] == [96, 12, 12]
-    assert "15 pairs of profiles (30 profiles) are closer than 1; all of them are kept" in caplog.text
+    assert "15 pairs of near-duplicates (30 profiles closer than 1): all of them are kept" in caplog.text
     record = data.uns["dgex"]
     assert record["options"]["together"] == 1.0
     assert record["near_duplicates"] == {"distance": 1.0, "pairs": 15, "on_both_sides": 0}

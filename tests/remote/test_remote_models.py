@@ -13,7 +13,7 @@ from misbehaving import Request, Web
 import dgex
 from dgex.errors import DgexError, FileError, ModelError, OutputExistsError, SettingsError
 from dgex.limits import LIMITS
-from dgex.summary import summary
+from dgex.summary import info
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_model_on_the_web_infers_as_the_local_one(web: Web, model: Any, compen
     for at, base in enumerate((web.url, str(web.folder))):
         dgex.infer(f"{base}/panel.gctx", f"{base}/ridge", tmp_path / f"{at}.gctx")
     assert (tmp_path / "0.gctx").read_bytes() == (tmp_path / "1.gctx").read_bytes().replace(b"1.gctx", b"0.gctx")
-    told = summary(f"{web.url}/ridge")
+    told = info(f"{web.url}/ridge")
     assert told["model"] == "ridge"
     assert {path.split("/")[-1] for path, _ in web.asked} == {"panel.gctx", "model.json", "model.safetensors"}
 

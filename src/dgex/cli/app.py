@@ -58,7 +58,7 @@ def _main(
     show_completion: ShowCompletion = None,
     install_completion: InstallCompletion = None,
 ) -> None:
-    from dgex import limits, progress
+    from dgex import limits, progress, settings
 
     if max_memory is not None:
         os.environ[limits.MEMORY] = max_memory
@@ -66,6 +66,7 @@ def _main(
 
     _called[:] = [context.invoked_subcommand or ""]
     _known[:] = [context.command]
+    settings.verbosity = "warning" if quiet else None
     progress.enable(not quiet and progress.speaks(), in_words=with_flags)
 
 

@@ -70,13 +70,11 @@ def info(
 
     Examples: `dgex info plate.gctx --model models/dgex` and `dgex info full.gctx --verify`
     """
-    from dgex.summary import lines, summary
+    from dgex.summary import info as told
 
     reading: dict[str, Any] = {"orientation": orientation, "format": format, "layer": layer}
-    description = summary(file, genes=genes, model=model, aliases=aliases, verify=verify, **reading)
-    show(
-        json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else "\n".join(lines(description))
-    )
+    description = told(file, genes=genes, model=model, aliases=aliases, verify=verify, **reading)
+    show(json.dumps(description, indent=2, ensure_ascii=False, default=str) if as_json else description)
 
 
 def convert(

@@ -202,5 +202,5 @@ def trusted(predict: Callable[[np.ndarray], np.ndarray], training: np.ndarray, h
     known = Confidence.of(predict, training, held)
     words, counts = np.unique(known.trust.astype(str), return_counts=True)
     told = ", ".join(f"{word} {count:,}" for word, count in sorted(zip(words, counts), key=lambda p: TRUST.index(p[0])))
-    note(f"trust in inferred genes, judged by {held.words}: {told}")
+    note(f"trust in inferred genes: {told} (judged by {held.words})")
     return known

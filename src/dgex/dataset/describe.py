@@ -8,6 +8,7 @@ import numpy as np
 
 from dgex import progress
 from dgex.aliases import PathLike
+from dgex.dataset.metadata import columns_of
 from dgex.dataset.range import Range, looked_at
 from dgex.dataset.scale import decide_scale
 from dgex.genes import id_type
@@ -36,7 +37,8 @@ def describe(
     -------
     dict
         `path`, `format`, `notes` (of the reader), `samples`, `genes`, `gene_ids` (their kind), `first_genes`,
-        `first_samples`, `gene_metadata` and `sample_metadata` (column to type), `roles` and `splits` (counts, where
+        `first_samples`, `gene_metadata` and `sample_metadata` (column to its type, levels with their counts or range,
+        and how many values are missing; see `dgex.dataset.metadata.columns_of`), `roles` and `splits` (counts, where
         the file is a dataset), `minimum`, `maximum`, `mean` (of finite values), `missing`, `infinite` (counts),
         `zeros` (share), `scale` (`"log2"`, `"ln"`, `"log10"`, `"linear"` or `"standardized"`), `unit`, `scale_by`
         (what says so) and `scale_doubt`, by the one rule of `decide_scale`, and `record` (`uns["dgex"]`).
@@ -90,8 +92,8 @@ def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict
         "gene_ids": id_type(source.var.index),
         "first_genes": source.var.index[:5].tolist(),
         "first_samples": source.obs.index[:5].tolist(),
-        "gene_metadata": {str(name): str(dtype) for name, dtype in source.var.dtypes.items()},
-        "sample_metadata": {str(name): str(dtype) for name, dtype in source.obs.dtypes.items()},
+        "gene_metadata": columns_of(source.var),
+        "sample_metadata": columns_of(source.obs),
         "roles": _counts(source.var, "role"),
         "splits": _counts(source.obs, "split"),
         "minimum": low if finite else None,

@@ -28,7 +28,7 @@ SCALES = ("auto", "log2", "ln", "log10", "linear", "counts")
 
 _FACTORS = {"log2": 1.0, "ln": float(1 / np.log(2)), "log10": float(1 / np.log10(2))}  # times this is log2
 _LINEAR = ("linear", "counts")
-_BY_RANGE = "by the range"
+_BY_RANGE = "judged by the range of values"
 
 # Of some 14 bulk matrices the largest value is at most 4 times the mean of those above zero on the log2 scale, and 170
 # times or more on a linear one. Where cells and small panels lie was not measured: in between, so doubt begins early.

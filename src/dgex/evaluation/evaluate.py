@@ -166,7 +166,7 @@ def evaluate(
         predictors = in_units(predictors, source, genes)
         base, why = baseline_of(baseline, predictors, source, genes, block)
         if baseline is None:
-            note(f"compared with {base}: {why}")
+            note(f"the baseline is {base}: {why}")
         gene_names = source.var.index[genes].astype(str)
         check_cards(cards, gene_names)
         levels = Levels.of(source, genes, mean)

@@ -284,7 +284,7 @@ def _measure(model: Estimator, read: Splits) -> None:
         "seconds": seconds,
     }
     for name, errors in model.metrics_["sets"].items():
-        note(f"{model.kind}: overall error {errors['overall']:.4f} ± {errors['sd']:.4f} on {name}")
+        note(f"{model.kind}: overall error on {name} {errors['overall']:.4f}, ± {errors['sd']:.4f} over genes")
 
 
 def _beside_ridge(model: Estimator, read: Splits) -> None:
@@ -301,11 +301,12 @@ def _beside_ridge(model: Estimator, read: Splits) -> None:
         error = -ridge.score(held_x, held_y)
         model.metrics_["ridge"] = {name: error}
         own = model.metrics_["sets"][name]["overall"]
-        note(f"ridge: {error:.4f}, this network: {own:.4f} on {name}" + (" (ridge is better)" if error < own else ""))
+        better = " (ridge is better)" if error < own else ""
+        note(f"overall error on {name}: ridge {error:.4f}, this network {own:.4f}{better}")
     best = getattr(model, "best_", {}).get(name, {}).get("epoch")
     falls = getattr(model, "schedule_", "constant") == "constant" and getattr(model, "stopped_", "") == "finished"
     if falls and best == getattr(model, "epochs", None):
-        note(f"still falling: the best epoch on {name} is the last; more --epochs with --resume may do better")
+        note(f"the error on {name} was still falling in the last epoch: more --epochs with --resume may do better")
 
 
 def _errors(model: Estimator, name: str, values: np.ndarray, truth: np.ndarray) -> dict[str, Any]:

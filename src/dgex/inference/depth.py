@@ -65,16 +65,13 @@ class Depth:
             reference = ours.size_reference if ours.size_reference is not None else usual
             if reference is None:
                 raise SettingsError("the model knows no expression of its landmark genes to take size factors by")
-            note("size factors by the landmark genes")
+            note("sequencing depth is taken out by size factors over the landmark genes")
             return cls(rule, 0.0, np.asarray(reference, np.float64)[present])
         share = 0.0 if whole or ours.landmark_share is None else float(ours.landmark_share[0])
         if share and usual is not None and not present.all():
             share *= float(usual[present].sum() / usual.sum())
-        note(
-            f"counts per million: the landmark genes of a panel are taken to have {share:.1%} of all counts"
-            if share
-            else "counts per million of all genes of the input"
-        )
+        taken = f": the landmark genes of a panel are taken to have {share:.1%} of all counts"
+        note("sequencing depth is taken out by counts per million" + (taken if share else " of all genes of the input"))
         return cls(rule, share)
 
     def factors(self, landmarks: np.ndarray, totals: np.ndarray | None, names: list[str]) -> np.ndarray:

@@ -9,7 +9,7 @@ from dgex.dataset.platforms import measured_by
 from dgex.dataset.scale import Scale, decide_scale, settled
 from dgex.errors import DataError, SettingsError
 from dgex.io.base import ExpressionFile
-from dgex.progress import note
+from dgex.progress import hint, note
 
 __all__ = ["platform_of", "scale_of"]
 
@@ -22,7 +22,7 @@ def scale_of(data: ExpressionFile, ours: Normalization | None, asked: str, own: 
         return None
     scale = decide_scale(data, asked)
     other = "log2" if scale.linear else "linear"
-    note(f"{data.name}: {scale} ({scale.why}); scale={other!r} would overrule it")
+    note(f"{data.name}: {scale} ({scale.why}); if that is wrong, scale={other!r} says so")
     if ours.scale == "any":  # ranks, or values that were standardised before
         return scale
     settled(scale, data.name)
@@ -50,5 +50,5 @@ def platform_of(data: ExpressionFile, ours: Normalization | None, scale: Scale |
     if ours is None or scale is None or not ours.rnaseq_ties:
         return ""
     rnaseq = bool((measured_by(data.obs, data.var, scale, str(data.notes.get("kind", ""))) == "rnaseq").all())
-    note(f"equal values are ranked by the rule of {'RNA-Seq (dense ranks)' if rnaseq else 'arrays'}")
+    hint(f"equal values are ranked by the rule of {'RNA-Seq (dense ranks)' if rnaseq else 'arrays'}")
     return "rnaseq" if rnaseq else ""

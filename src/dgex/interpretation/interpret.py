@@ -27,7 +27,7 @@ from dgex.models.folder import load
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import spread
 from dgex.places import claim
-from dgex.progress import Bar, bar, note, warn
+from dgex.progress import Bar, bar, hint, warn
 from dgex.remote.places import located
 from dgex.training.machine.device import pick_device
 from dgex.training.machine.memory import predicting
@@ -160,7 +160,7 @@ def interpret(
         hub_table = hub_units(major, hubs)
         standard = networks[0].standard is not None
         if standard:
-            note("the network standardises genes inside: its weights are read in standard units")
+            hint("the network standardises genes inside: its weights are read in standard units")
         whole = [network.in_units() for network in networks]
         adjusted, told_r2 = _adjusted_r2(whole, fitted, view, where)
         attributions, told_attributions = _attributions(whole, fitted, view, chosen, samples, steps, top)

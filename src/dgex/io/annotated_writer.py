@@ -44,7 +44,7 @@ class _AnnDataWriter(MatrixWriter):
     def extras(self, adata: AnnData) -> None:
         self._extras = {name: extras(adata, name) for name in EXTRAS}
         if adata.raw is not None:
-            progress.note(f"raw is left out of {self.path}")
+            progress.note(f"the AnnData's raw is left out of {self.path}")
 
     def _write_all_but_x(self) -> None:
         root = self._root

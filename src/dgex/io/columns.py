@@ -123,7 +123,8 @@ def choose(names: Sequence[str], rows: Sequence[Sequence[str]], numerals: Numera
     if 0 in found.dropped and names:
         found.said.append(f"the first column numbers the rows: left out, ids are column {names[ids or 0]!r}")
     if found.described:
-        found.said.append("set aside as annotation: " + first([repr(names[at]) for at in found.described], 8))
+        named = first([repr(names[at]) for at in found.described], 8)
+        found.said.append(f"columns taken for annotation, not values: {named}")
     return found
 
 

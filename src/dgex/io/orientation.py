@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ORIENTATIONS", "check_not_turned", "detect", "other", "wanted_names"]
 
 ROWS, COLUMNS = "genes-in-rows", "genes-in-columns"
+WORDS = {ROWS: "rows are genes, columns profiles", COLUMNS: "rows are profiles, columns genes"}
 ORIENTATIONS = ("auto", ROWS, COLUMNS)
 
 

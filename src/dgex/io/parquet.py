@@ -25,7 +25,7 @@ from dgex.io.checks import reading
 from dgex.io.columns import describes, known, names_genes, names_samples
 from dgex.io.metadata import frame
 from dgex.io.numerals import PLAIN
-from dgex.io.orientation import COLUMNS, ROWS, detect
+from dgex.io.orientation import COLUMNS, ROWS, WORDS, detect
 from dgex.io.parquet_writer import GENES, LAYOUT, VALUES, ParquetWriter, unpack_table
 from dgex.remote.places import Remote
 
@@ -169,14 +169,14 @@ def _open_foreign(path: Path, stored: pq.ParquetFile, orientation: str, genes: f
     metadata = frame({name: table[name].tolist() for name in described}, names)
     aside = [name for name in described if name in values]
     if aside:
-        progress.note(f"{path.name}: set aside as annotation: {first(aside, 8)}")
+        progress.note(f"{path.name}: columns taken for annotation, not values: {first(aside, 8)}")
     found, reason = orientation, "as asked for"
     if orientation == "auto":
         label = "" if ids is None or ids.startswith("__index_level") else ids
         found, reason = detect(
             names, columns, shape=(len(names), len(columns)), id_name=label, leading=described, genes=genes
         )
-        progress.note(f"{path.name}: {found} ({reason})")
+        progress.note(f"{path.name}: {WORDS[found]} ({reason})")
     doubtful = [n for n in texts if n != ids and not describes(n, [str(v) for v in table[n].dropna()[:100]], PLAIN)]
     if found == ROWS and doubtful:
         raise DataError(

@@ -25,7 +25,7 @@ from dgex.io.head import look
 from dgex.io.layouts import portal, sample_name
 from dgex.io.metadata import frame, from_text, to_text
 from dgex.io.numerals import PLAIN
-from dgex.io.orientation import ROWS, detect
+from dgex.io.orientation import ROWS, WORDS, detect
 
 __all__ = ["CsvWriter", "TextFile", "TextWriter"]
 
@@ -86,7 +86,7 @@ class TextFile(ExpressionFile):
                             genes=genes,
                         )
                     )
-                    progress.note(f"{path.name}: {found} ({reason})")
+                    progress.note(f"{path.name}: {WORDS[found]} ({reason})")
                 self._turned = found == ROWS
                 for said in dict.fromkeys([*head.said, *_late(head.dialect, table.dialect)]):
                     progress.note(f"{path.name}: {said}")

@@ -342,4 +342,4 @@ class Estimator(Parameters, NamedGenes, Trusting, Explaining):
 
 def report_choice(kind: str, name: str, value: object, error: float) -> None:
     """Say which setting the validation set chose."""
-    note(f"{kind}: {name} = {value} chosen on validation, overall error {error:.4f}")
+    note(f"{kind}: {name} = {value} chosen on the validation profiles, overall error {error:.4f}")

@@ -11,7 +11,7 @@ from dgex.aliases import Sets
 from dgex.dataset.split import dealt
 from dgex.errors import SettingsError
 from dgex.metrics import in_blocks, measured
-from dgex.progress import bar, note
+from dgex.progress import bar, hint
 
 __all__ = ["BLOCK", "check_penalty", "climb", "folds_of", "held_out", "mean_error", "penalty_path", "spread"]
 
@@ -96,7 +96,7 @@ def penalty_path(top: float, error: Callable[[float], float], kind: str) -> tupl
             at_end = len(errors) == len(alphas) and errors[-1] == min(errors)
             if at_end and len(alphas) < len(PENALTIES) + MORE_PENALTIES:
                 alphas.append(alphas[-1] * float(PENALTIES[1]))
-                note(f"{kind}: the best penalty lay at the end of the path; trying {alphas[-1]:.3g} as well")
+                hint(f"{kind}: the best penalty lay at the end of the path; trying {alphas[-1]:.3g} as well")
     return alphas[: len(errors)], errors
 
 

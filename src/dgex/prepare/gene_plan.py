@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dgex.errors import GeneError, SettingsError, first
+from dgex.gene_ids import ID_WORDS
 from dgex.gene_table import GeneTable
 from dgex.genes import Match, id_columns, match_genes, texts
 from dgex.prepare.collapse import tell_rows
@@ -103,7 +104,8 @@ def plan_genes(
             raise GeneError(f"no {role} genes are left: none of those in the gene table is in every input")
     order = np.argsort((wanted["role"] != "landmark").to_numpy(), kind="stable")
     facts |= _role_counts(wanted, "kept")
-    note(f"{facts['landmarks_kept']:,} landmark and {facts['targets_kept']:,} target genes are common to all inputs")
+    whose = "are in the dataset" if len(sources) == 1 else "are common to all inputs"
+    note(f"{facts['landmarks_kept']:,} landmark and {facts['targets_kept']:,} target genes {whose}")
     return GenePlan(_as_var(wanted.iloc[order]), [[part[gene] for gene in order] for part in columns], facts)
 
 
@@ -162,11 +164,12 @@ def _match(source: Source, wanted: pd.DataFrame, rule: str, aliases: Aliases | N
         "matched_by": match.how.removeprefix("by "),
         **{f"{role}s_found": count for role, count in counts.items()},
     }
-    shape = f"{source.shape[0]:,} profiles x {source.shape[1]:,} {source.facts['ids']} ids"
+    ids = ID_WORDS.get(source.facts["ids"])
+    shape = f"{source.shape[0]:,} profiles x {source.shape[1]:,} genes" + (f" ({ids}s)" if ids else "")
+    platform = {"array": "microarrays", "rnaseq": "RNA-Seq"}.get(source.facts["platform"], source.facts["platform"])
     found = [f"{counts[role]:,} of {of:,} {role}" for role, of in zip(counts, (landmark.sum(), (~landmark).sum()))]
     note(
-        f"{source.label}: {shape}, {source.facts['platform']}, {source.facts['scale']}; found {' and '.join(found)} "
-        f"genes ({match.how})"
+        f"{source.label}: {shape}, {platform}, {source.facts['scale']}; {' and '.join(found)} genes found ({match.how})"
     )
     tell_rows(source.label, source.var, match, rule)
     if 0 < sum(counts.values()) < 0.5 * len(wanted):

@@ -282,7 +282,7 @@ def _read(
             )
     for column in ("split", "set"):
         if column in obs:
-            note(f"obs[{column!r}] of the inputs is replaced")
+            note(f"the column {column!r} of the profiles (obs) is replaced: prepare writes its own")
     obs["set"], obs["split"] = assign_sets(sources)
     _need_group(obs, sources, options)
     duplicates = None

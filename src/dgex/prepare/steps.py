@@ -106,7 +106,7 @@ def split_work(work: Preparation, options: Options) -> None:
     if column:
         members = texts(work.obs[column])
         counts = {name: members[given == name].nunique() for name in sizes}
-        how = f", by {column}: " + ", ".join(f"{name} {count:,} groups" for name, count in counts.items())
+        how = f"; by {column}, whose values stay together: " + ", ".join(f"{n} {many:,}" for n, many in counts.items())
         train = set(members[given == "train"])
         for name in sizes:
             if name not in SPLITS and train & set(members[given == name]):
@@ -124,7 +124,7 @@ def split_work(work: Preparation, options: Options) -> None:
         "group": column,
     }
     work.record["samples"]["kept"] = len(work.X)
-    note("split " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
+    note("split into profiles: " + ", ".join(f"{name} {size:,}" for name, size in sizes.items()) + how)
     known_patients(work.obs, options.group)
 
 
@@ -135,12 +135,12 @@ def _tell_pairs(work: Preparation, pairs: np.ndarray, given: np.ndarray, distanc
     apart = len(parted)
     work.record["near_duplicates"] = {"distance": distance, "pairs": len(pairs), "on_both_sides": apart}
     if not len(pairs):
-        note(f"no two profiles are closer than {distance:g}")
+        note(f"no near-duplicates: no two profiles are closer than {distance:g}")
         return
     profiles = len(np.unique(pairs))
     kept = "all" if not apart else f"{len(pairs) - apart:,}"
     note(
-        f"{len(pairs):,} pairs of profiles ({profiles:,} profiles) are closer than {distance:g}; {kept} of them are "
+        f"{len(pairs):,} pairs of near-duplicates ({profiles:,} profiles closer than {distance:g}): {kept} of them are "
         f"kept on one side of the split (together=0 does not look, dedup={distance:g} drops them)"
     )
     if apart:
@@ -214,10 +214,10 @@ def standardize_sets(work: Preparation, options: Options) -> None:
         work.scales.append((mean[name], std[name], mask_of(applied, len(work.X))))
     work.varm = {"mean": pd.DataFrame(mean, index=work.var.index), "std": pd.DataFrame(std, index=work.var.index)}
     if options.standardize == "inductive":
-        note(f"standardised by the {len(work.train):,} training profiles")
+        note(f"every gene is standardised: mean 0, standard deviation 1 over the {len(work.train):,} training profiles")
     else:
         sizes = ", ".join(f"{name} ({len(rows):,})" for (_, name), rows in parts.items())
-        note(f"standardised each set by its own profiles: {sizes}")
+        note(f"every gene is standardised, in each set by its own profiles: {sizes}")
         if options.group:
             warn(
                 "standardize='paper' lets held-out profiles enter the mean and standard deviation of every gene: what "

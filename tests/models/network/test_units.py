@@ -120,7 +120,7 @@ def test_told_to_it_standardises_what_is_nearly_standardised() -> None:
 def test_what_is_done_is_said(
     shift: Pair, size: Pair, asked: bool | None, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     X, Y = (part * k + at for part, k, at in zip(profiles(40, 0), size, shift))
     model = DGEX(hidden=(3,), epochs=1, learning_rate=1e-6, device="cpu", standardize=asked).fit(X, Y)
     assert model.standardized_ == (bool(said) and asked is not False)

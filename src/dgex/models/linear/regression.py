@@ -14,7 +14,7 @@ from dgex.models.linear.equations import SINGULAR, cholesky, without_null
 from dgex.models.linear.from_moments import FromMoments, Gather
 from dgex.models.linear.moments import Moments
 from dgex.models.selection import SCREEN, check_penalty, climb, held_out, mean_error, spread
-from dgex.progress import note
+from dgex.progress import hint
 
 __all__ = ["OLS", "Linear", "Penalized", "Ridge", "RidgePath"]
 
@@ -113,7 +113,7 @@ class OLS(Linear):
         moments = gather(None)
         factor = cholesky(moments.gram())
         if not moments.double and (factor is None or factor[1] > ILL_CONDITIONED):
-            note("ols: the landmark genes are nearly collinear; multiplying once more in float64")
+            hint("ols: the landmark genes are nearly collinear; multiplying once more in float64")
             del factor, moments
             moments = gather(True)
         self._solve(moments, eval_sets)
@@ -132,7 +132,7 @@ class OLS(Linear):
         values, vectors = linalg.eigh(gram, check_finite=False)
         keep = values > cut * max(values[-1], 0.0)
         self.rank_ = int(keep.sum())
-        note(f"ols: the Gram matrix has rank {self.rank_:,} of {len(gram):,}; taking the solution of minimum norm")
+        hint(f"ols: the Gram matrix has rank {self.rank_:,} of {len(gram):,}; taking the solution of minimum norm")
         basis, inverse = vectors[:, keep], 1.0 / values[keep]
         basis[np.diag(gram) == 0] = 0.0  # a constant landmark gene has no weight at all, not one of rounding
         self._store(moments, lambda xy: basis @ (inverse[:, None] * (basis.T @ xy)))
@@ -306,7 +306,7 @@ class RidgePath:
             end = 0 if at == 0 else len(alphas)
             alphas.insert(end, alphas[at] * (0.1 if at == 0 else 10.0))
             errors.insert(end, screen(alphas[end]))
-            note(f"ridge: the best penalty lay at the end of the path; trying {alphas[end]:.3g} as well")
+            hint(f"ridge: the best penalty lay at the end of the path; trying {alphas[end]:.3g} as well")
         for between in _between(alphas, int(np.argmin(errors))):
             place = int(np.searchsorted(alphas, between))
             alphas.insert(place, between)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dgex.errors import ModelError
-from dgex.progress import note, warn
+from dgex.progress import hint, warn
 from dgex.training.batches.statistics import gene_statistics
 from dgex.training.machine.device import on_device
 
@@ -62,7 +62,7 @@ def statistics_for(asked: bool | None, X: np.ndarray, Y: np.ndarray, device: tor
     if asked is False or (asked is None and not told):
         return None
     if told:
-        note(f"dgex: {told}: the network standardises all genes inside, and predicts target genes in their own units")
+        hint(f"dgex: {told}: the network standardises all genes inside, and predicts target genes in their own units")
     return statistics_of(X, Y, device)
 
 

@@ -140,7 +140,7 @@ class Auto(Estimator):
         began = time.perf_counter()
         held_groups = (eval_groups or {}).get(next(iter(eval_sets), ""))
         evidence = gather(X, Y, eval_sets, groups, held_groups, self.folds, self.seed)
-        note(f"auto: members are judged by {evidence.words}")
+        note(f"auto: methods are compared on {evidence.words}")
         members = suitable(self._names, len(X), self.device, self.seed)
         progress = Progress.of(checkpoint_dir, resume, evidence, self.get_params(deep=False), self.elsewhere)
         judged, left_out = self._judge(members, evidence, progress, began)
@@ -173,7 +173,7 @@ class Auto(Estimator):
         for at, member in enumerate(members):
             known = progress.known(member)
             if known is not None:
-                note(f"auto: {member.kind} was judged before")
+                note(f"auto: {member.kind} was compared before")
                 judged[member.kind] = known
                 continue
             why = self._too_dear(member, evidence, began, speed) if judged else None
@@ -248,8 +248,8 @@ class Auto(Estimator):
         errors = ", ".join(f"{kind} {error:.4f}" for kind, error in zip(kinds, stacked.errors))
         share = stacked.weights.mean(axis=0)
         weights = ", ".join(f"{kind} {weight:.2f}" for kind, weight in zip(kinds, share) if weight > 0)
-        note(f"auto: overall errors on held-out profiles: {errors}")
-        note(f"auto: chosen are {stacked.rule} (mean weights: {weights})")
+        note(f"auto: overall error on held-out profiles: {errors}")
+        note(f"auto: methods are joined by {stacked.rule} (mean weights: {weights})")
         on = "training and validation profiles" if self.refitted_ else "training profiles"
         note(f"auto: fitted on the {on}; expected overall error {stacked.error:.4f} on profiles like those held out")
 

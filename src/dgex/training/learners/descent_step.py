@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgex.progress import note
+from dgex.progress import hint
 from dgex.seeds import torch_stream
 from dgex.training.learners.descent import LOSSES, Descent
 from dgex.training.learners.products import tf32_allowed
@@ -222,7 +222,7 @@ class DescentStep:
             except RuntimeError as error:
                 self._graph, self._waited = None, -1
                 reason = str(error).splitlines()[0]
-                note(f"a training step could not be captured as a CUDA graph ({reason}): each is launched by itself")
+                hint(f"a training step could not be captured as a CUDA graph ({reason}): each is launched by itself")
                 return self._run(x, y, rows)
         assert self._graph is not None
         assert self._captured is not None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dgex.progress import note
+from dgex.progress import hint
 from dgex.training.learners.perceptron import MomentumStep, Perceptron, draw_mask, starting_layers
 from dgex.training.machine.architecture import Architecture
 from dgex.training.processes.group import Group
@@ -185,7 +185,7 @@ def divided(group: Group, sizes: Sequence[int], batch_size: int, shard: bool | N
     said += f": each {how}, {_megabytes(sent[group.divides])} exchanged a step"
     if not shard and sent["units"] < sent["profiles"]:
         said += f" (--shard: {_megabytes(sent['units'])})"
-    note(said)
+    hint(said)
     return group
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from dgex.errors import SettingsError
-from dgex.progress import note
+from dgex.progress import hint, note
 from dgex.training.learners.perceptron import MomentumStep, Perceptron
 from dgex.training.learners.products import PRECISIONS, make_products
 from dgex.training.machine.architecture import Architecture
@@ -85,7 +85,7 @@ class Arithmetic:
         if recorded and chosen.record() != dict(recorded):
             note(f"the checkpoint was computed with {_text(recorded)}; here it goes on with {_text(chosen.record())}")
         elif not recorded and _is_large(sizes):
-            note(f"computing with {_text(chosen.record())}")
+            hint(f"computing with {_text(chosen.record())}")
         return chosen
 
     def record(self) -> dict[str, Any]:
