@@ -111,6 +111,8 @@ def demo(
     """
     if scale not in SCALES:
         raise SettingsError(f"scale is {scale!r}", accepted=SCALES)
+    for method in METHODS:
+        catalogue.METHODS[method].load()  # what cannot be loaded here is told before anything is made
     folder, sizes = Path(output), SCALES[scale]
     settings = {"scale": scale, "seed": seed}
     with alone(folder, "dgex demo"):

@@ -27,7 +27,7 @@ def test_save_writes_everything_once(result, tmp_path):
     expected = {"report.html", "interpretation.json", "figures", *(f"{name}.csv" for name in tables)}
     assert {path.name for path in out.glob("[!.]*")} == expected
     assert {path.name for path in (out / "figures").iterdir()} == {
-        f"{name}.{suffix}" for name in ("adjusted-r2", "major-weights") for suffix in ("svg", "png")
+        f"{name}.{suffix}" for name in ("adjusted-r2", "major-weights") for suffix in ("svg", "png", "csv")
     }
     for name in tables:
         pd.testing.assert_frame_equal(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,6 +131,26 @@ def test_a_dot_tells_its_gene_to_pointer_finger_and_name(page, tmp_path):
     assert results["empty"] == ""
     assert results["gone"] is True
     assert results["entered"].startswith("TP53BP1: ")
+
+
+def test_a_scatter_gives_its_values_as_a_file(page, tmp_path):
+    results, console = browse(
+        page,
+        tmp_path,
+        """
+        const link = one("figure.plot a.data");
+        link.addEventListener("click", e => e.preventDefault());
+        link.click();
+        results.name = link.download;
+        results.text = decodeURIComponent(link.href.split(",").slice(1).join(","));
+        """,
+    )
+    assert console == []
+    assert results["name"].endswith(".csv")
+    table = pd.read_csv(io.StringIO(results["text"]))
+    assert list(table) == ["Gene", "By D-GEX", "By LR"]
+    assert table["Gene"].tolist() == GENES
+    assert table["By D-GEX"].tolist() == pytest.approx([*X[:4], np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("width", [360, 700, 1280])

@@ -119,6 +119,12 @@ def run() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "torch":
+            raise
+        from dgex.models.torchless import torch_missing
+
+        _fail(torch_missing(error))
     except MemoryError as error:
         _fail(f"out of memory ({error}); fewer profiles or genes, or a smaller --block, would fit")
     except BrokenPipeError:

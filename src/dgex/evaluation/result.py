@@ -143,7 +143,7 @@ class Evaluation:
         self.comparison().page(title).save(path, overwrite=overwrite)
 
     def figures(self, folder: PathLike, *, overwrite: bool = False) -> list[Path]:
-        """Write every figure as PNG and SVG into a folder and return the paths."""
+        """Write every figure as PNG and SVG, and what it draws as CSV, into a folder and return the paths."""
         return save_all(self.comparison().figures(), folder, overwrite=overwrite)
 
     def save(self, folder: PathLike, *, overwrite: bool = False) -> None:

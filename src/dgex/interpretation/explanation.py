@@ -106,13 +106,11 @@ class Explanation:
 
     def add_to(self, page: Page, figures: Mapping[str, Figure] | None = None, level: int = 2) -> Page:
         """Add the sections to a page; `figures` is what `figures` gave, where they are drawn already."""
-        from dgex.report.figures.evaluation import to_svg
-
         drawn = self.figures() if figures is None else figures
         for (value, landmarks), figure in zip(self._each(), drawn.values(), strict=True):
             page.add_heading(f"{value['gene']} in {value['profile']}", level)
             page.add_numbers(self._numbers(value))
-            page.add_figure(to_svg(figure), f"{self._sum(value)} {self._how()}")
+            page.add_figure(figure, f"{self._sum(value)} {self._how()}")
             page.add_table(self._shown(landmarks), self._caption(), labels=LABELS, formats=FORMATS)
         if len(self.neighbours):
             page.add_heading("Nearest training profiles", level)
@@ -124,8 +122,8 @@ class Explanation:
     def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
         """Write all into one folder that appears when it is complete.
 
-        It holds `report.html`, `explanation.json`, `figures/` (PNG and SVG, one a value) and the tables `values.tsv`,
-        `landmarks.tsv` and `neighbours.tsv`.
+        It holds `report.html`, `explanation.json`, `figures/` (PNG, SVG and CSV, one a value) and the tables
+        `values.tsv`, `landmarks.tsv` and `neighbours.tsv`.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError
 from dgex.records import read_json
-from dgex.report.figures.evaluation import save_all, to_svg
+from dgex.report.figures.evaluation import save_all
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
 from dgex.report.tables import EMPTY, preformatted, share_text, text_table
@@ -93,7 +93,7 @@ class Interpretation:
         """Every figure by its file name, without suffix: adjusted R2, and a map of major weights for each part."""
         drawn: dict[str, Figure] = {}
         if self.adjusted_r2[["landmarks", "hidden"]].notna().all(axis=1).any():
-            drawn["adjusted-r2"] = adjusted_r2(*self._r2())
+            drawn["adjusted-r2"] = adjusted_r2(*self._r2(), self.adjusted_r2["gene"].tolist())
         model = self.summary["model"]
         for number, hidden in enumerate(model["hidden"], start=1):
             major = self.major_weights[self.major_weights["part"] == number]
@@ -167,7 +167,7 @@ class Interpretation:
                     page.add_text(warning)
             else:
                 page.add_heading("Map of major weights", level + 1)  # a part of its own: the map needs the whole width
-                page.add_figure(to_svg(figure), number + self._caption(name))
+                page.add_figure(figure, number + self._caption(name))
         if any(self.summary["model"]["hidden"]) and not len(self.major_weights):
             page.add_text(
                 "No weight lies beyond these thresholds, so there is no map and no hub: a network of few units, or one "

@@ -9,7 +9,7 @@ from dgex.dataset.platforms import Platform
 from dgex.metrics import share_better
 from dgex.paper.results import KNN_GE, LR, TRIVIAL, Results, dropout_words
 from dgex.paper.tables import size_of
-from dgex.report.figures.evaluation import density, to_svg
+from dgex.report.figures.evaluation import density
 from dgex.report.figures.study import curves_by_dropout, error_by_units
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
@@ -45,12 +45,12 @@ def platform_figures(page: Page, results: Results, platform: Platform, at: int, 
     which = {1: "Figures 1 to 3", 2: "Figure 4, and more"}.get(at, "Figures")
     page.add_heading(f"{which} on {platform.te}", level=3)
     page.add_figure(
-        to_svg(error_by_units(sizes, {LR: methods[LR].overall(test)[0]}, f"Overall error on {platform.te}")),
+        error_by_units(sizes, {LR: methods[LR].overall(test)[0]}, f"Overall error on {platform.te}"),
         f"{like} 1: overall error on {platform.te} by hidden units and layers, with {dropout_words(rate)} "
         "dropout; LR is a line.",
     )
     page.add_figure(
-        to_svg(density({ours: network, **shown}, title=f"Errors on {platform.te}", grey=[TRIVIAL])),
+        density({ours: network, **shown}, title=f"Errors on {platform.te}", grey=[TRIVIAL]),
         f"{like} 2: how the errors of target genes spread, by method; further left is better.",
     )
     number = f"Figure {at + 2}" if at <= 2 else "As figure 4"
@@ -100,7 +100,7 @@ def figure_5(page: Page, results: Results) -> None:
         baselines = {} if linear is None else {LR: linear.overall(platform.validation)[0]}
         like = "Figure 5" if at == 1 or len(platforms) == 1 else "As figure 5"
         page.add_figure(
-            to_svg(curves_by_dropout(held_out, title, training=training, baselines=baselines)),
+            curves_by_dropout(held_out, title, training=training, baselines=baselines),
             f"{like}: overall error of D-GEX with {layers} hidden layers of {units:,} units after every epoch on "
             f"{platform.va} (solid) and on fixed training profiles (dashed, at most 5,000), by dropout rate; LR is a "
             f"line. The paper draws the error on {platform.te}, which is not looked at here before all is chosen. The "

@@ -25,7 +25,6 @@ from dgex.paper.results import LR, Results, Row, dropout_words
 from dgex.paper.section_3_4 import add_section_3_4
 from dgex.paper.study import Study, interpretation_folder
 from dgex.paper.tables import comparison, counterparts, every_dropout, main_table, method_table, size_of
-from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.study import architecture
 from dgex.report.page.page import Page
 from dgex.report.tables import between, percent, share_text
@@ -259,7 +258,7 @@ def _interpretation(page: Page, study: Study, results: Results) -> None:
     if name is not None:
         units, layers, _ = size_of(name, results)
         page.add_figure(
-            to_svg(architecture(facts["landmarks"], [units] * layers, facts["targets"])),
+            architecture(facts["landmarks"], [units] * layers, facts["targets"]),
             f"Figure S1: the network {results.label(name)}: all target genes share its hidden layers.",
         )
     for at, platform in enumerate(study.data.platforms):

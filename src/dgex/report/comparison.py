@@ -15,7 +15,7 @@ from dgex.aliases import Sets
 from dgex.report.believed import add_badly, add_cards, add_finder, add_first, file_name, share_figures
 from dgex.report.captions import caption, kind_of
 from dgex.report.columns import BEST, FORMATS, LABELS, right, wrapped
-from dgex.report.figures.evaluation import density, learning_curves, scatter, to_svg
+from dgex.report.figures.evaluation import density, learning_curves, scatter
 from dgex.report.look import Look
 from dgex.report.page.page import Page
 from dgex.report.style import PALETTE
@@ -141,7 +141,13 @@ class Comparison:
             if (pair := self._pair(split)) is not None:
                 name, other = pair
                 figures[f"errors-{file_name(split)}-{file_name(name)}"] = scatter(
-                    errors[name], errors[other], name, other, unit=self.unit, color=colours[name]
+                    errors[name],
+                    errors[other],
+                    name,
+                    other,
+                    unit=self.unit,
+                    color=colours[name],
+                    genes=self.wide(split, "mae").index.tolist(),
                 )
             figures[f"error-density-{file_name(split)}"] = density(
                 errors, f"Mean absolute error of a gene{suffix}", f"Errors on {split}", grey=grey
@@ -222,7 +228,7 @@ class Comparison:
         if learning:
             page.add_heading("Learning")
             for name, figure in learning.items():
-                page.add_figure(to_svg(figure), caption(name, figure))
+                page.add_figure(figure, caption(name, figure))
         if self.looks:
             page.add_heading("Cards of genes")
             add_cards(page, self.looks)
@@ -252,7 +258,7 @@ class Comparison:
             if kind_of(name) == "errors" and pair is not None:
                 self._add_scatter(page, split, *pair, words)
             else:
-                page.add_figure(to_svg(figures[name]), words)
+                page.add_figure(figures[name], words)
 
     def _figure_names(self, split: str) -> list[str]:
         stem, pair = file_name(split), self._pair(split)

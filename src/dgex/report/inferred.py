@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from dgex.confidence.confidence import UNLIKE
-from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.shares import distance_histogram, share_curves
 from dgex.report.look import best_first
 from dgex.report.page.page import Page
@@ -186,7 +185,7 @@ class InferredProfiles:
         )
         title = f"Distance of {counted(len(far), 'profile')}"
         caption = f"{title} from the training profiles; {int((far > 1 - UNLIKE).sum()):,} beyond {1 - UNLIKE:.0%}."
-        page.add_figure(to_svg(distance_histogram(far, 1 - UNLIKE, title)), caption)
+        page.add_figure(distance_histogram(far, 1 - UNLIKE, title), caption)
         order = np.argsort(-far, kind="stable")
         order = order[far[order] > 1 - UNLIKE]
         if len(order):
@@ -203,7 +202,7 @@ class InferredProfiles:
             drawn = share_curves(
                 values, "Expected r", "Genes above a correlation", above=True, mark=GOOD, marked="inferred genes"
             )
-            page.add_figure(to_svg(drawn), "How many genes are expected to follow the truth at least so well.")
+            page.add_figure(drawn, "How many genes are expected to follow the truth at least so well.")
         trust = (
             self.genes["trust"].astype(str) if "trust" in self.genes else pd.Series("unknown", index=self.genes.index)
         )

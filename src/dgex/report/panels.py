@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dgex.report.figures.evaluation import to_svg
 from dgex.report.figures.panels import error_by_size, gain_by_rank
 from dgex.report.page.page import Page
 from dgex.report.tables import EMPTY, text_table
@@ -99,7 +98,7 @@ def laid_out(facts: Facts, figures: Mapping[str, Figure]) -> Page:
         "gain-by-rank": "Gains in the order of the choice, added up: what the choice expects on its training profiles.",
     }
     for name, figure in figures.items():
-        page.add_figure(to_svg(figure), captions.get(name, name))
+        page.add_figure(figure, captions.get(name, name))
     shown = curve_in_words(facts.curve, facts.ours)
     if len(shown):
         page.add_table(shown, _legend(facts), labels=_LABELS, formats={"error": ".4f"})

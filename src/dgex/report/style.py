@@ -8,8 +8,9 @@ from typing import Any
 
 __all__ = ["INK", "LINES", "MUTED", "PALETTE", "PAPER", "SHADE", "house_style"]
 
-# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/) that hold on white and on a dark page (yellow does not).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
+# Four of Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), and three where theirs are too faint on white: all
+# stay apart without red, green or blue cones, and stand out from white and from a dark page (tests/report).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#786C3C", "#8454E4", "#FC2454")
 # A second sign beside colour, for prints in grey.
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 # These three occur nowhere else: an embedded figure takes the page's own ink and ground instead (`report.svg`).

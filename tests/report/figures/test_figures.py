@@ -59,14 +59,14 @@ def test_learning_curves_mark_the_best_epoch():
 
 
 def test_saved_as_png_and_svg_with_text_as_text(errors, tmp_path):
-    png, svg = figures.save(figures.density(errors, title="cost $5 <b>"), tmp_path / "v1.2-density")
-    assert (png.name, svg.name) == ("v1.2-density.png", "v1.2-density.svg")
+    png, svg, values = figures.save(figures.density(errors, title="cost $5 <b>"), tmp_path / "v1.2-density")
+    assert (png.name, svg.name, values.name) == ("v1.2-density.png", "v1.2-density.svg", "v1.2-density.csv")
     assert png.read_bytes().startswith(b"\x89PNG")
     texts = {e.text for e in ElementTree.parse(svg).iter() if e.tag.endswith("}text")}
     assert {"cost $5 <b>", "Density of target genes"} <= texts
     with pytest.raises(OutputExistsError):
         figures.save(figures.density(errors), tmp_path / "v1.2-density")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_the_same_figure_gives_the_same_svg_and_settings_come_back(errors):

@@ -1,7 +1,7 @@
 """Figures of a comparison: densities of gene-wise errors, gene against gene, and learning curves.
 
 Every function returns a matplotlib `Figure` of its own and touches no global state, so that it works in a
-notebook, on a server and in several threads one after another. `save` writes it as PNG and SVG.
+notebook, on a server and in several threads one after another. `save` writes it as PNG, SVG and CSV.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +25,7 @@ from dgex.aliases import PathLike
 from dgex.atomic import atomic_file
 from dgex.errors import DataError
 from dgex.metrics import share_better
+from dgex.report.figures.data import csv_of, curves_table, keep_data
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
@@ -69,16 +72,20 @@ def density(
     grid = _grid(finite)
     with house_style():
         figure, axes = new_figure()
+        curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for (name, array), look in zip(finite.items(), _looks(finite, grey)):
             label = f"{name}  ({array.mean():.3f})"
             if np.ptp(array) < 1e-9 * max(1.0, abs(array).max()):
                 axes.axvline(array[0], label=label, **look)
+                curves[name] = array[:1], np.array([np.inf])
             else:
                 curve = gaussian_kde(array)(grid)
+                curves[name] = grid, curve
                 axes.plot(grid, curve, label=label, **look)
                 axes.fill_between(grid, curve, color=look["color"], alpha=0.24 / max(3, len(finite)), linewidth=0)
         axes.set(xlabel=xlabel, ylabel="Density of target genes", xlim=(grid[0], grid[-1]))
         axes.set_ylim(bottom=0)
+        keep_data(figure, curves_table(xlabel, "Density of target genes", curves))
         _legend(figure, axes, "Method (mean over genes)")
         axes.set_title(title)
     return figure
@@ -92,6 +99,7 @@ def scatter(
     *,
     unit: str = "",
     color: str = PALETTE[0],
+    genes: Sequence[str] | None = None,
 ) -> Figure:
     """Draw each gene's error by one method against another's (figures 3 and 4 of the paper).
 
@@ -105,22 +113,25 @@ def scatter(
         Unit of the errors, for the axes.
     color
         Of the dots.
+    genes
+        Their names, for the figure's table.
     """
     errors, baseline_errors = np.asarray(errors, np.float64), np.asarray(baseline_errors, np.float64)
     fits = np.isfinite(errors) & np.isfinite(baseline_errors)
-    x, y = errors[fits], baseline_errors[fits]
-    if not len(x):
+    if not fits.any():
         raise DataError(f"no gene has finite errors by both {name} and {baseline_name}")
+    share = share_text(share_better(errors[fits], baseline_errors[fits]))
     suffix = f" ({unit})" if unit else ""
     return gene_scatter(
-        x,
-        y,
+        errors,
+        baseline_errors,
         f"Error by {name}{suffix}",
         f"Error by {baseline_name}{suffix}",
-        f"{name} is better on {share_text(share_better(x, y))} of {len(x):,} genes",
+        f"{name} is better on {share} of {fits.sum():,} genes",
         color=color,
         above=f"{name} better",
         below=f"{baseline_name} better",
+        genes=genes,
     )
 
 
@@ -134,6 +145,7 @@ def gene_scatter(
     color: str = PALETTE[0],
     above: str = "",
     below: str = "",
+    genes: Sequence[str] | None = None,
 ) -> Figure:
     """Draw one value against another, a dot a gene, on two equal axes with their diagonal.
 
@@ -147,6 +159,8 @@ def gene_scatter(
         Of the dots.
     above, below
         What it means to lie above and below the diagonal: words in the two corners.
+    genes
+        Their names, for the figure's table.
 
     Raises
     ------
@@ -155,6 +169,7 @@ def gene_scatter(
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     fits = np.isfinite(x) & np.isfinite(y)
+    named = {} if genes is None else {"Gene": np.asarray(genes, dtype=object)[fits]}
     x, y = x[fits], y[fits]
     if not len(x):
         raise DataError(f"no gene has a finite value on both axes: {xlabel}, {ylabel}")
@@ -171,6 +186,7 @@ def gene_scatter(
         style: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "fontsize": 9.5}
         axes.text(0.03, 0.97, above, va="top", **style)
         axes.text(0.97, 0.03, below, ha="right", **style)
+        keep_data(figure, pd.DataFrame({**named, xlabel: x, ylabel: y}))
     return figure
 
 
@@ -228,6 +244,7 @@ def learning_curves(
                 fontsize=9.5,
             )
         axes.set(xlabel="Epoch", ylabel=ylabel)
+        keep_data(figure, curves_table("Epoch", ylabel, curves, baselines))
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
         _legend(figure, axes)
         axes.set_title(title)
@@ -243,23 +260,27 @@ def to_svg(figure: Figure) -> str:
 
 
 def save(figure: Figure, stem: PathLike, *, overwrite: bool = False) -> list[Path]:
-    """Write `stem`.png (150 dots an inch) and `stem`.svg and return the two paths.
+    """Write `stem`.png (150 dots an inch), `stem`.svg and what they draw, `stem`.csv, and return the paths.
 
     Raises
     ------
     OutputExistsError
         If one of them exists and `overwrite` is False.
     """
-    paths = [Path(f"{os.fspath(stem)}{suffix}") for suffix in (".png", ".svg")]
-    with atomic_file(paths[0], overwrite) as png, atomic_file(paths[1], overwrite) as svg:
+    values = csv_of(figure)
+    paths = [Path(f"{os.fspath(stem)}{suffix}") for suffix in (".png", ".svg", *([".csv"] if values else []))]
+    with ExitStack() as stack:
+        png, svg, *data = (stack.enter_context(atomic_file(path, overwrite)) for path in paths)
         with house_style():
             figure.savefig(png, format="png", dpi=150)
         svg.write_text(to_svg(figure), "utf-8")
+        for path in data:
+            path.write_text(values, "utf-8")
     return paths
 
 
 def save_all(figures: Mapping[str, Figure], folder: PathLike, *, overwrite: bool = False) -> list[Path]:
-    """Write every figure as PNG and SVG under its name into a folder, made if it is not there; see `save`."""
+    """Write every figure under its name into a folder, made if it is not there; see `save`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     return [path for name, figure in figures.items() for path in save(figure, Path(folder) / name, overwrite=overwrite)]
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dgex.report.figures.data import keep_data
 from dgex.report.figures.network import NEGATIVE, POSITIVE
 from dgex.report.style import INK, MUTED, SHADE, house_style
 from dgex.report.tables import cell
@@ -46,7 +47,17 @@ def why(value: pd.Series, landmarks: pd.DataFrame, unit: str, interval: float | 
         _place(upper, value, unit, interval)
         _bars(lower, names, np.array(sizes), len(rest) > 0)
         lower.set_xlabel(f"Contribution ({unit})")
+        keep_data(figure, _table(value, names, sizes, unit, interval))
     return figure
+
+
+def _table(value: pd.Series, names: list[str], sizes: list[float], unit: str, interval: float | None) -> pd.DataFrame:
+    """The value with what it is compared with, and the contributions."""
+    places = {"inferred": value["value"], "mean training profile": value["at_mean"]}
+    if interval is not None:
+        places |= {f"{end} end of the {interval:.0%} interval": value[end] for end in ("low", "high")}
+    above = pd.DataFrame({"What": list(places), unit: list(places.values())})
+    return pd.concat([above, pd.DataFrame({"What": names, f"Contribution ({unit})": sizes})], ignore_index=True)
 
 
 def _label(name: str, at: float, filled: bool) -> str:

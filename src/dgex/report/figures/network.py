@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from dgex.errors import DataError
+from dgex.report.figures.data import keep_data
 from dgex.report.figures.evaluation import gene_scatter, new_figure
 from dgex.report.style import INK, MUTED, PALETTE, PAPER, house_style
 from dgex.report.tables import EMPTY, share_text
@@ -28,20 +29,22 @@ _SWEEPS = 24
 _LABELS = 10
 
 
-def adjusted_r2(landmarks: np.ndarray, hidden: np.ndarray) -> Figure:
+def adjusted_r2(landmarks: np.ndarray, hidden: np.ndarray, genes: Sequence[str] | None = None) -> Figure:
     """Draw adjusted R2 from the last hidden layer against that from raw landmark genes, gene by gene (figure S2).
 
     Parameters
     ----------
     landmarks, hidden : ndarray, shape (genes,)
         Adjusted R2 of every target gene. Genes without a finite pair are not drawn.
+    genes : sequence of str, optional
+        Their names, for the figure's table.
 
     Raises
     ------
     DataError
         No gene has both.
     """
-    return gene_scatter(landmarks, hidden, **r2_texts(landmarks, hidden))
+    return gene_scatter(landmarks, hidden, **r2_texts(landmarks, hidden), genes=genes)
 
 
 def r2_texts(landmarks: np.ndarray, hidden: np.ndarray) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def weight_map(
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.05, levels[-1][0] + 0.05))
         axes.set_axis_off()
         _legend(axes, major, len(inputs) + len(outputs))
+        keep_data(figure, pd.concat([inputs, outputs], ignore_index=True))
     return figure
 
 

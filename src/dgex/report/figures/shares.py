@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from dgex.errors import DataError
+from dgex.report.figures.data import curves_table, keep_data
 from dgex.report.figures.evaluation import new_figure
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 
@@ -73,8 +75,8 @@ def share_curves(
     with house_style():
         figure, axes = new_figure()
         coloured = 0
-        for name, array in finite.items():
-            curve = shares_at(array, grid, above)
+        curves = {name: shares_at(array, grid, above) for name, array in finite.items()}
+        for name, curve in curves.items():
             if name in grey:
                 axes.plot(grid, curve, label=name, color=SHADE, linestyle=LINES[1], linewidth=1.5)
                 continue
@@ -87,6 +89,7 @@ def share_curves(
             axes.plot(mark, share, "o", color=INK, markersize=5, zorder=4)
             axes.annotate(f"{share:.0%}", (mark, share), xytext=(6, 6), textcoords="offset points", color=INK)
         words = "this or more" if above else "this or less"
+        keep_data(figure, curves_table(xlabel, f"Genes with {words}", {name: (grid, y) for name, y in curves.items()}))
         axes.set(xlabel=xlabel, ylabel=f"Genes with {words}", xlim=(grid[0], grid[-1]), ylim=(0, 1.02))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.legend(loc="upper right" if above else "lower right")
@@ -118,6 +121,9 @@ def distance_histogram(distance: np.ndarray, unlike: float, title: str = "") -> 
     with house_style():
         figure, axes = new_figure()
         counts, edges = np.histogram(known, _BINS, (0, 1))
+        nearer = "Held-out profiles that lie nearer"
+        bins = {f"{nearer}, from": edges[:-1], f"{nearer}, to": edges[1:], "Profiles": counts}
+        keep_data(figure, pd.DataFrame(bins))
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=PALETTE[0], linewidth=0, alpha=0.75)
         axes.axhline(len(known) / _BINS, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
         axes.axvline(unlike, color=PALETTE[1], linewidth=1.6)
@@ -131,7 +137,7 @@ def distance_histogram(distance: np.ndarray, unlike: float, title: str = "") -> 
             va="top",
             color=INK,
         )
-        axes.set(xlabel="Held-out profiles that lie nearer", ylabel="Profiles", xlim=(0, 1.01))
+        axes.set(xlabel=nearer, ylabel="Profiles", xlim=(0, 1.01))
         axes.set_ylim(top=1.15 * max(counts.max(), 1))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.set_title(title)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
@@ -13,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dgex.aliases import Sets
 from dgex.errors import DataError
+from dgex.report.figures.data import curves_table, keep_data
 from dgex.report.figures.evaluation import new_figure
 from dgex.report.style import INK, MUTED, PALETTE, PAPER, SHADE, house_style
 
@@ -63,11 +65,13 @@ def error_by_units(
             color = PALETTE[at % len(PALETTE)]
             x, y = list(row), list(row.values())
             axes.plot(x, y, color=color, marker=_MARKERS[at % len(_MARKERS)], markersize=6, label=str(layers))
-            labels.append((x[-1], y[-1], f"{layers} hidden layer{'s' if layers > 1 else ''}", color))
+            labels.append((x[-1], y[-1], _layers(layers), color))
         axes.set_xticks(units, [f"{u:,}" for u in units])
         span = (units[-1] - units[0]) or max(1, units[0])
         axes.set_xlim(units[0] - 0.06 * span, units[-1] + 0.06 * span)
         labels += _baselines(axes, baselines)
+        named = {_layers(layers): (list(row), list(row.values())) for layers, row in lines.items()}
+        keep_data(figure, curves_table(xlabel, ylabel, named, _finite(baselines)))
         axes.margins(y=0.08)
         _label_ends(axes, labels)
         axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -123,6 +127,8 @@ def curves_by_dropout(
         every = [*held_out.values(), *train.values()]
         axes.set_xlim(0, max(x[-1] for x, _ in every))
         labels += _baselines(axes, baselines)
+        both = {**held_out, **{f"{name}, training": curve for name, curve in train.items()}}
+        keep_data(figure, curves_table("Epoch", ylabel, both, _finite(baselines)))
         axes.set_ylim(*_range([y for _, y in every], list((baselines or {}).values())))
         _label_ends(axes, labels)
         if train:
@@ -166,6 +172,8 @@ def architecture(landmarks: int, hidden: Sequence[int], targets: int, parts: int
     layers.append(("Target\ngenes", share, PALETTE[1]))
     with house_style():
         figure, axes = new_figure((1.1 * len(layers) + 0.2, 4.6))
+        names = [name.replace("\n", " ") for name, _, _ in layers]
+        keep_data(figure, pd.DataFrame({"Layer": names, "Units": [count for _, count, _ in layers]}))
         axes.set_axis_off()
         columns = [_unit_heights(count) for _, count, _ in layers]
         for at in range(len(layers) - 1):
@@ -203,12 +211,19 @@ def _unit_heights(count: int) -> list[float]:
     return [1.6, 1.1, 0.6, -0.6, -1.1, -1.6]
 
 
+def _layers(count: int) -> str:
+    return f"{count} hidden layer{'s' if count > 1 else ''}"
+
+
+def _finite(baselines: Mapping[str, float] | None) -> dict[str, float]:
+    return {name: float(error) for name, error in (baselines or {}).items() if np.isfinite(error)}
+
+
 def _baselines(axes: Any, baselines: Mapping[str, float] | None) -> list[_Label]:
     labels: list[_Label] = []
-    for name, error in (baselines or {}).items():
-        if np.isfinite(error):
-            axes.axhline(error, color=MUTED, linewidth=1.3, linestyle=_FLAT, label=name)
-            labels.append((axes.get_xlim()[1], float(error), name, MUTED))
+    for name, error in _finite(baselines).items():
+        axes.axhline(error, color=MUTED, linewidth=1.3, linestyle=_FLAT, label=name)
+        labels.append((axes.get_xlim()[1], error, name, MUTED))
     return labels
 
 

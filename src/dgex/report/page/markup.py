@@ -9,10 +9,14 @@ import unicodedata
 from collections.abc import Container
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
-__all__ = ["BEST", "SELECTED", "classes", "json_element", "rounded", "scroll_box", "slug"]
+__all__ = ["BEST", "SELECTED", "classes", "csv_link", "json_element", "rounded", "scroll_box", "slug"]
+
+_LARGEST = 300_000  # characters of a figure's data that a page holds; files beside it hold them all
+_PLAIN = ",.:;=+-_()[]{}/!*$@~"  # stand in a data: address as they are
 
 # A mark is never colour alone: the chosen one has a sign, the best one weight, and both a word for screen readers.
 BEST = '<span class="unseen"> (best)</span>'
@@ -33,6 +37,14 @@ def slug(text: str, taken: Container[str]) -> str:
         count += 1
         name = f"{plain}-{count}"
     return name
+
+
+def csv_link(name: str, text: str) -> str:
+    """A link that saves `text` under a name, held in the page itself; "" for none, and for more than a page should."""
+    if not text or len(text) > _LARGEST:
+        return ""
+    address = escape(f"data:text/csv;charset=utf-8,{quote(text, safe=_PLAIN)}")
+    return f' <a class="data" download="{escape(name)}" href="{address}">Data (CSV)</a>'
 
 
 def json_element(data: Any, **attributes: str) -> str:

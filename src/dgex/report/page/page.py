@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,14 @@ from dgex.report.look import Points
 from dgex.report.page.assets import SCRIPT, STYLE
 from dgex.report.page.finder import finder, fitting
 from dgex.report.page.gene_cards import gene_cards
-from dgex.report.page.markup import classes, json_element, scroll_box, slug
+from dgex.report.page.markup import classes, csv_link, json_element, scroll_box, slug
 from dgex.report.page.matrix import Cell, matrix_legend, matrix_table
 from dgex.report.page.sortable import sortable_table
 from dgex.report.page.svg import embed
 from dgex.report.style import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Cell", "Page"]
 
@@ -204,16 +207,24 @@ class Page:
         """Add cards of genes, which a click on a gene in a table or a scatter opens; see `gene_cards`."""
         return self._add("html", gene_cards(sets, facts))
 
-    def add_figure(self, svg: str, caption: str) -> Self:
-        """Add a figure given as an SVG document; figures that follow each other stand side by side.
+    def add_figure(self, figure: str | Figure, caption: str) -> Self:
+        """Add a figure, or an SVG document; figures that follow each other stand side by side.
+
+        Below a figure of this package is a link that saves what it draws as CSV.
 
         Raises
         ------
         DataError
-            If `svg` is not a well-formed SVG document.
+            If it is not a well-formed SVG document.
         """
-        drawing = embed(svg, f"{self._name('figure')}-", caption)
-        return self._add("figure", f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>")
+        name, link = self._name("figure"), ""
+        if not isinstance(figure, str):
+            from dgex.report.figures.data import csv_of
+            from dgex.report.figures.evaluation import to_svg
+
+            link, figure = csv_link(f"{name}.csv", csv_of(figure)), to_svg(figure)
+        drawing = embed(figure, f"{name}-", caption)
+        return self._add("figure", f"<figure>{drawing}<figcaption>{escape(caption)}{link}</figcaption></figure>")
 
     def add_scatter(
         self,

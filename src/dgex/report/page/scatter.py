@@ -48,7 +48,9 @@ def hoverable(
         '<div class="tip" aria-hidden="true" hidden></div></div>'
         f"<figcaption>{escape(caption)}</figcaption>"
         '<div class="tools"><label>Find a gene<input type="search" autocomplete="off" spellcheck="false"></label>'
-        '<output aria-live="polite"></output></div></figure>'
+        '<output aria-live="polite"></output>'
+        f'<a class="data" href="data:text/csv," download="{escape(prefix.rstrip("-"))}.csv">Data (CSV)</a>'
+        "</div></figure>"
     )
 
 

@@ -28,6 +28,13 @@ for (const plot of document.querySelectorAll("figure.plot")) {
       said.textContent = `${hits.length.toLocaleString("en")} genes: ${some}${hits.length > 5 ? " …" : ""}`;
     } else said.textContent = `No gene has “${query.value.trim()}” in its name.`;
   };
+  // The values stand in the page already: the file is made of them when it is asked for.
+  const cell = v => v === null ? "" : /[",\n]/.test(v) ? `"${String(v).replaceAll('"', '""')}"` : String(v);
+  plot.querySelector("a.data").addEventListener("click", e => {
+    const rows = [["Gene", ...labels], ...names.map((n, i) => [n, xs[i], ys[i]])];
+    const text = rows.map(row => row.map(cell).join(",")).join("\n") + "\n";
+    e.currentTarget.href = "data:text/csv;charset=utf-8," + encodeURIComponent(text);
+  });
   query.addEventListener("input", () => find(false));
   query.addEventListener("keydown", e => { if (e.key === "Enter") find(true); });
 }
