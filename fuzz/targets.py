@@ -14,7 +14,7 @@ from dgex.cli.arguments import merge_settings
 from dgex.errors import printable
 from dgex.gene_table import has_header
 from dgex.models.catalogue import METHODS, new
-from dgex.summary import lines, summary
+from dgex.summary import info, lines
 
 __all__ = ["TARGETS", "Wrong"]
 
@@ -25,7 +25,7 @@ class Wrong(Exception):
 
 def _printed(path: Path, **options: object) -> None:
     """As `dgex info` prints, with and without --json."""
-    description = summary(path, **options)  # type: ignore[arg-type]
+    description = info(path, **options)  # type: ignore[arg-type]
     for text in ("\n".join(lines(description)), json.dumps(description, indent=2, ensure_ascii=False, default=str)):
         printable(text, keep="\n").encode()
 

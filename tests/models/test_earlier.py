@@ -12,7 +12,7 @@ import pytest
 
 import dgex
 from dgex.errors import ModelError
-from dgex.summary import summary
+from dgex.summary import info
 
 HOME = Path(__file__).parent / "earlier"
 FOLDERS = sorted(path.parent for path in HOME.glob("*/*/model.json"))
@@ -26,7 +26,7 @@ def test_a_folder_of_an_earlier_version_infers_what_its_own_code_did(folder: Pat
     assert now is not None
     assert list(now.obs_names) == list(then.index)
     np.testing.assert_allclose(np.asarray(now[:, then.columns].X), then, rtol=1e-5, atol=1e-5)
-    assert summary(folder)["model"] == folder.name
+    assert info(folder)["model"] == folder.name
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
