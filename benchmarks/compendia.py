@@ -37,7 +37,7 @@ def _write(path: Path, profiles: list[str], genes: list[str], linear: bool = Fal
 
 
 def gse92743(folder: Path, profiles: int) -> None:
-    genes = [str(i) for i in range(1, GENES + 1)]
+    genes = [str(10 * i) for i in range(1, GENES + 1)]  # consecutive numbers would be taken for those of rows
     samples = [f"GTEX-{i // 4:04d}-{i % 4}-SM" for i in range(max(100, profiles // 31))]
     _write(
         folder / "GSE92743_Broad_Affymetrix_training_Level3_Q2NORM_n.gctx", [f"G{i}" for i in range(profiles)], genes
@@ -47,7 +47,7 @@ def gse92743(folder: Path, profiles: int) -> None:
     info = {
         "pr_gene_id": genes,
         "pr_gene_symbol": [f"S{i}" for i in genes],
-        "pr_is_lm": [int(int(i) <= LANDMARKS) for i in genes],
+        "pr_is_lm": [int(at < LANDMARKS) for at in range(GENES)],
     }
     pd.DataFrame(info).to_csv(folder / "GSE92743_Broad_GTEx_gene_info.txt", sep="\t", index=False)
     pd.DataFrame({"inst_id": samples}).to_csv(folder / "GSE92743_Broad_GTEx_inst_info.txt", sep="\t", index=False)

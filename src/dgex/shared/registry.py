@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dgex.aliases import PathLike
@@ -119,7 +119,7 @@ def find_model(name: str, manifest: PathLike | None = None, base: str | None = N
         none = "none is listed yet; dgex train makes your own, --manifest FILE adds a list"
         raise SettingsError(f"model {name!r} is unknown", accepted=list(known) or none)
     model = known[name]
-    return SharedModel(**{**vars(model), "source": located(model.source, base)})
+    return replace(model, source=located(model.source, base))
 
 
 def _model(name: str, table: Any, where: str) -> SharedModel:

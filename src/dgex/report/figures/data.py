@@ -49,13 +49,14 @@ def curves_table(
     xlabel, ylabel
         Of the axes; a curve's column is named `ylabel: its name`.
     curves
-        Name to (x, y); where one has no value its cell is empty.
+        Name to (x, y); where one has no value its cell is empty, of several at one x the last counts.
     levels
         Name to the value of a horizontal line, the same in every row.
     """
-    columns: dict[str, Any] = {
-        f"{ylabel}: {name}": pd.Series(np.asarray(y), index=np.asarray(x)) for name, (x, y) in curves.items()
-    }
+    columns: dict[str, Any] = {}
+    for name, (x, y) in curves.items():
+        curve = pd.Series(np.asarray(y), index=np.asarray(x))
+        columns[f"{ylabel}: {name}"] = curve[~curve.index.duplicated(keep="last")]
     table = pd.concat(columns, axis=1).sort_index() if columns else pd.DataFrame()
     for name, level in (levels or {}).items():
         table[f"{ylabel}: {name}"] = level
