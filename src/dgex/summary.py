@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dgex import notebook
 from dgex.dataset.metadata import column_words
-from dgex.errors import first, printable
+from dgex.errors import first
 from dgex.gene_ids import ID_WORDS
 from dgex.genes import match_genes
 from dgex.remote.places import Remote, located
@@ -26,7 +26,6 @@ from dgex.aliases import PathLike
 
 __all__ = ["Info", "in_words", "info", "lines"]
 
-_LEFT = 'style="text-align: left"'
 _MOST_COLUMNS = 30  # of metadata, told in words
 
 
@@ -263,15 +262,13 @@ def lines(description: dict[str, Any], indent: int = 0) -> list[str]:
 
 def html_lines(description: dict[str, Any]) -> str:
     """The same as a table for a notebook, what is nested folded away in its cell."""
-    rows = []
-    for key, value in _known(description).items():
-        name = escape(printable(key.replace("_", " ")))
-        if isinstance(value, dict):
-            told = f"<details><summary>{len(value):,} entries</summary>{html_lines(value)}</details>"
-        else:
-            told = escape(printable(_shown(value)))
-        rows.append(f'<tr><th scope="row" {_LEFT}>{name}</th><td {_LEFT}>{told}</td></tr>')
-    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+    return notebook.facts(
+        (
+            key.replace("_", " "),
+            notebook.Folded(f"{len(value):,} entries", html_lines(value)) if isinstance(value, dict) else _shown(value),
+        )
+        for key, value in _known(description).items()
+    )
 
 
 def _known(description: dict[str, Any]) -> dict[str, Any]:

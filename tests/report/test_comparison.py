@@ -84,4 +84,4 @@ def test_page_and_text_tell_of_every_split_and_model(comparison):
 def test_a_notebook_shows_a_row_a_model_and_split(comparison):
     shown = comparison.html()
     assert shown.count("<table>") == len(comparison.splits) == 2
-    assert shown.count("<td>training mean</td>") == 2
+    assert shown.count(">training mean</th>") == 2

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dgex import notebook
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, json_dump, plain
 from dgex.errors import ModelError
@@ -56,7 +57,8 @@ class Grid:
         return _aligned(self._in_words())
 
     def _repr_html_(self) -> str:
-        return str(self._in_words().to_html(index=False, border=0))
+        shown = self._in_words().astype(str)
+        return notebook.table(list(shown.columns), shown.to_numpy().tolist(), f"{self.folder}: * is the best of a set")
 
     def _in_words(self) -> pd.DataFrame:
         shown = pd.DataFrame({"network": self.members["name"]})

@@ -11,8 +11,9 @@ import pandas as pd
 
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
+from dgex.notebook import paragraph
 from dgex.report.page.markup import slug
-from dgex.report.tables import cell, preformatted, text_table
+from dgex.report.tables import cell, html_table, text_table
 from dgex.work import Work
 
 if TYPE_CHECKING:
@@ -94,7 +95,16 @@ class Explanation:
         return "\n".join(lines)
 
     __str__ = table
-    _repr_html_ = preformatted
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for value, landmarks in self._each():
+            told = f"{value['gene']} in {value['profile']}: {cell(value['value'], '.2f')} {self.summary['unit']}"
+            caption = f"{told}\n{self._worth(value)}\n{self._sum(value)}"
+            parts.append(html_table(self._shown(landmarks), LABELS, FORMATS, caption))
+        for name, near in self.neighbours.groupby("profile", sort=False):
+            parts.append(html_table(_near(near), LABELS, FORMATS, f"Training profiles nearest to {name}"))
+        return "".join([*parts, paragraph(f"Contributions: {self.summary['how']}.")])
 
     def page(self, title: str = "Why these values", figures: Mapping[str, Figure] | None = None) -> Page:
         """Build the page: a section a value, and one for near training profiles."""

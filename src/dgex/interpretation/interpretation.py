@@ -11,35 +11,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dgex import notebook
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
 from dgex.errors import FileError
+from dgex.interpretation.hub_table import HUB_LABELS, first_hubs, hub_table
 from dgex.records import read_json
 from dgex.report.figures.evaluation import save_all
 from dgex.report.figures.network import LINES, adjusted_r2, r2_texts, weight_map
 from dgex.report.page.page import Page
-from dgex.report.tables import EMPTY, preformatted, share_text, text_table
+from dgex.report.tables import EMPTY, html_table, share_text, text_table
 from dgex.work import Work
 
 __all__ = ["Interpretation", "place"]
 
-_NAMED = 6  # genes of a hub that its row on the page names
 _SHOWN = 10  # landmark genes of a target gene on the page
-HUB_LABELS = {
-    "part": "Part",
-    "layer": "Layer",
-    "rank": "Rank",
-    "unit": "Unit",
-    "connections": "Major weights",
-    "landmarks": "Landmark genes",
-    "targets": "Target genes",
-    "positive": "Positive",
-    "negative": "Negative",
-    "share": "Share of layer",
-}
-
-
-WORDY = ["Strongest landmark genes", "Strongest target genes", "Strongest genes"]
 COLUMNS = {
     "hubs": ["part", "layer", "rank", "unit", "connections", "landmarks", "targets", "positive", "negative", "share"],
     "gene_sets": ["part", "layer", "rank", "unit", "role", "gene", "weight", "sign", "z"],
@@ -106,18 +92,18 @@ class Interpretation:
 
     def table(self) -> str:
         """The numbers and the first hubs as aligned plain text."""
-        facts = self.summary["attributions"]
-        remark = f"largest {facts['gap_largest']:.1e}; {facts['genes']:,} target genes, {facts['profiles']:,} profiles"
-        numbers = [*self._numbers(), ("Completeness gap of attributions", f"{facts['gap_share']:.1e}", remark)]
-        lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in numbers]
-        if len(self.hubs):
-            hubs = self._hubs().drop(columns=WORDY, errors="ignore")
-            shown = hubs[hubs["rank"] <= 5]
-            lines += ["", text_table(shown, HUB_LABELS, {"share": ".1%"})]
+        lines = [f"{label}: {value}{f' ({remark})' if remark else ''}" for label, value, remark in self._all_numbers()]
+        if len(hubs := first_hubs(self.hubs, self.gene_sets)):
+            lines += ["", text_table(hubs, HUB_LABELS, {"share": ".1%"})]
         return "\n".join(lines)
 
     __str__ = table
-    _repr_html_ = preformatted
+
+    def _repr_html_(self) -> str:
+        rows = [(label, f"{value}{f' ({remark})' if remark else ''}") for label, value, remark in self._all_numbers()]
+        hubs = first_hubs(self.hubs, self.gene_sets)
+        shown = html_table(hubs, HUB_LABELS, {"share": ".1%"}, "The first hub units") if len(hubs) else ""
+        return notebook.facts(rows, "What the network has learned") + shown
 
     def page(self, title: str = "What the network has learned", figures: Mapping[str, Figure] | None = None) -> Page:
         """Build the page: numbers, figures, hubs, a search for a gene's landmark genes."""
@@ -176,7 +162,8 @@ class Interpretation:
             )
         if len(self.hubs):
             page.add_heading("Hub units", level)
-            page.add_table(self._hubs(), self._hub_caption(), labels=HUB_LABELS, formats={"share": ".1%"})
+            hubs = hub_table(self.hubs, self.gene_sets)
+            page.add_table(hubs, self._hub_caption(), labels=HUB_LABELS, formats={"share": ".1%"})
         if len(self.attributions):
             page.add_heading("Landmark genes of a target gene", level)
             page.add_finder({"Landmark genes": self._by_gene()}, self._attribution_caption())
@@ -274,6 +261,11 @@ class Interpretation:
                 numbers.append(("Positive major weights", share_text(weights["positive"]), ""))
         return numbers
 
+    def _all_numbers(self) -> list[tuple[str, str, str]]:
+        told = self.summary["attributions"]
+        remark = f"largest {told['gap_largest']:.1e}; {told['genes']:,} target genes, {told['profiles']:,} profiles"
+        return [*self._numbers(), ("Completeness gap of attributions", f"{told['gap_share']:.1e}", remark)]
+
     def _caption(self, name: str) -> str:
         weights, r2 = self.summary["major_weights"], self.summary["adjusted_r2"]
         if name == "adjusted-r2":
@@ -291,25 +283,6 @@ class Interpretation:
             "drawn. Red: positive, blue: negative. Genes and units without one are left out, and so are the weights "
             "between hidden layers; a hub's dot grows with its major weights; its number stands where there is room."
         )
-
-    def _hubs(self) -> pd.DataFrame:
-        """Hubs with the names of the genes of their largest weights, without columns that tell nothing."""
-        table = self.hubs.copy()
-        for role in ("landmark", "target"):
-            rows = self.gene_sets[self.gene_sets["role"] == role]
-            named = rows.groupby(["part", "layer", "unit"], sort=False).head(_NAMED)
-            words = named["gene"].astype(str) + "\u00a0" + named["sign"].str.replace("-", "−")
-            joined = words.groupby([named["part"], named["layer"], named["unit"]], sort=False).agg(", ".join)
-            keys = pd.MultiIndex.from_frame(table[["part", "layer", "unit"]])
-            table[f"Strongest {role} genes"] = joined.reindex(keys).fillna(EMPTY).to_numpy(dtype=object)
-        alone = [name for name in ("part", "layer") if table[name].nunique() == 1]
-        if (~table[["landmarks", "targets"]].astype(bool)).any(axis=1).all():  # each hub has genes of one role
-            words = table.pop("Strongest landmark genes").where(
-                table["landmarks"] > 0, table.pop("Strongest target genes")
-            )
-            table["Strongest genes"] = words
-            alone += ["landmarks", "targets"]
-        return table.drop(columns=alone)
 
     def _hub_caption(self) -> str:
         deep = any(len(hidden) > 1 for hidden in self.summary["model"]["hidden"])

@@ -10,8 +10,8 @@ import numpy as np
 from dgex.errors import DataError, DgexError, ModelError, SettingsError, first
 from dgex.models.explaining import Explaining
 from dgex.models.matrices import Matrix, check_same_profiles, fingerprint, is_annotated, role_matrix
-from dgex.models.named import NamedGenes, not_fitted
-from dgex.models.parameters import Parameters
+from dgex.models.named import not_fitted
+from dgex.models.telling import Telling
 from dgex.models.trusting import Trusting
 from dgex.progress import note
 
@@ -44,7 +44,7 @@ class LayerStack(NamedTuple):
     standard: Arrays | None = None
 
 
-class Estimator(Parameters, NamedGenes, Trusting, Explaining):
+class Estimator(Telling, Trusting, Explaining):
     """Base of all models: landmark genes in, target genes out. Methods of other packages subclass it too.
 
     A subclass says its `kind`, stores its settings in `__init__`, keeps learned state in attributes that end in `_`,

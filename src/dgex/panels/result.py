@@ -18,8 +18,7 @@ from dgex.places import check_output
 from dgex.records import read_json
 from dgex.report.figures.evaluation import save_all
 from dgex.report.page.page import Page
-from dgex.report.panels import Facts, error_figure, gain_figure, laid_out, text_of
-from dgex.report.tables import preformatted
+from dgex.report.panels import Facts, error_figure, gain_figure, html_of, laid_out, text_of
 from dgex.work import Work
 
 __all__ = ["TABLE", "PanelChoice", "place"]
@@ -90,7 +89,9 @@ class PanelChoice:
         return text_of(self._facts())
 
     __str__ = text
-    _repr_html_ = preformatted
+
+    def _repr_html_(self) -> str:
+        return html_of(self._facts())
 
     def figures(self) -> dict[str, Figure]:
         """Every figure by its file name, without suffix."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dgex.aliases import Sets
+from dgex.notebook import paragraph
 from dgex.report.believed import add_badly, add_cards, add_finder, add_first, file_name, share_figures
 from dgex.report.captions import caption, kind_of
 from dgex.report.columns import BEST, FORMATS, LABELS, right, wrapped
@@ -93,11 +93,11 @@ class Comparison:
     def html(self) -> str:
         """The overall table for a notebook, one part a split."""
         parts = [
-            f"<p>{escape(self._headline(split))}</p>{html_table(right(self._in_words(split), LABELS), LABELS, FORMATS)}"
+            html_table(right(self._in_words(split), LABELS), LABELS, FORMATS, self._headline(split))
             for split in self.splits
         ]
-        parts.append(f"<p>{escape(self._legend())}</p>")
-        parts += [f"<p>{escape(f.heading)}</p>{html_table(f.table)}" for f in self.further if f.printed]
+        parts.append(paragraph(self._legend()))
+        parts += [html_table(f.table, caption=f"{f.heading}\n{f.caption}") for f in self.further if f.printed]
         return "".join(parts)
 
     def _in_words(self, split: str) -> pd.DataFrame:

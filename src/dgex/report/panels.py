@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dgex import notebook
 from dgex.report.figures.panels import error_by_size, gain_by_rank
 from dgex.report.page.page import Page
-from dgex.report.tables import EMPTY, text_table
+from dgex.report.tables import EMPTY, html_table, text_table
 
-__all__ = ["Facts", "error_figure", "gain_figure", "laid_out", "text_of"]
+__all__ = ["Facts", "error_figure", "gain_figure", "html_of", "laid_out", "text_of"]
 
 error_figure, gain_figure = error_by_size, gain_by_rank
 
@@ -75,15 +76,24 @@ def text_of(facts: Facts) -> str:
     shown = curve_in_words(facts.curve, facts.ours)
     if len(shown):
         parts += [text_table(shown, _LABELS, {"error": ".4f"}), _legend(facts)]
-    added = facts.chosen[~facts.chosen["kept"]]
-    if facts.chosen["kept"].any() and len(added):
-        parts.append("Added, the best first: " + _names(added["gene"], 20))
-    parts.append("First to measure: " + _names(facts.chosen["gene"], 10))
-    if len(facts.candidates):
-        parts.append("Next: " + _names(facts.candidates["gene"], 10))
-    if len(facts.going):
-        parts.append("First to go: " + _names(facts.going["gene"], 10))
+    parts += [f"{what}: {names}" for what, names in _told(facts)]
     return "\n\n".join([*parts, _uninferable(facts)])
+
+
+def html_of(facts: Facts) -> str:
+    """The same as tables for a notebook."""
+    shown = curve_in_words(facts.curve, facts.ours)
+    curve = html_table(shown, _LABELS, {"error": ".4f"}, _legend(facts)) if len(shown) else ""
+    genes = notebook.facts(_told(facts), "Genes of the panel, and those that come or go next")
+    return f"{notebook.paragraph(_headline(facts))}{curve}{genes}{notebook.paragraph(_uninferable(facts))}"
+
+
+def _told(facts: Facts) -> list[tuple[str, str]]:
+    """The first genes of every list, by what the list is."""
+    added = facts.chosen[~facts.chosen["kept"]]
+    lists = [("Added, the best first", added, 20)] if facts.chosen["kept"].any() else []
+    lists += [("First to measure", facts.chosen, 10), ("Next", facts.candidates, 10), ("First to go", facts.going, 10)]
+    return [(what, _names(table["gene"], count)) for what, table, count in lists if len(table)]
 
 
 def laid_out(facts: Facts, figures: Mapping[str, Figure]) -> Page:

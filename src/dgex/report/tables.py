@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["EMPTY", "between", "cell", "html_table", "is_number", "percent", "preformatted", "share_text", "text_table"]
+from dgex import notebook
+
+__all__ = ["EMPTY", "between", "cell", "html_table", "is_number", "percent", "share_text", "text_table"]
 
 EMPTY = "–"
 
@@ -87,19 +88,14 @@ def text_table(
     return "\n".join([rows[0], "─" * max(map(len, rows)), *rows[1:]]) if rows else ""
 
 
-def html_table(frame: pd.DataFrame, labels: Mapping[str, str] | None = None, formats: Formats | None = None) -> str:
+def html_table(
+    frame: pd.DataFrame, labels: Mapping[str, str] | None = None, formats: Formats | None = None, caption: str = ""
+) -> str:
     """The same as a plain table of HTML, which a notebook shows in its own style.
 
     >>> html_table(pd.DataFrame({"gene": ["<TP53>"], "error": [0.5]}), formats={"error": ".2f"}).count("&lt;TP53&gt;")
     1
     """
     labels, formats = labels or {}, formats or {}
-    head = "".join(f"<th>{escape(str(labels.get(name, name)))}</th>" for name in frame.columns)
-    columns = [[escape(cell(value, formats.get(name, ""))) for value in frame[name]] for name in frame.columns]
-    rows = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in zip(*columns))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def preformatted(result: object) -> str:
-    """What a result prints, for a notebook: the `_repr_html_` of results whose text is laid out in lines."""
-    return f"<pre>{escape(str(result))}</pre>"
+    columns = [[cell(value, formats.get(name, "")) for value in frame[name]] for name in frame.columns]
+    return notebook.table([str(labels.get(name, name)) for name in frame.columns], zip(*columns), caption)
