@@ -201,8 +201,12 @@ class Request(BaseHTTPRequestHandler):
         """A file, without its last `cut` bytes, though they are promised."""
         lfs = path.endswith(".safetensors")
         etag = hashlib.sha256(content).hexdigest() if lfs else _blob(content)
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Content-Length": str(len(content))}
-        self.answer(200, content[: len(content) - cut], headers)
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        promised = content[start:]
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Content-Length": str(len(promised))}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.answer(206 if start else 200, promised[: len(promised) - cut], headers)
         self.close_connection = self.close_connection or cut > 0
 
 

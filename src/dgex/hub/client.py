@@ -29,6 +29,9 @@ def hub() -> Any:
     """
     try:
         import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.utils
     except ImportError:
         raise SettingsError("sharing models needs the package huggingface_hub: pip install 'dgex-infer[hub]'") from None
     return huggingface_hub
@@ -55,14 +58,14 @@ def quiet() -> Iterator[None]:
     """Let the Hub's own bars and advice be silent meanwhile: dgex tells what is done."""
     package = hub()
     bars = package.utils.are_progress_bars_disabled()
-    level = package.logging.get_verbosity()
+    level = package.utils.logging.get_verbosity()
     if not bars:
         package.utils.disable_progress_bars()
-    package.logging.set_verbosity_error()
+    package.utils.logging.set_verbosity_error()
     try:
         yield
     finally:
-        package.logging.set_verbosity(level)
+        package.utils.logging.set_verbosity(level)
         if not bars:
             package.utils.enable_progress_bars()
 
