@@ -2,7 +2,8 @@
 
 In this order: what the user says (`scale=`); whole numbers from zero on are counts; what dgex itself wrote of a unit;
 a unit that a reader or the file names (`uns["unit"]`, `var["unit"]`); `uns["log1p"]` of scanpy, with its base; and in
-the end the range. What contradicts itself, or could be either, is doubtful, and `scale=` settles it.
+the end the range. Of a layer other than `raw` only the first two and the range tell: what is written is of X. What
+contradicts itself, or could be either, is doubtful, and `scale=` settles it.
 """
 
 from __future__ import annotations
@@ -187,6 +188,9 @@ def decide_scale(data: ExpressionFile, asked: str = "auto", seen: Range | None =
         unit = judged.unit if judged.kind == asked else ""
         return _scale(found, asked, unit, why=f"as asked for by scale={asked!r}")
     named = _named(data)
+    layer = str(data.notes.get("layer", "raw"))
+    if layer != "raw":
+        judged, named = _of_layer(judged, layer, named), None
     if named is None:
         return _unmixed(judged, found, data)
     unit, kind, why = named
@@ -205,6 +209,14 @@ def decide_scale(data: ExpressionFile, asked: str = "auto", seen: Range | None =
         doubt = f"{why} says {unit}, but values go down to {found.low:.4g}: scaled since?"
     offset = _OFFSET.search(unit)
     return _scale(found, kind, unit, why=f"by {why}", doubt=doubt, offset=float(offset[1]) if offset else 1.0)
+
+
+def _of_layer(judged: Scale, layer: str, named: tuple[str, str, str] | None) -> Scale:
+    """What is written of a unit is of X, so the values of a layer speak for themselves; small ones not for a base."""
+    if named is None or judged.kind != "log2" or named[1] not in ("ln", "log10", "several"):
+        return judged
+    unit, _, why = named
+    return replace(judged, doubt=f"{why} says {unit} of X, and of the layer {layer!r} nothing is known")
 
 
 def settled(scale: Scale, name: str) -> Scale:
