@@ -105,7 +105,11 @@ def test_what_it_refuses(look_alike: Path) -> None:
 
     assert "--grid" in said(2, "gse92743", "model", "--grid", "hidden=10", "layers=1,2")
     assert "does not exist" in said(1, "gse92742", "model")
-    assert not Path("model.data").exists()
+    assert "dropout" in said(1, "gse92743", "model", "--method", "residual", "--dropout", "2")
+    Path("taken").mkdir()
+    Path("taken/notes.txt").write_text("mine")
+    assert "is not a model folder" in said(1, "gse92743", "taken")
+    assert not list(Path().glob("*.data"))
     Path("gse92743.h5ad").write_bytes(b"")
     assert "--raw" in said(2, "gse92743.h5ad", "model", "--raw", "raw")
     folder = Path("raw")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["download"]
 
 NO_MODELS = """No models are shared yet: the list is empty, and --manifest FILE adds one's own.
-One from your compendium:         dgex train data.h5ad models/mine
+One from your compendium:          dgex train data.h5ad models/mine
 One from CMap's public compendium: dgex train gse92743 models/gse92743"""
 
 

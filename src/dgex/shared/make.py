@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from dgex.fitting.calibrate import calibrate
 from dgex.fitting.output import KEPT, copied
 from dgex.fitting.train import train
 from dgex.models.base import Estimator
-from dgex.models.folder import load, save
+from dgex.models.catalogue import new, usual
+from dgex.models.folder import load, place, save
+from dgex.places import check_inputs
 from dgex.prepare.pipeline import prepare
 from dgex.progress import note, processes
 from dgex.records import read_json
@@ -97,6 +100,10 @@ def train_public(
         )
     target = Path(output)
     folder = Path(raw) if raw is not None else target.with_name(f"{target.name}.data")
+    settings = {key: value for key, value in options.items() if key not in signature(train).parameters}
+    new(method or usual(settings), settings)  # refused before gigabytes are brought
+    place(target).refuse_other()
+    check_inputs(target, [folder])
     download(name, folder, only=_FILES[name], patience=patience)
     dataset = _dataset(name, folder)
     model = train(dataset, method, target, overwrite=overwrite, resume=not overwrite, **options)
