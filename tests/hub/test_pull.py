@@ -18,7 +18,7 @@ import dgex
 from dgex import limits
 from dgex.errors import DgexError, FileError, ModelError, OutputExistsError
 from dgex.hub.client import SHARED
-from dgex.summary import summary
+from dgex.summary import info
 
 Files = dict[str, bytes]
 
@@ -47,7 +47,7 @@ def test_it_is_byte_for_byte_what_was_shared(hub: Hub, files: Files, model: Path
     got = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert {name: got[name] for name in SHARED if name in files} == {n: c for n, c in files.items() if n[0] != "."}
     assert set(got) - set(files) == {"source.json", ".dgex.json"}
-    assert summary(folder)["from"] == f"lab/ridge at {commit}"
+    assert info(folder)["from"] == f"lab/ridge at {commit}"
     x = np.random.default_rng(1).normal(size=(5, 20)).astype(np.float32)
     np.testing.assert_array_equal(dgex.load(folder).predict(x), dgex.load(model).predict(x))
     with pytest.raises(OutputExistsError, match="exists already"):
