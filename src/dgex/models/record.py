@@ -7,9 +7,20 @@ from typing import Any, Self
 
 import numpy as np
 
-__all__ = ["TrainingRecord"]
+__all__ = ["TrainingRecord", "fitted_profiles"]
 
 _PREFIX = "training."
+
+
+def fitted_profiles(metrics: dict[str, Any]) -> int | None:
+    """How many profiles a model was fitted on in the end, by its metrics; None where that is not known.
+
+    A model that was fitted once more on training and validation profiles tells both together; those of earlier versions
+    tell the training profiles alone.
+    """
+    data = metrics.get("data") or {}
+    number = data.get("fitted_profiles", data.get("training_profiles"))
+    return int(number) if isinstance(number, int | float) else None
 
 
 @dataclass(frozen=True)

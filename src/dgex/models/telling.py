@@ -10,6 +10,7 @@ from dgex.errors import printable
 from dgex.models.card import chosen
 from dgex.models.named import NamedGenes
 from dgex.models.parameters import Parameters
+from dgex.models.record import fitted_profiles
 
 __all__ = ["Telling"]
 
@@ -62,9 +63,10 @@ class Telling(Parameters, NamedGenes):
     def _fit_told(self) -> Iterator[tuple[str, str]]:
         """What is known of the profiles it was fitted on, and of its errors."""
         data = self.metrics_.get("data") or {}
-        if data.get("training_profiles"):
+        number = fitted_profiles(self.metrics_)
+        if number:
             where = "" if data.get("name") in (None, "in memory") else f" of {data['name']}"
-            yield "trained on", f"{data['training_profiles']:,} profiles{where}"
+            yield "trained on", f"{number:,} profiles{where}"
         errors = {name: of["overall"] for name, of in (self.metrics_.get("sets") or {}).items()}
         if errors:
             yield "overall error", ", ".join(f"{error:.4f} on {name}" for name, error in errors.items())

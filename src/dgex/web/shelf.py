@@ -12,6 +12,7 @@ from dgex.errors import DgexError, ModelError, first
 from dgex.io.registry import formats
 from dgex.models.catalogue import known
 from dgex.models.folder import describe, is_model
+from dgex.models.record import fitted_profiles
 from dgex.progress import warn
 
 __all__ = ["EXAMPLES", "OnOffer", "Shelf"]
@@ -64,9 +65,7 @@ class OnOffer:
     @property
     def trained(self) -> int | None:
         """How many profiles it was fitted on in the end; none where that is not known."""
-        data = self.description["metrics"].get("data", {})
-        number = data.get("fitted_profiles", data.get("training_profiles"))
-        return int(number) if isinstance(number, int | float) else None
+        return fitted_profiles(self.description["metrics"])
 
     @property
     def card(self) -> str:
