@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-__all__ = ["csv_of", "curves_table", "data_of", "keep_data"]
+__all__ = ["csv_of", "curves_table", "data_of", "keep_data", "title_of"]
 
 
 def keep_data(figure: Figure, table: pd.DataFrame) -> None:
@@ -21,6 +21,11 @@ def data_of(figure: Figure) -> pd.DataFrame | None:
     """The values that a figure of this package draws; None of any other figure."""
     table = vars(figure).get("drawn_data")
     return table if isinstance(table, pd.DataFrame) else None
+
+
+def title_of(figure: Figure) -> str:
+    """The title of a figure's first axes; "" where there is none."""
+    return str(figure.axes[0].get_title("left")).replace("\n", " ") if figure.axes else ""
 
 
 def csv_of(figure: Figure) -> str:

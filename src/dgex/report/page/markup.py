@@ -39,12 +39,16 @@ def slug(text: str, taken: Container[str]) -> str:
     return name
 
 
-def csv_link(name: str, text: str) -> str:
-    """A link that saves `text` under a name, held in the page itself; "" for none, and for more than a page should."""
+def csv_link(title: str, text: str) -> str:
+    """A link that saves `text`, held in the page itself, under the first words of a figure's title.
+
+    "" for no text, and for more of it than a page should hold.
+    """
     if not text or len(text) > _LARGEST:
         return ""
+    name = f"{slug(' '.join(title.split()[:8]), ())}.csv"
     address = escape(f"data:text/csv;charset=utf-8,{quote(text, safe=_PLAIN)}")
-    return f' <a class="data" download="{escape(name)}" href="{address}">Data (CSV)</a>'
+    return f' <a class="data" download="{name}" href="{address}">Data (CSV)</a>'
 
 
 def json_element(data: Any, **attributes: str) -> str:

@@ -219,10 +219,10 @@ class Page:
         """
         name, link = self._name("figure"), ""
         if not isinstance(figure, str):
-            from dgex.report.figures.data import csv_of
+            from dgex.report.figures.data import csv_of, title_of
             from dgex.report.figures.evaluation import to_svg
 
-            link, figure = csv_link(f"{name}.csv", csv_of(figure)), to_svg(figure)
+            link, figure = csv_link(title_of(figure) or caption, csv_of(figure)), to_svg(figure)
         drawing = embed(figure, f"{name}-", caption)
         return self._add("figure", f"<figure>{drawing}<figcaption>{escape(caption)}{link}</figcaption></figure>")
 

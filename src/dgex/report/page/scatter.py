@@ -8,12 +8,14 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
+from dgex.report.figures.data import title_of
 from dgex.report.figures.evaluation import to_svg
-from dgex.report.page.markup import json_element, rounded
+from dgex.report.page.markup import csv_link, json_element, rounded
 from dgex.report.page.svg import embed
 
 __all__ = ["hoverable"]
 
+_MADE = "\n"  # stands for the values, which the script of the page writes when they are asked for
 _POINTS = 72.0  # an inch of an SVG of matplotlib
 
 
@@ -49,8 +51,7 @@ def hoverable(
         f"<figcaption>{escape(caption)}</figcaption>"
         '<div class="tools"><label>Find a gene<input type="search" autocomplete="off" spellcheck="false"></label>'
         '<output aria-live="polite"></output>'
-        f'<a class="data" href="data:text/csv," download="{escape(prefix.rstrip("-"))}.csv">Data (CSV)</a>'
-        "</div></figure>"
+        f"{csv_link(title_of(figure) or caption, _MADE)}</div></figure>"
     )
 
 
