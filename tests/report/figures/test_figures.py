@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from dgex.errors import DataError, OutputExistsError
 from dgex.report.figures import evaluation as figures
@@ -22,7 +23,7 @@ def test_a_density_encloses_one_and_names_the_means(errors):
     assert len(axes.lines) == 3
     for line, (name, values) in zip(axes.lines, errors.items()):
         x, y = line.get_data()
-        assert np.trapezoid(y, x) == pytest.approx(1, abs=0.03)
+        assert trapezoid(y, x) == pytest.approx(1, abs=0.03)
         assert line.get_label() == f"{name}  ({values.mean():.3f})"
     assert [line.get_color() for line in axes.lines[1:]] == list(PALETTE[:2])
     assert axes.lines[0].get_color() not in PALETTE
