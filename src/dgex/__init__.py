@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dgex.adapting.adapt import adapt
     from dgex.dataset.describe import describe
     from dgex.datasets.public.download import download
-    from dgex.datasets.simulated.example import example
     from dgex.datasets.simulated.simulate import simulate
     from dgex.errors import DgexError, SettingsError
     from dgex.evaluation.evaluate import evaluate
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from dgex.paper.reproduce import reproduce
     from dgex.prepare.pipeline import prepare as prepare
     from dgex.shared.bring import download_model
+    from dgex.shared.example import example
     from dgex.shared.make import train_public
     from dgex.summary import Info, info
     from dgex.tour import demo
@@ -84,7 +84,7 @@ _HOME = {
     "download": "dgex.datasets.public.download",
     "download_model": "dgex.shared.bring",
     "evaluate": "dgex.evaluation.evaluate",
-    "example": "dgex.datasets.simulated.example",
+    "example": "dgex.shared.example",
     "explain": "dgex.interpretation.explain",
     "id_type": "dgex.genes",
     "infer": "dgex.inference.infer",
