@@ -103,7 +103,7 @@ def test_a_folder_predicts_alone(kind: str, tmp_path: Path) -> None:
     assert loaded.get_params() == model.get_params()
     assert (loaded.landmarks_, loaded.targets_) == (model.landmarks_, model.targets_)
     files = {p.name for p in (tmp_path / "model").glob("[!.]*")} - {"history.jsonl"}  # only networks have one
-    assert files == {"README.md", "model.json", "model.safetensors"}
+    assert files == {"README.md", "config.json", "model.json", "model.safetensors"}
     assert "7 landmark genes" in (tmp_path / "model" / "README.md").read_text("utf-8")
     with pytest.raises(OutputExistsError):
         model.save(tmp_path / "model")
