@@ -139,6 +139,9 @@ def test_nothing_is_sent_without_a_licence_a_login_or_a_whole_model(
 ) -> None:
     with pytest.raises(SettingsError, match="needs a licence"):
         dgex.push(model, "lab/ridge")
+    for branch in ("a b", "../x", ""):
+        with pytest.raises(SettingsError):
+            dgex.push(model, "lab/ridge", licence="mit", revision=branch)
     with pytest.raises(SettingsError, match="licence: found 'my own; rules'"):
         dgex.push(model, "lab/ridge", licence="my own; rules")
     with monkeypatch.context() as patch:

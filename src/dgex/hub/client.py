@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dgex._version import __version__
 from dgex.errors import DgexError, FileError, SettingsError
 from dgex.models.folder import ARRAYS, CARD, CONFIG, DESCRIPTION, HISTORY
 
-__all__ = ["NEEDED", "SHARED", "asking", "hub", "named", "quiet"]
+__all__ = ["NEEDED", "SHARED", "asking", "hub", "interface", "named", "quiet"]
 
 #: What a shared model is; nothing else goes to the Hub or comes from it.
 SHARED = (DESCRIPTION, ARRAYS, CARD, CONFIG, HISTORY)
@@ -35,6 +36,11 @@ def hub() -> Any:
     except ImportError:
         raise SettingsError("sharing models needs the package huggingface_hub: pip install 'dgex-infer[hub]'") from None
     return huggingface_hub
+
+
+def interface() -> Any:
+    """The Hub as HF_ENDPOINT names it, asked in this library's name."""
+    return hub().HfApi(library_name="dgex", library_version=__version__)
 
 
 def named(repo: str) -> tuple[str, str | None]:

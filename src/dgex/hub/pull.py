@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_folder
 from dgex.errors import DgexError, FileError, ModelError, first
-from dgex.hub.client import NEEDED, SHARED, asking, hub, named, quiet
+from dgex.hub.client import NEEDED, SHARED, asking, hub, interface, named, quiet
 from dgex.limits import allowed, refuse
 from dgex.models.folder import ARRAYS, DESCRIPTION, load, place
 from dgex.models.origin import Origin
@@ -102,7 +102,7 @@ def pull(repo: str, folder: PathLike, *, overwrite: bool = False, offline: bool 
     place(folder).refuse_other()
     package = hub()
     with claim(folder, "pull", overwrite=overwrite, folder=True) as target:
-        api = package.HfApi()
+        api = interface()
         with asking(name, api.endpoint, revision), quiet():
             if offline or package.constants.HF_HUB_OFFLINE:
                 origin, files = _found_here(api, name, revision)

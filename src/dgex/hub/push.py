@@ -13,10 +13,9 @@ from safetensors.numpy import load_file, save_file
 from dgex.aliases import PathLike
 from dgex.atomic import writing
 from dgex.errors import FileError, ModelError, SettingsError, first, os_error
-from dgex.hub.client import SHARED, asking, hub, named, quiet
+from dgex.hub.client import SHARED, asking, hub, interface, named, quiet
 from dgex.hub.scrub import scrubbed, scrubbed_text
 from dgex.limits import allowed, refuse
-from dgex.models.base import Estimator
 from dgex.models.card import card
 from dgex.models.folder import ARRAYS, CARD, HISTORY, describe, load, put_description
 from dgex.models.front_matter import licence_of, with_licence
@@ -96,7 +95,9 @@ def push(
     source = located(folder)
     if isinstance(source, Remote):
         raise FileError(f"{source} is pushed from a local folder; fetch it first")
-    model = load(source)
+    if revision is not None and named(f"{name}@{revision}")[1] != revision:
+        raise SettingsError("revision", found=revision, accepted="the name of a branch")
+    kind, expected = _predicted(source)
     text = _card_of(source)
     licence = licence or licence_of(text)
     if licence is None:
@@ -111,8 +112,9 @@ def push(
             _copy(source, copy, text, licence, with_names)
         except OSError as error:
             raise error if isinstance(error, FileError) else os_error(copy, error) from error
-        _same(model, copy)
-        return _send(copy, name, private, message or f"{model.kind} by dgex", revision)
+        if not np.array_equal(_predicted(copy)[1], expected):
+            raise ModelError("without its paths and names the model predicts otherwise; nothing was sent")
+        return _send(copy, name, private, message or f"{kind} by dgex", revision)
 
 
 def _card_of(source: Path) -> str:
@@ -176,17 +178,16 @@ def _kinds(value: Any) -> set[str]:
     return set().union({str(value.get("kind"))}, *(_kinds(inner) for key, inner in value.items() if key != "genes"))
 
 
-def _same(model: Estimator, copy: Path) -> None:
-    """Hold the copy to what the folder predicts."""
-    other = load(copy)
+def _predicted(folder: Path) -> tuple[str, np.ndarray]:
+    """The method of a folder, and what it predicts of some profiles; the model itself is let go of."""
+    model = load(folder)
     x = np.random.default_rng(0).normal(size=(8, model.n_features_in_)).astype(np.float32)
-    if not np.array_equal(model.predict(x), other.predict(x)):
-        raise ModelError("without its paths and names the model predicts otherwise; nothing was sent")
+    return model.kind, model.predict(x)
 
 
 def _send(copy: Path, name: str, private: bool, message: str, revision: str | None) -> str:
     package = hub()
-    api = package.HfApi()
+    api = interface()
     with asking(name, api.endpoint, revision), quiet():
         if package.get_token() is None:
             raise FileError(f"you are not logged in to {api.endpoint}: hf auth login, or the variable HF_TOKEN")
