@@ -94,7 +94,19 @@ class PanelChoice:
         return html_of(self._facts())
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by its file name, without suffix."""
+        """Every figure of the page by its file name, without suffix; pyplot does not know them.
+
+        Examples
+        --------
+        >>> import dgex
+        >>> raw = dgex.simulate(samples=80, landmarks=10, targets=20, seed=0)
+        >>> figures = dgex.select_landmarks(raw, size=3, sizes=[3], splits=1).figures()
+        >>> list(figures)
+        ['error-by-size', 'gain-by-rank']
+        >>> figures["gain-by-rank"].axes[0].set_xlabel("Genes measured")  # doctest: +ELLIPSIS
+        Text(...)
+        >>> figures["gain-by-rank"].savefig("gain.pdf")
+        """
         return {"error-by-size": error_figure(self.curve, OURS), "gain-by-rank": gain_figure(self.chosen["gain"])}
 
     def page(self, figures: Mapping[str, Figure] | None = None) -> Page:
