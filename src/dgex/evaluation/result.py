@@ -109,7 +109,7 @@ class Evaluation:
         """The overall table as aligned plain text."""
         return self.comparison().text()
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         return self.comparison().html()

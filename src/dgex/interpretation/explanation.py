@@ -105,7 +105,7 @@ class Explanation:
         lines.append(f"Contributions: {self.summary['how']}.")
         return "\n".join(lines)
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         parts = []

@@ -107,7 +107,7 @@ class Interpretation:
             lines += ["", text_table(hubs, HUB_LABELS, {"share": ".1%"})]
         return "\n".join(lines)
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         rows = [(label, f"{value}{f' ({remark})' if remark else ''}") for label, value, remark in self._all_numbers()]

@@ -88,7 +88,7 @@ class PanelChoice:
         """The curve, and the genes that come and go next, as aligned plain text."""
         return text_of(self._facts())
 
-    __str__ = text
+    __str__ = __repr__ = text
 
     def _repr_html_(self) -> str:
         return html_of(self._facts())
