@@ -33,7 +33,7 @@ class Markup(HTMLParser):
         self.seen.append(tag)
         if tag != "br":
             self.open.append(tag)
-        assert {name for name, _ in attrs} <= {"scope", "style"}
+        assert {name for name, _ in attrs} <= {"scope", "style", "open"}
         assert dict(attrs).get("style", "text-align: left") == "text-align: left"  # no colours: notebooks may be dark
 
     def handle_endtag(self, tag: str) -> None:

@@ -14,16 +14,18 @@ _LEFT = ' style="text-align: left"'  # notebooks align cells right
 
 
 class Folded(NamedTuple):
-    """HTML that is shown when its title is clicked; `html` is made by this module."""
+    """HTML that its title folds away, or that is `open` at first; `html` is made by this module."""
 
     title: str
     html: str
+    open: bool = False
 
 
 def _text(value: object) -> str:
     """Names come from files of others: no markup of theirs, and no mark that turns text around."""
     if isinstance(value, Folded):
-        return f"<details><summary>{_text(value.title)}</summary>{value.html}</details>"
+        opened = " open" if value.open else ""
+        return f"<details{opened}><summary>{_text(value.title)}</summary>{value.html}</details>"
     return escape(printable(str(value)))
 
 
@@ -54,7 +56,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = 
     caption : str
         What the table shows; "" for none.
     """
-    top = "".join(f'<th scope="col">{_text(name)}</th>' for name in head)
+    top = "".join(f'<th scope="col"{"" if at else _LEFT}>{_text(name)}</th>' for at, name in enumerate(head))
     body = "".join(
         f'<tr><th scope="row"{_LEFT}>{_text(first)}</th>{"".join(f"<td>{_text(value)}</td>" for value in others)}</tr>'
         for first, *others in rows

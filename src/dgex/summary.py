@@ -265,7 +265,9 @@ def html_lines(description: dict[str, Any]) -> str:
     return notebook.facts(
         (
             key.replace("_", " "),
-            notebook.Folded(f"{len(value):,} entries", html_lines(value)) if isinstance(value, dict) else _shown(value),
+            notebook.Folded(f"{len(value):,} entries", html_lines(value), key.endswith("_metadata"))
+            if isinstance(value, dict)
+            else _shown(value),
         )
         for key, value in _known(description).items()
     )

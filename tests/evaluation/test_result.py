@@ -82,7 +82,7 @@ def test_csv_and_json_hold_the_tables(result, tmp_path):
 def test_html_and_figures_one_by_one(result, tmp_path):
     result.to_html(tmp_path / "page.html", title="Mine & yours")
     assert "<h1>Mine &amp; yours</h1>" in (tmp_path / "page.html").read_text()
-    assert all(path.exists() for path in result.figures(tmp_path / "drawn"))
+    assert all(path.exists() for path in result.save_figures(tmp_path / "drawn"))
 
 
 def test_the_table_is_aligned_and_complete(result):

@@ -41,5 +41,5 @@ def test_an_empty_frame_keeps_its_header():
 def test_tables_of_a_notebook_hold_names_as_text():
     frame = pd.DataFrame({"<b>": ["a & b"], "value": [0.5]})
     text = html_table(frame, formats={"value": ".2f"})
-    assert '<th scope="col">&lt;b&gt;</th>' in text
+    assert ">&lt;b&gt;</th>" in text
     assert ">a &amp; b</th><td>0.50</td>" in text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from dgex.aliases import PathLike
 from dgex.atomic import atomic_file, atomic_folder, json_dump
@@ -108,7 +109,7 @@ class Evaluation:
         """The overall table as aligned plain text."""
         return self.comparison().text()
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         return self.comparison().html()
@@ -142,9 +143,25 @@ class Evaluation:
         check_output(path, overwrite)
         self.comparison().page(title).save(path, overwrite=overwrite)
 
-    def figures(self, folder: PathLike, *, overwrite: bool = False) -> list[Path]:
+    def figures(self) -> dict[str, Figure]:
+        """Every figure of the page by its file name, without suffix: to show, change or save.
+
+        They belong to nobody else: pyplot does not know them, and none needs to be closed. See `save_figures`.
+
+        Examples
+        --------
+        >>> import dgex
+        >>> data = dgex.prepare(dgex.simulate(samples=120, landmarks=5, targets=6, seed=0), seed=0)
+        >>> figures = dgex.evaluate({"LR": dgex.train(data, "ols")}, data).figures()
+        >>> [name for name in figures if "density" in name]
+        ['error-density-test', 'pearson-density-test']
+        >>> figures["error-density-test"].savefig("error.pdf")
+        """
+        return self.comparison().figures()
+
+    def save_figures(self, folder: PathLike, *, overwrite: bool = False) -> list[Path]:
         """Write every figure as PNG and SVG, and what it draws as CSV, into a folder and return the paths."""
-        return save_all(self.comparison().figures(), folder, overwrite=overwrite)
+        return save_all(self.figures(), folder, overwrite=overwrite)
 
     def save(self, folder: PathLike, *, overwrite: bool = False) -> None:
         """Write all into one folder that appears when it is complete.

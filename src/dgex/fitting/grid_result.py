@@ -71,7 +71,7 @@ class Grid:
             shown["status"] = self.members["status"]
         return shown
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def best_sets(self) -> list[str]:
         """Evaluation sets that any network was measured on."""

@@ -73,7 +73,18 @@ class Explanation:
             yield self.values.iloc[at], self.landmarks.iloc[at * size : (at + 1) * size]
 
     def figures(self) -> dict[str, Figure]:
-        """A figure of every value by its file name, without suffix."""
+        """A figure of every value by its file name, without suffix; pyplot does not know them.
+
+        Examples
+        --------
+        >>> import dgex
+        >>> raw = dgex.simulate(samples=120, landmarks=5, targets=6, seed=0)
+        >>> model = dgex.train(dgex.prepare(raw.copy(), seed=0), "ols")
+        >>> figures = dgex.explain(model, raw[:1], genes=model.targets_[:1]).figures()
+        >>> list(figures)
+        ['tg00001-s000001']
+        >>> figures["tg00001-s000001"].savefig("why.pdf")
+        """
         from dgex.report.figures.explanation import why
 
         drawn: dict[str, Figure] = {}
@@ -94,7 +105,7 @@ class Explanation:
         lines.append(f"Contributions: {self.summary['how']}.")
         return "\n".join(lines)
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         parts = []

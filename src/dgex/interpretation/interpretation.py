@@ -76,7 +76,17 @@ class Interpretation:
         return len(self.summary["model"]["hidden"])
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by its file name, without suffix: adjusted R2, and a map of major weights for each part."""
+        """Every figure by its file name, without suffix: adjusted R2, and a map of major weights for each part.
+
+        A linear model has none. Pyplot does not know them, and none needs to be closed.
+
+        Examples
+        --------
+        >>> import dgex
+        >>> data = dgex.prepare(dgex.simulate(samples=120, landmarks=5, targets=6, seed=0), seed=0)
+        >>> dgex.interpret(dgex.train(data, "ols"), data).figures()
+        {}
+        """
         drawn: dict[str, Figure] = {}
         if self.adjusted_r2[["landmarks", "hidden"]].notna().all(axis=1).any():
             drawn["adjusted-r2"] = adjusted_r2(*self._r2(), self.adjusted_r2["gene"].tolist())
@@ -97,7 +107,7 @@ class Interpretation:
             lines += ["", text_table(hubs, HUB_LABELS, {"share": ".1%"})]
         return "\n".join(lines)
 
-    __str__ = table
+    __str__ = __repr__ = table
 
     def _repr_html_(self) -> str:
         rows = [(label, f"{value}{f' ({remark})' if remark else ''}") for label, value, remark in self._all_numbers()]

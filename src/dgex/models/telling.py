@@ -42,7 +42,7 @@ class Telling(Parameters, NamedGenes):
         rows: list[tuple[str, object]] = [("settings", self._settings_told())]
         if not hasattr(self, "n_features_in_"):
             return notebook.facts([*rows, ("state", "not fitted")], type(self).__name__)
-        found = {name: str(value) for name, value in chosen(self).items()}
+        found = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in chosen(self).items()}
         rows += [("chosen", ", ".join(f"{name}={value}" for name, value in found.items()))] if found else []
         rows += [("fitted", self._genes_told()), *self._fit_told()]
         return notebook.facts(rows, type(self).__name__)

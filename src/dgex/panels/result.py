@@ -88,13 +88,25 @@ class PanelChoice:
         """The curve, and the genes that come and go next, as aligned plain text."""
         return text_of(self._facts())
 
-    __str__ = text
+    __str__ = __repr__ = text
 
     def _repr_html_(self) -> str:
         return html_of(self._facts())
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by its file name, without suffix."""
+        """Every figure of the page by its file name, without suffix; pyplot does not know them.
+
+        Examples
+        --------
+        >>> import dgex
+        >>> raw = dgex.simulate(samples=80, landmarks=10, targets=20, seed=0)
+        >>> figures = dgex.select_landmarks(raw, size=3, sizes=[3], splits=1).figures()
+        >>> list(figures)
+        ['error-by-size', 'gain-by-rank']
+        >>> figures["gain-by-rank"].axes[0].set_xlabel("Genes measured")  # doctest: +ELLIPSIS
+        Text(...)
+        >>> figures["gain-by-rank"].savefig("gain.pdf")
+        """
         return {"error-by-size": error_figure(self.curve, OURS), "gain-by-rank": gain_figure(self.chosen["gain"])}
 
     def page(self, figures: Mapping[str, Figure] | None = None) -> Page:

@@ -26,6 +26,7 @@ from dgex.atomic import atomic_file
 from dgex.errors import DataError
 from dgex.metrics import share_better
 from dgex.report.figures.data import csv_of, curves_table, keep_data
+from dgex.report.figures.shown import Shown
 from dgex.report.style import INK, LINES, MUTED, PALETTE, SHADE, house_style
 from dgex.report.tables import share_text
 
@@ -287,7 +288,7 @@ def save_all(figures: Mapping[str, Figure], folder: PathLike, *, overwrite: bool
 
 def new_figure(size: tuple[float, float] = _SIZE) -> tuple[Figure, Any]:
     """A figure of so many inches and its axes; to be called inside `house_style`."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Shown(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from dgex.report.figures.data import keep_data
 from dgex.report.figures.network import NEGATIVE, POSITIVE
+from dgex.report.figures.shown import Shown
 from dgex.report.style import INK, MUTED, SHADE, house_style
 from dgex.report.tables import cell
 
@@ -40,7 +41,7 @@ def why(value: pd.Series, landmarks: pd.DataFrame, unit: str, interval: float | 
         names.append(f"{len(rest):,} others")
         sizes.append(float(rest["contribution"].sum()))
     with house_style():
-        figure = Figure(figsize=(6.4, 1.9 + 0.28 * len(names)), layout="constrained")
+        figure = Shown(figsize=(6.4, 1.9 + 0.28 * len(names)), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr, call-arg]
         FigureCanvasAgg(figure)
         upper, lower = figure.subplots(2, 1, height_ratios=[1.0, 0.28 * len(names) + 0.4])
