@@ -12,6 +12,7 @@ from anndata import AnnData
 
 import dgex
 from dgex.dataset.metadata import MOST_COLUMNS, MOST_LEVELS, column_words, columns_of
+from dgex.errors import SettingsError
 from dgex.summary import info
 
 
@@ -59,6 +60,16 @@ def annotated() -> AnnData:
     )
     var = pd.DataFrame({"role": ["landmark", "target", "target"]}, index=["TP53", "MYC", "<i>"])
     return AnnData(np.linspace(4, 12, 60, dtype=np.float32).reshape(20, 3), obs=obs, var=var)
+
+
+def test_an_anndata_in_memory_is_told_as_its_file_is(annotated: AnnData, tmp_path: Path) -> None:
+    annotated.write_h5ad(tmp_path / "a.h5ad")
+    here, there = info(annotated), info(tmp_path / "a.h5ad")
+    same = ("sample_metadata", "gene_metadata", "roles", "minimum", "maximum", "mean", "zeros", "scale")
+    assert {name: here[name] for name in same} == {name: there[name] for name in same}
+    assert here["path"] == "in memory"
+    with pytest.raises(SettingsError, match="accepted a path"):
+        info(annotated, verify=True)
 
 
 @pytest.mark.parametrize("suffix", [".h5ad", ".zarr", ".parquet", ".gctx"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ import numpy as np
 
 from dgex import notebook
 from dgex.dataset.metadata import column_words
-from dgex.errors import first
+from dgex.errors import SettingsError, first
 from dgex.gene_ids import ID_WORDS
 from dgex.genes import match_genes
 from dgex.remote.places import Remote, located
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
     from dgex.confidence.confidence import Confidence
     from dgex.io.base import ExpressionFile
@@ -40,7 +42,7 @@ class Info(dict[str, Any]):
 
 
 def info(
-    path: PathLike,
+    path: PathLike | AnnData,
     *,
     genes: Sequence[PathLike] | None = None,
     model: PathLike | None = None,
@@ -54,7 +56,7 @@ def info(
 
     Parameters
     ----------
-    path : path
+    path : path or AnnData
         What to describe; a matrix is read once, in blocks.
     genes : paths, optional
         Gene table whose landmark genes are looked up in the matrix. Of a model: names of target genes, comma separated,
@@ -87,13 +89,16 @@ def info(
     >>> about["what it is"], about["roles"]
     ('a matrix (AnnData h5ad), 60 samples, 15 genes (symbols), log2 of expression', {'target': 10, 'landmark': 5})
     """
-    place = located(path)
-    if verify:
-        return Info(path=str(path), checksums=_verified(place, format))
-    from dgex.models.folder import is_model
+    place = located(path) if isinstance(path, str | os.PathLike) else path
+    if isinstance(place, Path):
+        from dgex.models.folder import is_model
 
-    if is_model(place):
-        return Info(_model(place, genes))
+        if verify:
+            return Info(path=str(path), checksums=_verified(place, format))
+        if is_model(place):
+            return Info(_model(place, genes))
+    elif verify:
+        raise SettingsError("verify compares files with their checksums", found="values in memory", accepted="a path")
     import pandas as pd
 
     from dgex import io

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +17,23 @@ from dgex.io.base import ExpressionFile
 from dgex.io.files import open
 from dgex.remote.places import located
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 __all__ = ["describe", "described"]
 
 _VALUES = 8 << 20  # values held at a time
 
 
 def describe(
-    path: PathLike, *, orientation: str = "auto", format: str | None = None, layer: str | None = None, block: int = 1024
+    path: PathLike | AnnData,
+    *,
+    orientation: str = "auto",
+    format: str | None = None,
+    layer: str | None = None,
+    block: int = 1024,
 ) -> dict[str, Any]:
-    """Describe an expression file; reads it once, in blocks.
+    """Describe an expression file, or an AnnData in memory; reads it once, in blocks.
 
     Parameters
     ----------
@@ -61,7 +70,7 @@ def describe(
         return described(source, path, block)
 
 
-def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict[str, Any]:
+def described(source: ExpressionFile, path: PathLike | AnnData, block: int = 1024) -> dict[str, Any]:
     """Describe a file that is open, for missing values too; see `describe`."""
     low, high, total, finite, missing, zeros = np.inf, -np.inf, 0.0, 0, 0, 0
     found = Range() if looked_at(source.shape) == [slice(0, source.shape[0])] else None  # then nothing is read twice
@@ -84,7 +93,7 @@ def described(source: ExpressionFile, path: PathLike, block: int = 1024) -> dict
     size = source.shape[0] * source.shape[1]
     scale = decide_scale(source, seen=found) if finite else None
     return {
-        "path": str(located(path)),
+        "path": str(located(path) if isinstance(path, str | os.PathLike) else source.path),
         "format": source.format,
         "notes": {key: value for key, value in source.notes.items() if key != "format"},
         "samples": source.shape[0],
