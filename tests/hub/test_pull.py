@@ -67,6 +67,20 @@ def test_a_revision_is_what_it_was(hub: Hub, files: Files, tmp_path: Path) -> No
     assert left(tmp_path) == {"got"}
 
 
+@pytest.mark.parametrize("folder", ["48a979f/ridge", "29266d3/knn", "a32f26f/adapted"])
+@pytest.mark.parametrize("by_push", [False, True])
+def test_folders_of_earlier_versions_are_shared_too(hub: Hub, tmp_path: Path, folder: str, by_push: bool) -> None:
+    old = Path(__file__).parents[1] / "models" / "earlier" / folder
+    if by_push:
+        dgex.push(old, "lab/old", licence="mit")
+    else:
+        hub.put("lab/old", {path.name: path.read_bytes() for path in old.iterdir()})
+    x = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(
+        dgex.load(dgex.pull("lab/old", tmp_path / "got")).predict(x), dgex.load(old).predict(x)
+    )
+
+
 def changed_byte(files: Files) -> Files:
     content = bytearray(files["model.safetensors"])
     content[-1] ^= 1
