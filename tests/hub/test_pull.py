@@ -130,11 +130,15 @@ def test_what_was_changed_is_refused_and_nothing_is_left(
     assert left(tmp_path) == set()
 
 
-def test_files_by_other_names_are_never_asked_for(hub: Hub, files: Files, tmp_path: Path) -> None:
+def test_files_by_other_names_are_never_asked_for(
+    hub: Hub, files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dgex")
     others = ["../../x.json", "/etc/x", "a/../../model.json", "sub/model.json", "pytorch_model.bin", "run.py", "m.pkl"]
     hub.put("lab/ridge", files | dict.fromkeys(others, b"import os"))
     folder = dgex.pull("lab/ridge", tmp_path / "got")
     assert asked(hub) <= set(SHARED)
+    assert "since they can run code: m.pkl, pytorch_model.bin, run.py" in caplog.text
     assert {path.name for path in folder.rglob("*")} <= {*SHARED, "source.json", ".dgex.json"}
 
 
