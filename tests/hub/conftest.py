@@ -35,6 +35,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             "HF_HOME": str(home),
             "HF_HUB_DISABLE_XET": "1",
             "HF_TOKEN": TOKEN,
+            "NO_PROXY": "127.0.0.1",
         }.items():
             monkeypatch.setenv(name, text)
         monkeypatch.delenv("HF_HUB_CACHE", raising=False)

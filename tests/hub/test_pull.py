@@ -67,6 +67,20 @@ def test_a_revision_is_what_it_was(hub: Hub, files: Files, tmp_path: Path) -> No
     assert left(tmp_path) == {"got"}
 
 
+@pytest.mark.parametrize("folder", ["48a979f/ridge", "29266d3/knn", "a32f26f/adapted"])
+@pytest.mark.parametrize("by_push", [False, True])
+def test_folders_of_earlier_versions_are_shared_too(hub: Hub, tmp_path: Path, folder: str, by_push: bool) -> None:
+    old = Path(__file__).parents[1] / "models" / "earlier" / folder
+    if by_push:
+        dgex.push(old, "lab/old", licence="mit")
+    else:
+        hub.put("lab/old", {path.name: path.read_bytes() for path in old.iterdir()})
+    x = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(
+        dgex.load(dgex.pull("lab/old", tmp_path / "got")).predict(x), dgex.load(old).predict(x)
+    )
+
+
 def changed_byte(files: Files) -> Files:
     content = bytearray(files["model.safetensors"])
     content[-1] ^= 1
@@ -116,11 +130,15 @@ def test_what_was_changed_is_refused_and_nothing_is_left(
     assert left(tmp_path) == set()
 
 
-def test_files_by_other_names_are_never_asked_for(hub: Hub, files: Files, tmp_path: Path) -> None:
+def test_files_by_other_names_are_never_asked_for(
+    hub: Hub, files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dgex")
     others = ["../../x.json", "/etc/x", "a/../../model.json", "sub/model.json", "pytorch_model.bin", "run.py", "m.pkl"]
     hub.put("lab/ridge", files | dict.fromkeys(others, b"import os"))
     folder = dgex.pull("lab/ridge", tmp_path / "got")
     assert asked(hub) <= set(SHARED)
+    assert "since they can run code: m.pkl, pytorch_model.bin, run.py" in caplog.text
     assert {path.name for path in folder.rglob("*")} <= {*SHARED, "source.json", ".dgex.json"}
 
 

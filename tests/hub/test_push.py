@@ -32,12 +32,14 @@ def test_known_files_go_there_in_one_commit_and_predict_the_same(hub: Hub, model
     (model / "train.py").write_text("print('ours')")
     (model / "weights.pt").write_bytes(b"x")
     (model / "notes").mkdir()
+    (model / "history.jsonl").write_text('{"epoch": 1, "from": "/srv/lab/plate.h5ad"}\n')
     before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
     address = dgex.push(model, "lab/ridge", licence="CC-BY-4.0", message="a first")
     repository = hub.repositories["lab/ridge"]
     assert repository.messages == ["initial commit", "a first"]
     assert address == f"{hub.url}/lab/ridge/commit/{repository.branches['main']}"
-    assert set(shared(hub)) == set(SHARED) - {"history.jsonl"}
+    assert set(shared(hub)) == set(SHARED)
+    assert shared(hub)["history.jsonl"] == b'{"epoch": 1, "from": "plate.h5ad"}\n'
     assert before == {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
     copy = tmp_path / "copy"
     copy.mkdir()

@@ -70,6 +70,8 @@ def test_a_licence_is_never_assumed_and_one_is_found_again(folder: Path) -> None
     assert twice == with_licence(text, "CC-BY-4.0", description)
     assert body_of(twice) == body_of(text)
     assert with_licence("# mine\n", "mit", description) == front_matter(description, "mit") + "# mine\n"
+    listed = "---\nlicense:\n- mit\n- cc0-1.0\ntags: [a]\n--- \n\n# mine\n"
+    assert with_licence(listed, "mit", description) == '---\nlicense: "mit"\ntags: [a]\n---\n\n# mine\n'
     assert licence_of("# no head\n\nlicense: mit\n") is None
 
 

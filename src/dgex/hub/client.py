@@ -10,6 +10,7 @@ from typing import Any
 from dgex._version import __version__
 from dgex.errors import DgexError, FileError, SettingsError
 from dgex.models.folder import ARRAYS, CARD, CONFIG, DESCRIPTION, HISTORY
+from dgex.remote import addresses
 
 __all__ = ["NEEDED", "SHARED", "asking", "hub", "interface", "named", "quiet"]
 
@@ -88,7 +89,7 @@ def asking(repo: str, endpoint: str, revision: str | None = None) -> Iterator[No
 
 
 def _told(error: Exception, repo: str, endpoint: str, revision: str | None) -> FileError:
-    hidden, errors = f"{repo} on {endpoint}", hub().errors
+    hidden, errors = f"{repo} on {addresses.shown(endpoint)}", hub().errors
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
         return FileError(f"{hidden} is given only to those who accept its terms; do so on its page, then log in")
@@ -113,4 +114,4 @@ def _told(error: Exception, repo: str, endpoint: str, revision: str | None) -> F
 
 def _first_line(said: object) -> str:
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return lines[0][:300] if lines else "no more is told"
+    return addresses.scrubbed(lines[0])[:300] if lines else "no more is told"

@@ -22,6 +22,7 @@ from dgex.models.front_matter import licence_of, with_licence
 from dgex.models.origin import RECORD, Origin
 from dgex.ownership import LIST
 from dgex.progress import note, warn
+from dgex.remote.addresses import shown
 from dgex.remote.places import Remote, located
 
 __all__ = ["push"]
@@ -188,13 +189,14 @@ def _predicted(folder: Path) -> tuple[str, np.ndarray]:
 def _send(copy: Path, name: str, private: bool, message: str, revision: str | None) -> str:
     package = hub()
     api = interface()
+    place = shown(api.endpoint)
     with asking(name, api.endpoint, revision), quiet():
         if package.get_token() is None:
-            raise FileError(f"you are not logged in to {api.endpoint}: hf auth login, or the variable HF_TOKEN")
+            raise FileError(f"you are not logged in to {place}: hf auth login, or the variable HF_TOKEN")
         api.create_repo(name, private=private or None, exist_ok=True)
         info = api.model_info(name)
         if private and info.private is False:
-            raise FileError(f"{name} on {api.endpoint} exists and is public; nothing was sent")
+            raise FileError(f"{name} on {place} exists and is public; nothing was sent")
         if revision not in (None, "main"):
             api.create_branch(name, branch=revision, exist_ok=True)
             info = api.model_info(name, revision=revision)

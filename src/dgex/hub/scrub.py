@@ -38,7 +38,8 @@ _COMMON = {"root", "user", "users", "home", "admin", "data", "localhost", "ubunt
 def scrubbed(description: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """A description (the content of `model.json`) without paths, addresses and who made it, and how many texts changed.
 
-    Genes stay as they are. Settings and state lose paths alone, since the names of choices stand there too.
+    Genes stay as they are. Settings, state and normalisation lose paths alone, but for what is told there in words: the
+    names of choices stand there too.
     """
     changed: list[str] = []
 
@@ -54,6 +55,9 @@ def scrubbed(description: dict[str, Any]) -> tuple[dict[str, Any], int]:
         key: value if key in kept else _through(value, people if key in free else places)
         for key, value in description.items()
     }
+    for told, key in ((result.get("normalization"), "set_name"), (result.get("state"), "expected")):
+        if told and key in told:
+            told[key] = _through(told[key], people)
     return result, len(changed)
 
 

@@ -14,8 +14,9 @@ from dgex.models.catalogue import known
 
 __all__ = ["body_of", "config", "front_matter", "licence_of", "with_licence"]
 
-_BLOCK = re.compile(r"\A---\n(.*?\n)---\n+", re.DOTALL)
+_BLOCK = re.compile(r"\A\s*---[ \t]*\n(.*?\n)---[ \t]*(?:\n+|\Z)", re.DOTALL)
 _LICENCE = re.compile(r"^license:[ \t]*[\"']?([^\"'\n#]*)[\"']?[ \t]*$", re.MULTILINE)
+_ITS_LINES = re.compile(r"^license:.*\n(?:(?:[ \t]+|- ).*\n)*", re.MULTILINE)
 _CMAP = "pr_"  # columns of genes as the Connectivity Map names them begin so
 
 
@@ -100,8 +101,7 @@ def with_licence(card: str, licence: str, description: dict[str, Any]) -> str:
     head = _BLOCK.match(card)
     if head is None:
         return front_matter(description, licence) + card
-    rest = _LICENCE.sub("", head[1]).lstrip("\n").replace("\n\n", "\n")
-    return f"---\nlicense: {json.dumps(licence.lower())}\n{rest}---\n\n{body_of(card)}"
+    return f"---\nlicense: {json.dumps(licence.lower())}\n{_ITS_LINES.sub('', head[1])}---\n\n{body_of(card)}"
 
 
 def config(description: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
+from dgex.models.front_matter import body_of
 from dgex.web.pages.layout import begun, frame, numbers
 from dgex.web.pages.start import model_list
 from dgex.web.shelf import OnOffer, Shelf
@@ -49,8 +50,7 @@ def markdown(text: str) -> str:
     >>> markdown("# A\\n\\n- `b` <i>\\n\\n```\\nc\\n```")
     '<h2>A</h2><ul><li><code>b</code> &lt;i&gt;</li></ul><pre tabindex="0"><code>c</code></pre>'
     """
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)  # the front matter of a hub
-    parts, waiting = [], list[str]()
+    text, parts, waiting = body_of(text), [], list[str]()
 
     def end() -> None:
         if waiting and waiting[0].startswith("- "):
