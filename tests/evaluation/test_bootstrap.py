@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from conftest import Linear, dataset
+from honest import Linear, dataset
 from numpy.testing import assert_allclose
 
 from dgex.evaluation.bootstrap import LEVEL, Resampled, profile_errors
