@@ -143,6 +143,13 @@ def test_weights_turn_the_choice(data: AnnData) -> None:
     assert dgex.select_landmarks(data, size=1, **FEW).panel[0] not in matter
 
 
+def test_genes_that_would_come_next_are_genes_to_infer_like_others(data: AnnData) -> None:
+    found = dgex.select_landmarks(data[:, :12].copy(), size=4, **FEW)
+    assert set(found.candidates["gene"]) <= set(found.genes["gene"])
+    assert set(found.genes["gene"]) | set(found.panel) == set(data.var_names[:12])
+    assert found.genes.loc[:, "chosen error"].notna().all()
+
+
 def test_it_stops_at_the_error_asked_for(data: AnnData) -> None:
     whole = dgex.select_landmarks(data, size=10, splits=1, against=[], sizes=[5])
     found = dgex.select_landmarks(data, size=10, error=0.6, **FEW)
@@ -189,6 +196,7 @@ def test_what_is_saved_is_read_back_and_not_overwritten(data: AnnData, tmp_path:
     ("wrong", "error", "says"),
     [
         ({"size": 41}, SettingsError, r"size: found 41, accepted 1 to 39: genes that vary"),
+        ({"size": 39}, SettingsError, r"size: found 39, accepted fewer than 39: no other gene varies"),
         ({"size": 0}, SettingsError, r"size: found 0"),
         ({"keep": ["NOPE"]}, GeneError, r"1 of 1 genes to keep are not in the data: NOPE"),
         ({"keep": ["G4"]}, DataError, r"1 genes to keep are constant over the training profiles: G4"),

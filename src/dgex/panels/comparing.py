@@ -71,7 +71,7 @@ class Comparing:
         panels = {name: [order[:most] for order in found] for name, found in orders.items()}
         target = ~view.facts.constant
         alone = target.copy()
-        alone[chosen.genes] = False
+        alone[chosen.genes[:most]] = False  # beyond them come candidates that were not chosen
         for found in panels.values():
             for order in found:
                 target[order] = False

@@ -201,6 +201,9 @@ def select_landmarks(
         chosen = job.chosen(view, wanted, CANDIDATES)
         if error is not None:
             wanted = job.until(view, chosen, error, wanted)
+        varying = int((~view.facts.constant).sum())
+        if wanted >= varying:
+            raise SettingsError("size", found=wanted, accepted=f"fewer than {varying:,}: no other gene varies")
         count = splits or (SPLITS if profiles.held else 1)
         others = [profiles.split(group, seed + number, shares) for number in range(1, count)]
         comparing = _compare(job, view, chosen, rivals, _sizes(sizes, wanted, rivals), others, seed)
