@@ -62,7 +62,7 @@ def test_each_shell_has_a_script_and_another_is_refused() -> None:
     words[-1] = "tcsh"
     refused = subprocess.run(words, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
-    assert "'bash', 'zsh', 'fish'" in refused.stderr
+    assert "'bash', 'zsh', 'fish'" in " ".join(refused.stderr.replace("│", " ").split())
 
 
 def test_it_is_installed_where_the_shell_looks(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

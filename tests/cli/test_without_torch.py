@@ -14,6 +14,19 @@ from dgex.models.catalogue import METHODS
 LINE = "error: torch is missing (No module named 'torch'), and this needs it; without it there are --method "
 
 
+#: A module that is there and fails would be another thing: packages look for torch before they import it.
+ABSENT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name == "torch" else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+"""
+
 EACH = """
 import sys, dgex
 from dgex.models.catalogue import METHODS
@@ -33,7 +46,7 @@ def blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, from which `torch` cannot be imported."""
     blocker = tmp_path / "blocker"
     blocker.mkdir()
-    (blocker / "torch.py").write_text('raise ModuleNotFoundError("No module named \'torch\'", name="torch")\n')
+    (blocker / "sitecustomize.py").write_text(ABSENT)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(blocker), *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -65,6 +65,15 @@ def test_what_cmap_readers_expect_is_there(tiny: AnnData, tmp_path: Path) -> Non
         assert handle["0/META/COL/batch"].dtype == np.int64
 
 
+def test_the_same_values_are_the_same_bytes_whenever_they_are_written(tiny: AnnData, tmp_path: Path) -> None:
+    io.write(tiny, tmp_path / "a.gctx")
+    made: list[int] = []
+    with h5py.File(tmp_path / "a.gctx") as handle:
+        handle.visititems(lambda _, thing: made.append(h5py.h5o.get_info(thing.id).mtime))
+    assert made
+    assert not any(made)
+
+
 @pytest.mark.parametrize("strings", ["padded", "variable", "latin-1"])
 def test_strings_of_other_writers(tmp_path: Path, strings: str) -> None:
     path = tmp_path / "a.gctx"
