@@ -90,3 +90,11 @@ def test_results_share_no_memory_with_inputs(data: AnnData, model: dgex.Estimato
         result.obs["study"] = "changed"
         result.uns["colours"] = None
         assert_same(before, parts(whole))
+
+
+def test_a_device_is_for_one_inference_alone(data: AnnData) -> None:
+    pytest.importorskip("torch")
+    network = dgex.train(data, "dgex", hidden=(4,), epochs=1)
+    before = network.get_params()
+    dgex.infer(raw(), network, device="cpu")
+    assert network.get_params() == before

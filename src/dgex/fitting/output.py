@@ -117,7 +117,7 @@ class Output:
     def _go_on(self) -> None:
         if not place(self.path).begun:
             if self.checkpoint is None:
-                note(f"{self.model.kind} is fitted in one pass: nothing to resume, starting anew")
+                note(f"{self.model.kind} is fitted in one pass, and none is there yet: there is nothing to go on with")
             return
         self._before = describe(self.path)
         was, now = _compared(self._before), self._asked()

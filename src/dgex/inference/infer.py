@@ -230,8 +230,7 @@ def infer(
     to = spread_of(output, shard, parts)
     if to is not None and report is not None:
         raise SettingsError("report: a page tells of a whole result", accepted="one output file for one process")
-    wanted = _names(genes)
-    table = read_aliases(aliases)
+    wanted, table = _names(genes), read_aliases(aliases)
     with ExitStack() as stack:
         stored: dict[str, Any] = {}
         if output is not None:
@@ -246,7 +245,8 @@ def infer(
         if report is not None:
             folder = stack.enter_context(claimed(report, output, overwrite, [source, model, aliases]))
         estimator = model if isinstance(model, Estimator) else load(model)
-        if device is not None and "device" in estimator.get_params():
+        if device is not None and "device" in (own := estimator.get_params()):
+            stack.callback(estimator.set_params, device=own["device"])  # it may be the caller's
             estimator.set_params(device=device)
         if to is not None:
             own_device(device)

@@ -112,7 +112,7 @@ def train_public(
     if _TEST in model.metrics_["sets"]:
         note(f"{target} is measured and described already")
         return model
-    train(dataset, _BASELINE, folder / _BASELINE, resume=True)
+    train(dataset, _BASELINE, folder / _BASELINE, resume=(folder / _BASELINE).exists())
     _judge(model, name, dataset, folder)
 
     def keep_checkpoint(new: Path) -> None:

@@ -132,7 +132,10 @@ class OLS(Linear):
         values, vectors = linalg.eigh(gram, check_finite=False)
         keep = values > cut * max(values[-1], 0.0)
         self.rank_ = int(keep.sum())
-        hint(f"ols: the Gram matrix has rank {self.rank_:,} of {len(gram):,}; taking the solution of minimum norm")
+        hint(
+            f"ols: of {len(gram):,} landmark genes {self.rank_:,} are linearly independent; of the solutions that fit "
+            f"alike the smallest is taken"
+        )
         basis, inverse = vectors[:, keep], 1.0 / values[keep]
         basis[np.diag(gram) == 0] = 0.0  # a constant landmark gene has no weight at all, not one of rounding
         self._store(moments, lambda xy: basis @ (inverse[:, None] * (basis.T @ xy)))
