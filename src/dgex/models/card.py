@@ -105,12 +105,12 @@ def _setting(key: str, value: Any, state: dict[str, Any]) -> str:
         return f"{found:.6g}, chosen on validation"
     if isinstance(found, list) and found:
         words = ", ".join(str(one["kind"] if isinstance(one, dict) else one) for one in found)
-        return f"{words}, chosen"
+        return f"{words} (chosen)"
     return "the paper's rule" if key == "learning_rate" else "none"
 
 
 def _short(value: Any) -> bool:
-    return value is not None and not isinstance(value, list | dict) and len(str(value)) < 120
+    return value is not None and not isinstance(value, list | dict) and 0 < len(str(value)) < 120
 
 
 def _part_lines(description: dict[str, Any]) -> list[str]:
