@@ -182,3 +182,13 @@ def test_printable_text() -> None:
     assert printable("TP53 µ 基因 é") == "TP53 µ 基因 é"
     assert printable("a\x1b[2J\u202eb\x9b\ud800\u2028\n") == r"a\u001b[2J\u202eb\u009b\ud800\u2028\u000a"
     assert printable("a\nb\x07", keep="\n") == "a\nb\\u0007"
+
+
+@pytest.mark.parametrize("name", ["page.csv", "page.txt", "page.tsv.gz"])
+@pytest.mark.parametrize("page", ["<html></html>", "\ufeff<!DOCTYPE html>\n<html>\n<p>Log in, first</p>\n"])
+def test_a_web_page_saved_in_place_of_a_table_is_called_one(tmp_path: Path, name: str, page: str) -> None:
+    path = tmp_path / name
+    content = page.encode()
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(DgexError, match="is a web page"):
+        dgex.io.open(path)

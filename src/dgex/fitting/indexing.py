@@ -32,7 +32,10 @@ def add_index(model: Estimator, read: Splits, index: bool) -> None:
     X = values[0] if len(values) == 1 else np.concatenate(values)
     model.training_index_ = TrainingIndex.of(X, names.tolist(), study, column)
     which = f"{len(X):,}" if len(X) <= MOST_INDEXED else f"{MOST_INDEXED:,} of {len(X):,}"
-    note(f"{model.kind} keeps the names of {which} training profiles for dgex explain; index=False leaves them out")
+    note(
+        f"{model.kind} keeps the names of {which} training profiles for dgex explain; index=False (--no-index) leaves "
+        "them out"
+    )
 
 
 def with_names_told(model: Estimator, index: bool) -> Estimator:

@@ -16,7 +16,7 @@ from dgex.io.delimited import Dialect, encoding_of, open_text
 from dgex.io.layouts import BARE, HTSEQ, STAR, SUMMARY_ROWS, Layout, recognise
 from dgex.io.numerals import PLAIN, Ambiguous, detect
 
-__all__ = ["Head", "look"]
+__all__ = ["Head", "look", "refuse_page"]
 
 _DELIMITERS = ("\t", ",", ";", " ")
 _ROWS, _CHARACTERS = 100, 4 << 20
@@ -63,6 +63,7 @@ def look(path: Path) -> Head:
     skip, comment, lines, about, footer = _start(path, encoding)
     if not lines:
         raise FileError(f"{path} holds no table: no line but comments")
+    refuse_page(path, lines[0])
     delimiter = _delimiter(path, lines)
     reader = csv.reader(lines, delimiter=delimiter)
     rows, ends = [], []
@@ -125,6 +126,12 @@ def _sort(path: Path, head: Head, rows: list[list[str]]) -> None:
         head.said += head.columns.said
     if head.dialect.numerals != PLAIN:
         head.said.append(f"numbers have {head.dialect.numerals}")
+
+
+def refuse_page(path: str | Path, head: str) -> None:
+    """A page of a portal that was saved in place of the file, which happens where one must log in first."""
+    if head.lstrip("\ufeff \t\r\n").lower().startswith(("<!doctype html", "<html")):
+        raise DataError(f"{Path(path).name} is a web page (HTML), not a table; was it saved in place of the file?")
 
 
 def _start(path: Path, encoding: str) -> tuple[int, str, list[str], dict[str, list[str]], str]:

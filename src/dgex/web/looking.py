@@ -23,6 +23,7 @@ from dgex.inference.inputs import opened
 from dgex.inference.likeness import Likeness
 from dgex.inference.missing import FEW, LEAST
 from dgex.io.base import ExpressionFile
+from dgex.io.head import refuse_page
 from dgex.models.base import Estimator
 from dgex.models.folder import describe
 from dgex.summary import in_words
@@ -70,12 +71,10 @@ def look(order: Mapping[str, Any], told: Told) -> dict[str, Any]:
 
 
 def _refuse_pages(files: Sequence[str]) -> None:
-    """A page of a portal that was saved in place of the file, which happens where one must log in first."""
+    """Whatever the file is called: tables of text refuse pages themselves."""
     for path in map(Path, files):
         with path.open("rb") as file:
-            head = file.read(1000).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-        if head.startswith((b"<!doctype html", b"<html")):
-            raise DataError(f"{path.name} is a web page (HTML), not a table; was it saved in place of the file?")
+            refuse_page(path, file.read(1000).decode("utf-8", "replace"))
 
 
 def _landmarks(path: str) -> pd.DataFrame:
