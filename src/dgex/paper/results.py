@@ -70,6 +70,7 @@ class Results:
         self.folder, self.plan, self.data = folder, plan, data
         self._held: dict[str, Measured | None] = {}
         self._drawn: dict[str, Resampled | None] = {}
+        self._labels = labels()  # looks for those of other packages, which takes milliseconds
 
     def _read(self, name: str) -> Measured | None:
         if name not in self._held:
@@ -117,7 +118,7 @@ class Results:
 
     def methods(self, platform: Platform) -> dict[str, Measured]:
         """The trivial, linear and neighbour methods of a platform by their name in the paper, and CMap's weights."""
-        known = labels()
+        known = self._labels
         names = {
             known[kind]: name
             for name, (kind, platforms) in baseline_names(self.plan, self.data).items()
@@ -129,7 +130,7 @@ class Results:
 
     def newer(self, platform: Platform) -> list[str]:
         """Labels of the methods of a platform that came after the paper."""
-        known = {label: kind for kind, label in labels().items()}
+        known = {label: kind for kind, label in self._labels.items()}
         return [label for label in self.methods(platform) if known.get(label) in NEWER]
 
     def interval(self, mine: Measured, theirs: Measured, platform: Platform) -> Interval | None:
