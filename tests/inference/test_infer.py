@@ -383,12 +383,17 @@ def test_a_second_process_on_the_same_output_is_refused(model: Any, panel: ad.An
         dgex.infer(panel, model, tmp_path / "full.h5ad")
 
 
-def test_arguments_may_be_swapped_or_are_told(model: Any, panel: ad.AnnData, tmp_path: Path) -> None:
+def test_arguments_may_be_swapped_or_are_told(
+    model: Any, panel: ad.AnnData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dgex")
     model.save(tmp_path / "model")
     dgex.write(panel, tmp_path / "panel.h5ad")
     expected = np.asarray(dgex.infer(panel, model).X)
     for source, what in ((panel, model), (tmp_path / "panel.h5ad", tmp_path / "model")):
+        caplog.clear()
         np.testing.assert_array_equal(np.asarray(dgex.infer(what, source).X), expected)  # type: ignore[arg-type]
+        assert "the model was named before the input" in caplog.text
     for frame in (panel.to_df(), panel.to_df().T):  # the model's genes say how it is turned
         np.testing.assert_array_equal(np.asarray(dgex.infer(frame, model).X), expected)
     with pytest.raises(DataError, match="cannot be read as numbers"):

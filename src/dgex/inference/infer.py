@@ -20,7 +20,7 @@ from dgex.dataset.scale import SCALES
 from dgex.errors import DataError, SettingsError
 from dgex.inference.blocks import Inferred, Predicted, own_statistics
 from dgex.inference.flow import aside, flow
-from dgex.inference.inputs import opened
+from dgex.inference.inputs import in_order, opened
 from dgex.inference.output import as_measured, file_options, profile_columns, tell, write
 from dgex.inference.parts import Block, Blocks, Parts, parts_folder
 from dgex.inference.plan import Plan, plan, record
@@ -30,7 +30,7 @@ from dgex.inference.shards import check_stored, command, infer_parts, own_device
 from dgex.io.base import ExpressionFile
 from dgex.io.writer import Writer
 from dgex.models.base import Estimator
-from dgex.models.folder import is_model, load
+from dgex.models.folder import load
 from dgex.places import check_inputs, claim
 from dgex.prepare.collapse import RULES
 from dgex.prepare.panel import read_names
@@ -201,8 +201,7 @@ def infer(
     >>> whole.shape, whole.var["origin"].value_counts().to_dict()
     ((3, 50), {'inferred': 30, 'measured': 20})
     """
-    if is_model(source) and not is_model(model):
-        source, model = model, source
+    source, model = in_order(source, model)
     given = {**locals()}
     settings: dict[str, Any] = {
         "units": units,

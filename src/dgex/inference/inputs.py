@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,21 @@ from dgex.errors import DataError
 from dgex.genes import match_genes
 from dgex.io.base import ExpressionFile, Turned
 from dgex.models.base import Estimator
+from dgex.models.folder import is_model
 from dgex.progress import note
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["opened"]
+__all__ = ["in_order", "opened"]
+
+
+def in_order(source: Any, model: Any) -> tuple[Any, Any]:
+    """What profiles are inferred from, then the model, whichever was given first; the other way round is said."""
+    if not is_model(source) or is_model(model):
+        return source, model
+    note("the model was named before the input; taken for what they are")
+    return model, source
 
 
 def opened(

@@ -76,7 +76,7 @@ class Likeness:
             some = ", ".join(names[at] for at in np.flatnonzero(far)[:3])
             text = (
                 f"{count:,} of {len(far):,} profiles are unlike the training profiles (farther than 99 % of those held "
-                f"out), such as {some}: obs['unlike'] marks them"
+                f"out), such as {some}: their column 'unlike' marks them"
             )
         else:
             text = (

@@ -202,5 +202,5 @@ def _tell(output: Path) -> None:
         if unlike:
             warn(
                 f"{unlike:,} of {len(file.obs):,} profiles are unlike the training profiles (farther than 99 % of "
-                "those held out), and expected accuracy does not hold for them: obs['unlike'] marks them"
+                "those held out), and expected accuracy does not hold for them: their column 'unlike' marks them"
             )
