@@ -146,6 +146,8 @@ def test_evaluations_tell_of_differences(models, plates, control, caplog, tmp_pa
     text = " ".join(str(result).split())
     assert "test: differences within plate" in text
     assert "4 groups; left out: 1 profiles, 1 groups" in text
+    if control is not None:
+        return  # the folder is the same but for numbers
     result.save(tmp_path / "out")
     assert "differences within plate" in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert len(pd.read_csv(tmp_path / "out" / "profiles.csv")) == len(result.per_profile)

@@ -286,7 +286,7 @@ def test_a_second_process_is_kept_out(study: Path) -> None:
 
 def test_the_first_stages_alone_and_their_page(tmp_path: Path) -> None:
     small = SMALL | {"hidden": (4,), "layers": (1,), "dropout": (0.1,), "methods": ("ols",)}
-    for count in range(1, len(stages.STAGES)):
+    for count in range(1, len(stages.STAGES), 2):  # a stage more or less, the page is the same code
         first = list(stages.STAGES)[:count]
         results = dgex.reproduce(tmp_path / "study", stages=[*first, "page"], **small)
         assert set(json.loads((tmp_path / "study" / "times.json").read_text())) == set(first) - {"retraining"}
